@@ -1,0 +1,1 @@
+"""One detector a file; `registry.KINDS["detectors"]` is the table of them, ``data/*.toml`` their pattern rows."""

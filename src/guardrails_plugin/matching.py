@@ -1,0 +1,223 @@
+"""Every pattern of a recipe in ONE pass: gate, confirm, validate.
+
+1. gate: hyperscan runs the short gates of all patterns over the bytes at once (`gate.py` makes them);
+2. confirm: the pattern itself, compiled by google-re2 (linear time), searches where its gate hit;
+3. validate: the detector's `confirm` checks checksum, entropy, context, allow-lists.
+
+Without hyperscan, Aho-Corasick over each pattern's required literal decides which patterns search the whole text;
+the findings are the same, a property test holds it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import re2
+
+from guardrails_plugin.errors import ConfigError
+from guardrails_plugin.gate import Gate, derive, shape
+from guardrails_plugin.scanner import AhoCorasickScanner, HyperscanScanner, Scanner
+from guardrails_plugin.types import Finding, Text, View
+
+__all__ = ["CONTEXT_CHARS", "Match", "Matcher", "Pattern", "compile_pattern"]
+
+CONTEXT_CHARS = 64
+"""How far, in code points, a context word may stand from the match it speaks for."""
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """One row of a pattern table.
+
+    Attributes:
+        id: unique within its detector.
+        regex: re2 syntax. Group ``value``, where there is one, is what is found; else the whole match.
+        entity_type: what a match is.
+        score: probability that a confirmed match is real, without context words.
+        context: words near a match that raise it to ``context_score``; ``score`` 0 makes them necessary.
+        validator: name of a check that the value must pass.
+        entropy: least Shannon entropy of the value, bits per character.
+        gate: written by hand where the pattern's own beginning says too little (an e-mail's "@").
+        reach: with ``gate``: most bytes from a match's start to the gate's end.
+        foreign: written by a user: searched everywhere, nothing is derived from its syntax but its width.
+        extra: what a detector keeps in its rows beyond these fields.
+    """
+
+    id: str
+    regex: str
+    entity_type: str
+    score: float = 0.9
+    context: tuple[str, ...] = ()
+    context_score: float = 0.9
+    validator: str = ""
+    entropy: float = 0.0
+    ignore_case: bool = False
+    gate: str = ""
+    reach: int = 0
+    foreign: bool = False
+    extra: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    @cached_property
+    def compiled(self) -> Any:
+        """The pattern over UTF-8 bytes."""
+        return compile_pattern(self.regex, ignore_case=self.ignore_case, where=self.id)
+
+    @cached_property
+    def gating(self) -> Gate | None:
+        """Where a match may begin; None: anywhere."""
+        if self.gate:
+            return Gate(self.gate, self.reach)
+        return None if self.foreign else derive(self.regex)
+
+    @cached_property
+    def width(self) -> int | None:
+        """Most bytes a match can have; None: no bound."""
+        return shape(self.regex).width
+
+    @cached_property
+    def literal(self) -> str:
+        """A lower-case literal that every match contains ("" when there is none)."""
+        return shape(self.regex).literal
+
+
+def compile_pattern(regex: str, *, ignore_case: bool = False, where: str = "pattern") -> Any:
+    """A google-re2 pattern over UTF-8 bytes: linear time on every input.
+
+    Raises:
+        ConfigError: re2 does not support the pattern (look-around, back-references, huge repeats).
+    """
+    options = re2.Options()
+    options.log_errors = False
+    options.case_sensitive = not ignore_case
+    try:
+        return re2.compile(regex.encode(), options)
+    except re2.error as error:
+        detail = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else error
+        hint = "look-around, back-references and repeats over 1000 are not supported, so that no input can stall it"
+        raise ConfigError(f"{where}: regular expression refused by re2: {detail} ({hint})") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A raw match: which pattern, in which reading of which text. Lives only while a detector confirms it."""
+
+    pattern: Pattern
+    text: Text
+    view: View
+    start: int
+    end: int
+    """The value, in code points of the view."""
+
+    @property
+    def value(self) -> str:
+        """What matched."""
+        return self.view.text[self.start : self.end]
+
+    @property
+    def around(self) -> str:
+        """Lower-case surroundings (`CONTEXT_CHARS` either side) and the names of the enclosing fields."""
+        before = self.view.text[max(0, self.start - CONTEXT_CHARS) : self.start]
+        after = self.view.text[self.end : self.end + CONTEXT_CHARS]
+        return f"{self.text.hint} {before} \n {after}".lower()
+
+    def finding(
+        self, detector: str, *, score: float, entity_type: str = "", evidence: Mapping[str, str | float] | None = None
+    ) -> Finding:
+        """The finding for this match, at its place in the original."""
+        span = self.view.span(self.start, self.end)
+        facts: dict[str, str | float] = {"rule": self.pattern.id}
+        if self.view.kind != "canonical":
+            facts["view"] = self.view.kind
+        if evidence:
+            facts |= evidence
+        kind = entity_type or self.pattern.entity_type
+        return Finding(detector, kind, score, span.start, span.end, self.text.segment, facts)
+
+
+class Matcher:
+    """The compiled pattern tables of several detectors.
+
+    Args:
+        tables: patterns by detector name.
+        use_hyperscan: False takes the Aho-Corasick path; None takes hyperscan when it is installed.
+    """
+
+    def __init__(self, tables: Mapping[str, Sequence[Pattern]], *, use_hyperscan: bool | None = None) -> None:
+        self._rows = [(name, pattern) for name, patterns in tables.items() for pattern in patterns]
+        gated = [(index, p.gating, p) for index, (_, p) in enumerate(self._rows) if p.gating is not None]
+        ungated = [index for index, (_, p) in enumerate(self._rows) if p.gating is None]
+        scanner = _pick(use_hyperscan)
+        self._scanner: Scanner = scanner([(i, g, p.ignore_case, p.literal) for i, g, p in gated if g], ungated)
+
+    @cached_property
+    def width(self) -> int | None:
+        """Most characters any match can have; None when a pattern has no bound."""
+        widths = [pattern.width for _, pattern in self._rows]
+        return None if any(width is None for width in widths) else max((w for w in widths if w), default=0)
+
+    def match(self, text: Text) -> dict[str, list[Match]]:
+        """Raw matches in every view of a text, by detector; each pattern's matches leftmost and without overlap."""
+        found: dict[str, list[Match]] = defaultdict(list)
+        for view in text.views:
+            data = view.text.encode()
+            hits = self._scanner.hits(data)
+            if not hits:
+                continue
+            place = _code_points(data, view.text)
+            for index, ends in hits.items():
+                name, pattern = self._rows[index]
+                found[name] += (
+                    Match(pattern, text, view, place(start), place(end)) for start, end in _search(pattern, data, ends)
+                )
+        return found
+
+
+def _pick(use_hyperscan: bool | None) -> Callable[..., Scanner]:
+    if use_hyperscan is False or (use_hyperscan is None and not HyperscanScanner.available()):
+        return AhoCorasickScanner
+    return HyperscanScanner
+
+
+def _search(pattern: Pattern, data: bytes, ends: Sequence[int] | None) -> Iterator[tuple[int, int]]:
+    """Spans of the pattern's value; ``ends`` are the ends of its gate's hits, None when it must search everywhere."""
+    if ends is None or pattern.gating is None or pattern.width is None:
+        first = max(0, ends[0] - pattern.gating.reach) if ends and pattern.gating else 0
+        yield from _everywhere(pattern, data, first)
+        return
+    cursor, reach, width = 0, pattern.gating.reach, pattern.width
+    for end in ends:
+        cursor = max(cursor, end - reach)
+        # A match that begins behind this hit may be cut short by the window; it has a hit, and a window, of its own.
+        while cursor <= end:
+            match = pattern.compiled.search(data, cursor, min(len(data), end + width))
+            if match is None or match.start() > end:
+                cursor = end + 1
+                break
+            yield _value(match)
+            cursor = max(match.end(), match.start() + 1)
+
+
+def _everywhere(pattern: Pattern, data: bytes, first: int) -> Iterator[tuple[int, int]]:
+    while first <= len(data) and (match := pattern.compiled.search(data, first)):
+        yield _value(match)
+        first = max(match.end(), match.start() + 1)
+
+
+def _value(match: Any) -> tuple[int, int]:
+    span: tuple[int, int] = match.span("value") if "value" in match.re.groupindex else match.span()
+    return span if span[0] >= 0 else match.span()
+
+
+def _code_points(data: bytes, text: str) -> Callable[[int], int]:
+    """From a byte offset to a code point."""
+    if len(data) == len(text):
+        return int
+    starts = np.cumsum((np.frombuffer(data, np.uint8) & 0xC0) != 0x80)
+    return lambda offset: int(starts[offset - 1]) if offset else 0
+
+

@@ -1,0 +1,212 @@
+"""A segment as a reader, and a language model, would understand it: canonical form and decoded views.
+
+Attackers split words with zero-width characters, swap in look-alike letters, or hide whole instructions in
+Unicode tags, variation selectors, base64, hex or escapes. Detectors read the views made here; every view maps
+back to the original characters, so that whatever is found is replaced where it really stands.
+
+Plain ASCII without anything that looks encoded (nearly all traffic) costs one pass of a linear-time gate.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import html
+import re
+from collections.abc import Callable, Iterable, Iterator
+from urllib.parse import unquote
+
+import re2
+
+from guardrails_plugin.types import Piece, Segment, Text, View
+from guardrails_plugin.unicode_tables import (
+    CONFUSABLES,
+    DROPPED,
+    FOLDED,
+    decode_smuggled,
+)
+
+__all__ = ["DECODE_DEPTH", "HOLDABLE", "normalize"]
+
+DECODE_DEPTH = 2
+"""How often a decoded text is decoded again (base64 in percent escapes in base64 ...)."""
+
+HOLDABLE = re.compile(r"[A-Za-z0-9+/=_%&#;\\x. -]")
+"""Characters a still growing encoded run may consist of; a stream is not cut inside one."""
+
+_ESCAPE = (
+    r"(?:%[0-9A-Fa-f]{2})+|&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});|(?:\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2})+"
+)
+_BASE64 = r"[A-Za-z0-9+/_-]{16,}={0,2}"
+_HEX = r"(?:[0-9A-Fa-f]{2}){8,}|[0-9A-Fa-f]{2}(?:[ :,][0-9A-Fa-f]{2}){7,}"
+# Single letters with the same separator, "i g n o r e"; words may be two separators apart.
+_SPACED = "|".join(rf"(?:\b[A-Za-z]{sep}{{1,3}}){{4,}}[A-Za-z]\b" for sep in (r" ", r"\.", r"-", r"_", r"\*", r"/"))
+
+
+def _compiled(pattern: str) -> re2._Regexp[str]:
+    options = re2.Options()
+    options.log_errors = False
+    return re2.compile(pattern, options=options)
+
+
+_GATE = _compiled(
+    r"%[0-9A-Fa-f]{2}|&#|&[A-Za-z]{2,8};|\\[ux][0-9A-Fa-f]{2}|[A-Za-z0-9+/_-]{16}"
+    r"|(?:[0-9A-Fa-f]{2}[ :,]){7}|(?:\b[A-Za-z][ ._*/-]{1,3}){4}"
+)
+_ANSI = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_WORD = re.compile(r"[^\W\d_]+")
+_ESCAPES, _BASE64S, _HEXES, _SPACEDS = (_compiled(p) for p in (_ESCAPE, _BASE64, _HEX, _SPACED))
+
+
+def normalize(segment: Segment, index: int = 0) -> Text:
+    """The segment with its canonical form and every decoded view.
+
+    Args:
+        segment: any string, lone surrogates and control characters included.
+        index: number of the segment in its content.
+
+    Returns:
+        A `Text` whose ``views[0]`` is canonical. Never fails.
+    """
+    canonical = _canonical(segment.text)
+    views = [canonical, *_hidden(segment.text), *_decoded(canonical, DECODE_DEPTH)]
+    return Text(segment.text, tuple(views), segment.origin, index, segment.hint)
+
+
+def _canonical(text: str) -> View:
+    if text.isascii():
+        return View(text, "canonical") if "\x1b" not in text else _without(text, _ANSI)
+    present = set(text)
+    folds = {char: FOLDED[char] for char in present & FOLDED.keys()}
+    text = _SURROGATE.sub("\ufffd", text) if present & _SURROGATES else text
+    for char, plain in folds.items():
+        if len(plain) == 1:
+            text = text.replace(char, plain)
+    if present & CONFUSABLES.keys():
+        text = _WORD.sub(_unmixed, text)
+    longer = {char: plain for char, plain in folds.items() if len(plain) > 1}
+    dropped = "".join(map(re.escape, (present & DROPPED) | longer.keys()))
+    if not dropped and "\x1b" not in text:
+        return View(text, "canonical")
+    pattern = re.compile(f"{_ANSI.pattern}|[{dropped}]" if dropped else _ANSI.pattern)
+    return _without(text, pattern, longer)
+
+
+_SURROGATES = frozenset(map(chr, range(0xD800, 0xE000)))
+
+
+def _unmixed(match: re.Match[str]) -> str:
+    """A word mixing Latin with look-alikes, in Latin; a word of one script as it is (else Russian is destroyed)."""
+    word = match.group()
+    if word.isascii() or not any(char.isascii() for char in word):
+        return word
+    return "".join(CONFUSABLES.get(char, char) for char in word)
+
+
+def _without(text: str, pattern: re.Pattern[str], replaced: dict[str, str] | None = None) -> View:
+    runs = ((m.start(), m.end(), (replaced or {}).get(m.group(), "")) for m in pattern.finditer(text))
+    return _patched(View(text, "original"), runs, "canonical", keep_rest=True)
+
+
+def _patched(parent: View, runs: Iterable[tuple[int, int, str]], kind: str, *, keep_rest: bool) -> View:
+    """A view in which every run ``(start, end, text)`` reads as its text; the rest stays, or becomes a line break."""
+    parts: list[str] = []
+    pieces: list[Piece] = []
+    at = last = 0
+
+    def add(text: str, start: int, end: int, linear: bool) -> None:
+        nonlocal at
+        if text:
+            pieces.append(Piece(at, start, end, linear))
+            parts.append(text)
+            at += len(text)
+
+    for start, end, text in runs:
+        if keep_rest:
+            add(parent.text[last:start], last, start, linear=True)
+            add(text, start, end, linear=False)
+        else:
+            add(text + "\n", start, end, linear=False)
+        last = end
+    if keep_rest:
+        add(parent.text[last:], last, len(parent.text), linear=True)
+    return View("".join(parts), kind, tuple(pieces), parent if parent.kind != "original" else None)
+
+
+def _hidden(text: str) -> list[View]:
+    """What is smuggled in Unicode tags and variation selectors, which no reader sees but models read."""
+    if text.isascii():
+        return []
+    runs = list(decode_smuggled(text))
+    return [_patched(View(text, "original"), runs, "hidden", keep_rest=False)] if runs else []
+
+
+def _decoded(view: View, depth: int) -> list[View]:
+    if depth == 0 or _GATE.search(view.text) is None:
+        return []
+    views = [
+        decoded
+        for kind, runs, keep_rest in _DECODERS
+        if (found := list(runs(view.text))) and (decoded := _patched(view, found, kind, keep_rest=keep_rest))
+    ]
+    return views + [deeper for decoded in views for deeper in _decoded(decoded, depth - 1)]
+
+
+def _escape_runs(text: str) -> Iterator[tuple[int, int, str]]:
+    for match in _ESCAPES.finditer(text):
+        run = match.group()
+        plain = unquote(run) if run[0] == "%" else html.unescape(run) if run[0] == "&" else _unescaped(run)
+        if plain != run:
+            yield match.start(), match.end(), plain
+
+
+def _unescaped(run: str) -> str:
+    text = re.sub(r"\\(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2}))", lambda m: chr(int(m[1] or m[2], 16)), run)
+    return _SURROGATE.sub("\ufffd", text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+
+
+def _base64_runs(text: str) -> Iterator[tuple[int, int, str]]:
+    for match in _BASE64S.finditer(text):
+        run = match.group().rstrip("=").translate(_URLSAFE)
+        try:
+            data = base64.b64decode(run + "=" * (-len(run) % 4), validate=True)
+        except binascii.Error:
+            continue
+        if plain := _printable(data):
+            yield match.start(), match.end(), plain
+
+
+def _hex_runs(text: str) -> Iterator[tuple[int, int, str]]:
+    for match in _HEXES.finditer(text):
+        if plain := _printable(bytes.fromhex(re.sub(r"[ :,]", "", match.group()))):
+            yield match.start(), match.end(), plain
+
+
+def _spaced_runs(text: str) -> Iterator[tuple[int, int, str]]:
+    for match in _SPACEDS.finditer(text):
+        run = match.group()
+        separator = run[1]
+        words = run.split(separator * 2)
+        yield match.start(), match.end(), " ".join(word.replace(separator, "") for word in words)
+
+
+_URLSAFE = str.maketrans("-_", "+/")
+
+
+def _printable(data: bytes) -> str:
+    """The bytes as text, or "" when they are not text (UTF-8, or UTF-16 as PowerShell encodes)."""
+    wide = len(data) > 3 and data[1::2].count(0) * 4 > len(data)
+    try:
+        text = data.decode("utf-16-le" if wide else "utf-8")
+    except UnicodeDecodeError:
+        return ""
+    return text if all(char.isprintable() or char in "\r\n\t" for char in text) else ""
+
+
+_DECODERS: tuple[tuple[str, Callable[[str], Iterator[tuple[int, int, str]]], bool], ...] = (
+    ("escape", _escape_runs, True),
+    ("base64", _base64_runs, False),
+    ("hex", _hex_runs, False),
+    ("spaced", _spaced_runs, True),
+)

@@ -1,0 +1,342 @@
+"""The values that flow through the package, from content to result. All frozen.
+
+Said once, true everywhere: offsets are half-open code points of the ORIGINAL text of one segment;
+scores are probabilities in 0..1; time is in seconds; entity types are ``UPPER_SNAKE``.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from enum import Enum, IntEnum
+from typing import Any
+
+from guardrails_plugin.errors import GuardBlocked, GuardUnavailable
+
+__all__ = [
+    "NO_CONTEXT",
+    "Context",
+    "Decision",
+    "Detection",
+    "Failure",
+    "Finding",
+    "GuardResult",
+    "Origin",
+    "Piece",
+    "Replacement",
+    "Segment",
+    "Span",
+    "Stage",
+    "Text",
+    "Verdict",
+    "View",
+]
+
+
+class Stage(str, Enum):
+    """Where in an application a text is guarded; each has one built-in recipe of the same name."""
+
+    PROMPT = "prompt"
+    PRE_PLAN = "pre_plan"
+    LLM_PROMPT = "llm_prompt"
+    PRE_TOOL = "pre_tool"
+    POST_TOOL = "post_tool"
+    INGESTION = "ingestion"
+    RESPONSE = "response"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class Origin(str, Enum):
+    """Who wrote a text. An instruction is normal from a user and suspicious in a retrieved page."""
+
+    SYSTEM = "system"
+    """The application's own developer: trusted."""
+    USER = "user"
+    MODEL = "model"
+    EXTERNAL = "external"
+    """Tools, retrievers, documents: whatever came from outside."""
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class Verdict(IntEnum):
+    """What becomes of a content. The worst decision wins."""
+
+    ALLOW = 0
+    REPORT = 1
+    TRANSFORM = 2
+    BLOCK = 3
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """A half-open range of code points."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One string inside a content: its origin and the words that stand beside it.
+
+    Adapters may hand segments to the engine in place of strings, to say where each came from.
+
+    Attributes:
+        hint: names of the enclosing fields, lower case; they count as context words ("ssn": "078...").
+    """
+
+    text: str = field(repr=False)
+    origin: Origin
+    hint: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of a view and the stretch of its parent that it came from.
+
+    Linear pieces map character by character; of the others every character stands for the whole stretch
+    (a decoded base64 run, one HTML entity).
+    """
+
+    at: int
+    """First character in the view; the piece ends where the next one begins."""
+    start: int
+    end: int
+    """Half-open range in the parent."""
+    linear: bool
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A reading of a text, such as its decoded base64 runs. No pieces: the parent itself, character by character."""
+
+    text: str = field(repr=False)
+    kind: str
+    pieces: tuple[Piece, ...] = field(default=(), repr=False)
+    parent: View | None = field(default=None, repr=False)
+
+    def span(self, start: int, end: int) -> Span:
+        """The original characters behind view characters ``start:end``."""
+        if self.pieces:
+            first = self.pieces[bisect_right(self.pieces, start, key=_at) - 1]
+            last = self.pieces[bisect_right(self.pieces, max(start, end - 1), key=_at) - 1]
+            start = first.start + (start - first.at) if first.linear else first.start
+            end = last.start + (end - last.at) if last.linear else last.end
+        return self.parent.span(start, end) if self.parent else Span(start, end)
+
+
+def _at(piece: Piece) -> int:
+    return piece.at
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A normalised segment: the original and the views a detector reads.
+
+    ``views[0]`` is always the canonical form (invisible characters gone, look-alikes folded);
+    the others are decodings (``escape``, ``base64``, ``hex``, ``spaced``, ``hidden``).
+    """
+
+    original: str = field(repr=False)
+    views: tuple[View, ...]
+    origin: Origin = Origin.USER
+    segment: int = 0
+    hint: str = field(default="", repr=False)
+
+    @property
+    def canonical(self) -> str:
+        """The text as a reader would understand it."""
+        return self.views[0].text
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the caller knows beyond the content.
+
+    Attributes:
+        prompt: what the user asked for, in this turn.
+        history: earlier user turns.
+        untrusted: texts that came from tools or documents, for provenance.
+        metadata: ids for the audit record (``user_id``, ``session_id``, ...); never content.
+        tenant: separates keys, tokens and records of one customer from another's.
+        fpe_context: token of an earlier ``encrypt``, so that values can be restored.
+    """
+
+    _: KW_ONLY
+    prompt: str = field(default="", repr=False)
+    history: Sequence[str] = field(default=(), repr=False)
+    untrusted: Sequence[str] = field(default=(), repr=False)
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    tenant: str = ""
+    fpe_context: str | None = field(default=None, repr=False)
+
+
+NO_CONTEXT = Context()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something a detector found. Never holds the matched text.
+
+    Attributes:
+        segment: index of the segment in the content (0 for a plain string).
+        evidence: what the detector can say about it without quoting it (rule id, analyzer, view ...).
+    """
+
+    detector: str
+    entity_type: str
+    score: float
+    start: int
+    end: int
+    segment: int = 0
+    evidence: Mapping[str, str | float] = field(default_factory=dict)
+
+    @property
+    def span(self) -> Span:
+        """The found characters of the original segment."""
+        return Span(self.start, self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A finding and what the recipe wants done about it (``action`` names one of the actions)."""
+
+    finding: Finding
+    action: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """How one detector of the recipe fared: whether it ran, what it led to, how it failed."""
+
+    detector: str
+    executed: bool = True
+    detected: bool = False
+    actions: tuple[str, ...] = ()
+    failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A detector that failed, and whether its rule turned that into a block."""
+
+    detector: str
+    failure: str
+    blocks: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """What rewriting put in place of a span: ``text`` stands at ``start:end`` of the NEW segment text."""
+
+    decision: Decision
+    text: str = field(repr=False)
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class GuardResult:
+    """Everything a check decided. Immutable; its repr holds no guarded text.
+
+    Attributes:
+        output: the content to go on with, in the shape it came in; None when blocked.
+        findings: what was found at or above its threshold, sorted by place.
+        decisions: one per finding.
+        detections: one per detector of the recipe, in order; see `summary`.
+        timings: seconds by step.
+        fpe_context: token that turns encrypted values back, when any were made.
+        raw: every candidate with its evidence, below the thresholds too (only with ``debug=True``).
+    """
+
+    id: str
+    stage: Stage
+    recipe: str
+    verdict: Verdict
+    output: Any = field(repr=False)
+    _: KW_ONLY
+    findings: tuple[Finding, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    detections: tuple[Detection, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    replacements: tuple[Replacement, ...] = field(default=(), repr=False)
+    timings: Mapping[str, float] = field(default_factory=dict)
+    fpe_context: str | None = field(default=None, repr=False)
+    raw: tuple[Finding, ...] | None = None
+    original: Any = field(default=None, repr=False)
+
+    @property
+    def blocked(self) -> bool:
+        """True when the content must not go on."""
+        return self.verdict is Verdict.BLOCK
+
+    @property
+    def transformed(self) -> bool:
+        """True when `output` differs from what came in."""
+        return self.verdict is Verdict.TRANSFORM
+
+    @property
+    def seconds(self) -> float:
+        """Time the whole check took."""
+        return self.timings.get("total", 0.0)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it was blocked, as ``"<detector>: <ENTITY_TYPE>"``; empty when it was not."""
+        found = [
+            f"{d.finding.detector}: {d.finding.entity_type}" for d in self.decisions if d.verdict is Verdict.BLOCK
+        ]
+        failed = [f"{f.detector}: failed ({f.failure})" for f in self.failures if f.blocks]
+        return tuple(dict.fromkeys(found + failed))
+
+    @property
+    def summary(self) -> str:
+        """One sentence per detector: what it found and what was done."""
+        return " ".join(_sentence(detection) for detection in self.detections)
+
+    def raise_for_block(self) -> GuardResult:
+        """This result, so that calls chain; `GuardBlocked` when the content was refused."""
+        if not self.blocked:
+            return self
+        only_failed = any(f.blocks for f in self.failures) and not any(
+            d.verdict is Verdict.BLOCK for d in self.decisions
+        )
+        error = GuardUnavailable if only_failed else GuardBlocked
+        raise error(self.stage.value, self.reasons, self.id, self)
+
+    def _repr_html_(self) -> str:
+        # Deferred: only notebooks need it.
+        from guardrails_plugin.display import result_html
+
+        return result_html(self)
+
+
+_DONE = {
+    "report": "reported",
+    "block": "blocked",
+    "redact": "redacted",
+    "replace": "replaced",
+    "mask": "masked",
+    "partial_mask": "partially masked",
+    "hash": "hashed",
+    "encrypt": "encrypted",
+    "defang": "defanged",
+}
+
+
+def _sentence(detection: Detection) -> str:
+    name = detection.detector.replace("_", " ").capitalize()
+    if detection.failure is not None:
+        return f"{name} failed ({detection.failure})."
+    if not detection.executed:
+        return f"{name} was not executed."
+    if not detection.detected:
+        return f"{name} was not detected."
+    done = (_DONE.get(action, f"handled by {action}") for action in detection.actions)
+    return f"{name} was detected and {', '.join(done)}."
