@@ -8,6 +8,7 @@ gate hit, so that searching there, and only there, finds exactly what searching 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,9 @@ _ENOUGH = 8
 _WIDEST = 48
 """Bytes a gate may span before it is cut off."""
 
+_UNBOUNDED = 50_000
+"""Code points from which on a bounded repeat is as good as none."""
+
 _MINIMUM = 3
 """A gate that requires fewer bytes than this hits everywhere and is worse than none."""
 
@@ -38,10 +42,17 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a pattern's syntax tells: the most bytes a match can have (None: no bound) and a required literal."""
+    """What a pattern's syntax tells about its matches.
+
+    Attributes:
+        width: most code points (None: no bound).
+        literal: lower case, in every match ("" when there is none).
+        spaceless: True when no match contains white space.
+    """
 
     width: int | None
     literal: str
+    spaceless: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +68,11 @@ def shape(pattern: str) -> Shape:
     """Width and longest required literal of a pattern; no bound and no literal when its syntax is re2's alone."""
     tree = _parse(pattern)
     if tree is None:
-        return Shape(None, "")
+        return Shape(None, "", spaceless=False)
     _, most = tree.getwidth()
-    width = None if most >= sre.MAXREPEAT or most > 100_000 else most * 4
-    return Shape(width, max(_literals(tree), key=len, default="").lower())
+    width = None if most >= sre.MAXREPEAT or most > _UNBOUNDED else most
+    literal = max(_literals(tree), key=len, default="").lower()
+    return Shape(width, literal, spaceless=not any(map(_spacey, _nodes(tree))))
 
 
 def derive(pattern: str) -> Gate | None:
@@ -82,6 +94,36 @@ def _parse(pattern: str) -> Any:
         return sre.parse(re.sub(r"\(\?P?<[A-Za-z_]\w*>", "(", pattern))
     except (re.error, OverflowError, RecursionError):
         return None
+
+
+def _nodes(items: Any) -> Iterator[tuple[str, Any]]:
+    """Every leaf of a syntax tree: literals and classes."""
+    for operator, argument in items:
+        name = str(operator)
+        if name == "SUBPATTERN":
+            yield from _nodes(argument[-1])
+        elif name in ("MAX_REPEAT", "MIN_REPEAT"):
+            yield from _nodes(argument[2])
+        elif name == "BRANCH":
+            for branch in argument[1]:
+                yield from _nodes(branch)
+        else:
+            yield name, argument
+
+
+def _spacey(node: tuple[str, Any]) -> bool:
+    """True when the node may match white space."""
+    name, argument = node
+    if name == "LITERAL":
+        return chr(argument).isspace()
+    if name != "IN":
+        return name in ("NOT_LITERAL", "ANY")
+    kinds = {str(kind): value for kind, value in argument}
+    categories = {str(value) for kind, value in argument if str(kind) == "CATEGORY"}
+    if "NEGATE" in kinds or categories - {"CATEGORY_DIGIT", "CATEGORY_WORD"}:
+        return True
+    codes = [value if str(kind) == "RANGE" else (value, value) for kind, value in argument if str(kind) != "CATEGORY"]
+    return any(low <= space <= high for low, high in codes for space in (9, 10, 11, 12, 13, 32))
 
 
 def _sequence(items: Any, wanted: int) -> _Part:

@@ -10,6 +10,7 @@ the findings are the same, a property test holds it.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ import numpy as np
 import re2
 
 from guardrails_plugin.errors import ConfigError
-from guardrails_plugin.gate import Gate, derive, shape
+from guardrails_plugin.gate import Gate, Shape, derive, shape
 from guardrails_plugin.scanner import AhoCorasickScanner, HyperscanScanner, Scanner
 from guardrails_plugin.types import Finding, Text, View
 
@@ -75,14 +76,14 @@ class Pattern:
         return None if self.foreign else derive(self.regex)
 
     @cached_property
-    def width(self) -> int | None:
-        """Most bytes a match can have; None: no bound."""
-        return shape(self.regex).width
+    def shape(self) -> Shape:
+        """What the pattern's syntax tells about its matches."""
+        return shape(self.regex)
 
     @cached_property
-    def literal(self) -> str:
-        """A lower-case literal that every match contains ("" when there is none)."""
-        return shape(self.regex).literal
+    def width(self) -> int | None:
+        """Most bytes a match can have (a code point has up to four); None: no bound."""
+        return None if self.shape.width is None else 4 * self.shape.width
 
 
 def compile_pattern(regex: str, *, ignore_case: bool = False, where: str = "pattern") -> Any:
@@ -152,13 +153,22 @@ class Matcher:
         gated = [(index, p.gating, p) for index, (_, p) in enumerate(self._rows) if p.gating is not None]
         ungated = [index for index, (_, p) in enumerate(self._rows) if p.gating is None]
         scanner = _pick(use_hyperscan)
-        self._scanner: Scanner = scanner([(i, g, p.ignore_case, p.literal) for i, g, p in gated if g], ungated)
+        self._scanner: Scanner = scanner([(i, g, p.ignore_case, p.shape.literal) for i, g, p in gated if g], ungated)
 
     @cached_property
-    def width(self) -> int | None:
-        """Most characters any match can have; None when a pattern has no bound."""
-        widths = [pattern.width for _, pattern in self._rows]
-        return None if any(width is None for width in widths) else max((w for w in widths if w), default=0)
+    def bounded(self) -> bool:
+        """False when some pattern can match any length from anywhere: then only the whole text tells."""
+        return all(p.gating is not None or p.width is not None for _, p in self._rows)
+
+    @cached_property
+    def reach(self) -> int:
+        """Most bytes from the start of a match to where its gate, or without one its end, shows that there is one."""
+        return max((_reach(pattern) for _, pattern in self._rows), default=0)
+
+    @cached_property
+    def _spacey_reach(self) -> int:
+        """`reach` of the patterns that may match across white space."""
+        return max((_reach(p) for _, p in self._rows if not p.shape.spaceless), default=0)
 
     def match(self, text: Text) -> dict[str, list[Match]]:
         """Raw matches in every view of a text, by detector; each pattern's matches leftmost and without overlap."""
@@ -175,6 +185,52 @@ class Matcher:
                     Match(pattern, text, view, place(start), place(end)) for start, end in _search(pattern, data, ends)
                 )
         return found
+
+
+    def live_from(self, text: Text) -> int:
+        """First character of the original at which a match may begin that more text could make or change."""
+        size = len(text.original)
+        return min((self._live_in(view) for view in text.views if _continues(view)), default=size)
+
+    def _live_in(self, view: View) -> int:
+        data = view.text.encode()
+        word = max(data.rfind(space) for space in (b" ", b"\n", b"\t", b"\r")) + 1
+        live = max(0, min(len(data) - self._spacey_reach, max(len(data) - self.reach, word)))
+        for index, ends in self._scanner.hits(data).items():
+            live = min(live, _live_match(self._rows[index][1], data, ends))
+        at = _code_points(data, view.text)(live)
+        return view.span(at, at + 1).start
+
+
+def _reach(pattern: Pattern) -> int:
+    return pattern.gating.reach if pattern.gating else pattern.width or 0
+
+
+_CLOSING = 128
+"""Bytes after a match without bound in which its closing part may still be arriving."""
+
+
+def _live_match(pattern: Pattern, data: bytes, ends: Sequence[int] | None) -> int:
+    """Where the first match of a pattern that is not complete yet may begin; the data's length when there is none."""
+    if pattern.gating is None:
+        return max(0, len(data) - (pattern.width or len(data)))
+    if pattern.width is None:
+        return min((s for s, e in _everywhere(pattern, data, 0) if e + _CLOSING > len(data)), default=len(data))
+    first = len(data)
+    width = pattern.width // 4 if data.isascii() else pattern.width
+    for end in reversed(ends if ends is not None else ()):
+        if end + width < len(data) or (pattern.shape.spaceless and _SPACE.search(data, end)):
+            break
+        first = max(0, end - pattern.gating.reach)
+    return first
+
+
+_SPACE = re.compile(rb"[ \t\n\r]")
+
+
+def _continues(view: View | None) -> bool:
+    """True for views that grow with the text; decoded runs are complete."""
+    return view is None or (view.kind not in ("base64", "hex", "hidden") and _continues(view.parent))
 
 
 def _pick(use_hyperscan: bool | None) -> Callable[..., Scanner]:

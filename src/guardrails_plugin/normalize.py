@@ -13,6 +13,7 @@ import base64
 import binascii
 import html
 import re
+import string
 from collections.abc import Callable, Iterable, Iterator
 from urllib.parse import unquote
 
@@ -26,21 +27,24 @@ from guardrails_plugin.unicode_tables import (
     decode_smuggled,
 )
 
-__all__ = ["DECODE_DEPTH", "HOLDABLE", "normalize"]
+__all__ = ["DECODE_DEPTH", "normalize", "open_run"]
 
 DECODE_DEPTH = 2
 """How often a decoded text is decoded again (base64 in percent escapes in base64 ...)."""
 
-HOLDABLE = re.compile(r"[A-Za-z0-9+/=_%&#;\\x. -]")
-"""Characters a still growing encoded run may consist of; a stream is not cut inside one."""
-
 _ESCAPE = (
     r"(?:%[0-9A-Fa-f]{2})+|&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});|(?:\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2})+"
 )
-_BASE64 = r"[A-Za-z0-9+/_-]{16,}={0,2}"
-_HEX = r"(?:[0-9A-Fa-f]{2}){8,}|[0-9A-Fa-f]{2}(?:[ :,][0-9A-Fa-f]{2}){7,}"
+_BASE64 = r"[A-Za-z0-9+/_-]{16,}(?:\r?\n[A-Za-z0-9+/_-]{16,})*={0,2}"
+_HEX = r"(?:[0-9A-Fa-f]{2}){8,}|[0-9A-Fa-f]{2}(?:[ :,][0-9A-Fa-f]{2}){7,400}"
 # Single letters with the same separator, "i g n o r e"; words may be two separators apart.
-_SPACED = "|".join(rf"(?:\b[A-Za-z]{sep}{{1,3}}){{4,}}[A-Za-z]\b" for sep in (r" ", r"\.", r"-", r"_", r"\*", r"/"))
+_SPACED = "|".join(rf"(?:\b[A-Za-z]{sep}{{1,3}}){{4,300}}[A-Za-z]\b" for sep in (r" ", r"\.", r"-", r"_", r"\*", r"/"))
+
+
+Run = tuple[int, int, str]
+"""Start and end of an encoded run in its parent, and what it says."""
+
+_Runs = Callable[[str], Iterator[Run]]
 
 
 def _compiled(pattern: str) -> re2._Regexp[str]:
@@ -106,11 +110,11 @@ def _unmixed(match: re.Match[str]) -> str:
 
 def _without(text: str, pattern: re.Pattern[str], replaced: dict[str, str] | None = None) -> View:
     runs = ((m.start(), m.end(), (replaced or {}).get(m.group(), "")) for m in pattern.finditer(text))
-    return _patched(View(text, "original"), runs, "canonical", keep_rest=True)
+    return _patched(View(text, "original"), runs, "canonical")
 
 
-def _patched(parent: View, runs: Iterable[tuple[int, int, str]], kind: str, *, keep_rest: bool) -> View:
-    """A view in which every run ``(start, end, text)`` reads as its text; the rest stays, or becomes a line break."""
+def _patched(parent: View, runs: Iterable[Run], kind: str) -> View:
+    """The parent with every run replaced by its text."""
     parts: list[str] = []
     pieces: list[Piece] = []
     at = last = 0
@@ -123,37 +127,36 @@ def _patched(parent: View, runs: Iterable[tuple[int, int, str]], kind: str, *, k
             at += len(text)
 
     for start, end, text in runs:
-        if keep_rest:
-            add(parent.text[last:start], last, start, linear=True)
-            add(text, start, end, linear=False)
-        else:
-            add(text + "\n", start, end, linear=False)
+        add(parent.text[last:start], last, start, linear=True)
+        add(text, start, end, linear=False)
         last = end
-    if keep_rest:
-        add(parent.text[last:], last, len(parent.text), linear=True)
-    return View("".join(parts), kind, tuple(pieces), parent if parent.kind != "original" else None)
+    add(parent.text[last:], last, len(parent.text), linear=True)
+    return View("".join(parts), kind, tuple(pieces), _known(parent))
+
+
+def _alone(parent: View, runs: Iterable[Run], kind: str) -> list[View]:
+    """Every run as a view of its own, so that no pattern matches across two of them."""
+    return [View(text, kind, (Piece(0, start, end, linear=False),), _known(parent)) for start, end, text in runs]
+
+
+def _known(parent: View) -> View | None:
+    return None if parent.kind == "original" else parent
 
 
 def _hidden(text: str) -> list[View]:
     """What is smuggled in Unicode tags and variation selectors, which no reader sees but models read."""
-    if text.isascii():
-        return []
-    runs = list(decode_smuggled(text))
-    return [_patched(View(text, "original"), runs, "hidden", keep_rest=False)] if runs else []
+    return [] if text.isascii() else _alone(View(text, "original"), decode_smuggled(text), "hidden")
 
 
 def _decoded(view: View, depth: int) -> list[View]:
     if depth == 0 or _GATE.search(view.text) is None:
         return []
-    views = [
-        decoded
-        for kind, runs, keep_rest in _DECODERS
-        if (found := list(runs(view.text))) and (decoded := _patched(view, found, kind, keep_rest=keep_rest))
-    ]
+    views = [_patched(view, found, kind) for kind, runs in _INLINE if (found := list(runs(view.text)))]
+    views += [alone for kind, runs in _RUNS for alone in _alone(view, runs(view.text), kind)]
     return views + [deeper for decoded in views for deeper in _decoded(decoded, depth - 1)]
 
 
-def _escape_runs(text: str) -> Iterator[tuple[int, int, str]]:
+def _escape_runs(text: str) -> Iterator[Run]:
     for match in _ESCAPES.finditer(text):
         run = match.group()
         plain = unquote(run) if run[0] == "%" else html.unescape(run) if run[0] == "&" else _unescaped(run)
@@ -166,9 +169,9 @@ def _unescaped(run: str) -> str:
     return _SURROGATE.sub("\ufffd", text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
 
 
-def _base64_runs(text: str) -> Iterator[tuple[int, int, str]]:
+def _base64_runs(text: str) -> Iterator[Run]:
     for match in _BASE64S.finditer(text):
-        run = match.group().rstrip("=").translate(_URLSAFE)
+        run = re.sub(r"[\r\n=]", "", match.group()).translate(_URLSAFE)
         try:
             data = base64.b64decode(run + "=" * (-len(run) % 4), validate=True)
         except binascii.Error:
@@ -177,13 +180,13 @@ def _base64_runs(text: str) -> Iterator[tuple[int, int, str]]:
             yield match.start(), match.end(), plain
 
 
-def _hex_runs(text: str) -> Iterator[tuple[int, int, str]]:
+def _hex_runs(text: str) -> Iterator[Run]:
     for match in _HEXES.finditer(text):
         if plain := _printable(bytes.fromhex(re.sub(r"[ :,]", "", match.group()))):
             yield match.start(), match.end(), plain
 
 
-def _spaced_runs(text: str) -> Iterator[tuple[int, int, str]]:
+def _spaced_runs(text: str) -> Iterator[Run]:
     for match in _SPACEDS.finditer(text):
         run = match.group()
         separator = run[1]
@@ -204,9 +207,39 @@ def _printable(data: bytes) -> str:
     return text if all(char.isprintable() or char in "\r\n\t" for char in text) else ""
 
 
-_DECODERS: tuple[tuple[str, Callable[[str], Iterator[tuple[int, int, str]]], bool], ...] = (
-    ("escape", _escape_runs, True),
-    ("base64", _base64_runs, False),
-    ("hex", _hex_runs, False),
-    ("spaced", _spaced_runs, True),
+_INLINE: tuple[tuple[str, _Runs], ...] = (("escape", _escape_runs), ("spaced", _spaced_runs))
+_RUNS: tuple[tuple[str, _Runs], ...] = (("base64", _base64_runs), ("hex", _hex_runs))
+
+
+def open_run(text: str, floor: int = 0) -> int:
+    """Where an encoded or spaced run begins that reaches the end of a text, so that more text may continue it.
+
+    Args:
+        text: what has arrived so far.
+        floor: nothing before it is looked at.
+
+    Returns:
+        An index from ``floor`` to ``len(text)``; the latter when no run is open.
+    """
+    start = _token_start(text, len(text), floor)
+    while start - 18 > floor and text[start - 1] == "\n" and _BASE64_LINE.search(text, start - 18, start):
+        start = _token_start(text, start - (2 if text[start - 2] == "\r" else 1), floor)
+    if _LAST_LETTER.search(text, max(floor, len(text) - 8)):
+        spaced = _OPEN_SPACED.search(text, max(floor, len(text) - _SPACED_CHARS))
+        start = min(start, spaced.start()) if spaced else start
+    return start
+
+
+def _token_start(text: str, end: int, floor: int) -> int:
+    while end > floor and text[end - 1] in _TOKEN:
+        end -= 1
+    return end
+
+
+_TOKEN = frozenset(string.ascii_letters + string.digits + "+/=_%&#;\\-") | DROPPED
+_BASE64_LINE = re.compile(r"[A-Za-z0-9+/_-]{16}\r?\n\Z")
+_LAST_LETTER = re.compile(r"(?:[A-Za-z]|[0-9A-Fa-f]{2})[ ._*/:,-]{1,3}[0-9A-Za-z]{0,2}\Z")
+_OPEN_SPACED = re.compile(
+    r"(?:\b[A-Za-z][ ._*/-]{1,3}){2,}[A-Za-z]?\Z|(?:\b[0-9A-Fa-f]{2}[ :,]){3,}[0-9A-Fa-f]{0,2}\Z"
 )
+_SPACED_CHARS = 2048

@@ -233,9 +233,10 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """What rewriting put in place of a span: ``text`` stands at ``start:end`` of the NEW segment text."""
+    """What rewriting put in place of ``source``: ``text``, at ``start:end`` of the NEW segment text."""
 
     decision: Decision
+    source: Span
     text: str = field(repr=False)
     start: int
     end: int

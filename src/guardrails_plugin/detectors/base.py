@@ -27,6 +27,15 @@ class PatternBase:
     entity_types: frozenset[str]
     categories: Mapping[str, frozenset[str]]
     patterns: Sequence[Pattern]
+    judges: ClassVar[bool] = False
+    """True when `judge` adds findings of its own, so that texts without any match must be looked at too."""
+
+    def judge(
+        self, texts: Sequence[Text], context: Context, found: Sequence[Sequence[Finding]]
+    ) -> Sequence[Sequence[Finding]]:
+        """The findings of a batch of texts, given those of the patterns; a classifier adds its own here."""
+        del texts, context
+        return found
 
     def confirm(self, match: Match) -> Finding | None:
         """The finding behind a raw match, or None."""
@@ -38,12 +47,16 @@ class PatternBase:
 
     def detect(self, texts: Sequence[Text], context: Context) -> Sequence[Sequence[Finding]]:
         """See `protocols.Detector`."""
-        del context
-        return [confirmed(self, self._matcher.match(text).get(self.name, ())) for text in texts]
+        found = [confirmed(self, self._matcher.match(text).get(self.name, ())) for text in texts]
+        return self.judge(texts, context, found)
 
 
 def confirmed(detector: PatternBase, matches: Iterable[Match]) -> tuple[Finding, ...]:
-    """Findings of raw matches, sorted; the same finding in two views counts once, with its best score."""
+    """Findings of raw matches, sorted; the same finding in two views counts once, with its best score.
+
+    A detector may have a method ``resolve(findings)`` that settles overlaps among its own findings; what becomes of
+    a finding may depend on those it overlaps, on nothing else (a stream is confirmed in pieces).
+    """
     best: dict[tuple[int, int, str], Finding] = {}
     for match in matches:
         finding = detector.confirm(match)
@@ -52,7 +65,9 @@ def confirmed(detector: PatternBase, matches: Iterable[Match]) -> tuple[Finding,
         place = (finding.start, finding.end, finding.entity_type)
         if place not in best or best[place].score < finding.score:
             best[place] = finding
-    return by_place(best.values())
+    found = by_place(best.values())
+    resolve = getattr(detector, "resolve", None)
+    return found if resolve is None else resolve(found)
 
 
 def by_place(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -1,0 +1,1 @@
+"""One action a file; `registry.KINDS["actions"]` is the table of them."""

@@ -1,0 +1,1 @@
+"""Audit sinks, one a file, and the record they take. No record holds guarded text."""

@@ -1,0 +1,167 @@
+"""The command line: ``guardrails-plugin check | score | recipes | train``, each with ``--json``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from guardrails_plugin.engine import Engine
+from guardrails_plugin.errors import GuardError
+from guardrails_plugin.types import GuardResult, Origin, Stage
+
+__all__ = ["main"]
+
+_BLOCKED = 1
+_USAGE = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Returns:
+        0, or 1 when `check` blocked the content, or 2 when something was wrong with the request.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except GuardError as error:
+        print(f"guardrails-plugin: {error}", file=sys.stderr)
+        return _USAGE
+    except OSError as error:
+        print(f"guardrails-plugin: {error.filename or 'input'}: {error.strerror}", file=sys.stderr)
+        return _USAGE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="guardrails-plugin", description="Guard stages for LLM applications.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    stages = [stage.value for stage in Stage]
+
+    check = commands.add_parser("check", help="guard a text or a JSON of messages")
+    check.add_argument("file", help="a file, or - for standard input; JSON is recognised")
+    check.add_argument("--stage", default=Stage.PROMPT.value, choices=stages)
+    check.add_argument("--recipe", help="name of a recipe; the stage's own by default")
+    check.add_argument("--recipes", type=Path, help="a TOML file or folder with recipes of your own")
+    check.add_argument("--text", action="store_true", help="do not read the input as JSON")
+    check.set_defaults(run=_check)
+
+    score = commands.add_parser("score", help="probability that each line is a prompt injection")
+    score.add_argument("file", help="a file with one text a line, or - for standard input")
+    score.add_argument("--detector", default="prompt_injection")
+    score.add_argument("--origin", default=Origin.USER.value, choices=[origin.value for origin in Origin])
+    score.set_defaults(run=_score)
+
+    recipes = commands.add_parser("recipes", help="list the recipes, or show one")
+    recipes.add_argument("name", nargs="?")
+    recipes.add_argument("--recipes", type=Path, help="a TOML file or folder with recipes of your own")
+    recipes.set_defaults(run=_recipes)
+
+    for command in (check, score, recipes):
+        command.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _read(name: str) -> str:
+    data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    return data.decode("utf-8-sig", "surrogateescape")
+
+
+def _check(options: argparse.Namespace) -> int:
+    text = _read(options.file)
+    content = text if options.text else _content(text)
+    engine = Engine(recipes=options.recipes)
+    result = engine.check(content, stage=options.stage, recipe=options.recipe)
+    if options.json:
+        print(json.dumps(_as_json(result), ensure_ascii=True))
+    else:
+        _show(result)
+    return _BLOCKED if result.blocked else 0
+
+
+def _content(text: str) -> Any:
+    """JSON objects and arrays as what they are, everything else as text."""
+    if text.lstrip()[:1] in ("{", "["):
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            return text
+    return text
+
+
+def _as_json(result: GuardResult) -> dict[str, Any]:
+    return {
+        "id": result.id,
+        "stage": result.stage.value,
+        "recipe": result.recipe,
+        "verdict": result.verdict.name.lower(),
+        "blocked": result.blocked,
+        "output": result.output,
+        "summary": result.summary,
+        "reasons": result.reasons,
+        "findings": [
+            {
+                "detector": d.finding.detector,
+                "type": d.finding.entity_type,
+                "score": round(d.finding.score, 4),
+                "segment": d.finding.segment,
+                "start": d.finding.start,
+                "end": d.finding.end,
+                "action": d.action,
+            }
+            for d in result.decisions
+        ],
+        "seconds": round(result.seconds, 6),
+    }
+
+
+def _show(result: GuardResult) -> None:
+    # Deferred: rich costs more to import than a check takes.
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(stderr=True)
+    colour = {"ALLOW": "green", "REPORT": "blue", "TRANSFORM": "yellow", "BLOCK": "red"}[result.verdict.name]
+    console.print(Text(f"{result.verdict.name} at {result.stage} ({result.seconds * 1000:.1f} ms)", style=colour))
+    if result.decisions:
+        table = Table("detector", "type", "score", "place", "action")
+        for d in result.decisions:
+            place = f"{d.finding.segment}:{d.finding.start}-{d.finding.end}"
+            table.add_row(d.finding.detector, d.finding.entity_type, f"{d.finding.score:.2f}", place, d.action)
+        console.print(table)
+    if not result.blocked:
+        output = result.output if isinstance(result.output, str) else json.dumps(result.output, indent=2, ensure_ascii=False)
+        sys.stdout.buffer.write(output.encode("utf-8", "surrogateescape") + b"\n")
+
+
+def _score(options: argparse.Namespace) -> int:
+    lines = [line for line in _read(options.file).splitlines() if line.strip()]
+    scores = Engine().score(options.detector, lines, origin=options.origin)
+    for number, score in enumerate(scores, 1):
+        print(json.dumps({"line": number, "score": round(score, 4)}) if options.json else f"{score:.4f}  line {number}")
+    return 0
+
+
+def _recipes(options: argparse.Namespace) -> int:
+    known = Engine(recipes=options.recipes).recipes()
+    chosen = [recipe for recipe in known if options.name in (None, recipe.name)]
+    if not chosen:
+        print(f"guardrails-plugin: no recipe {options.name!r}; valid: {', '.join(r.name for r in known)}", file=sys.stderr)
+        return _USAGE
+    for recipe in chosen:
+        if options.json:
+            print(recipe.model_dump_json())
+            continue
+        print(f"{recipe.name:<12} {recipe.description}")
+        for rule in recipe.rules if options.name else ():
+            special = "".join(f", {kind}: {action}" for kind, action in rule.actions.items())
+            print(f"  {rule.name:<18} {rule.action}{special}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

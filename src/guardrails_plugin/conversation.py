@@ -1,0 +1,195 @@
+"""Contents in and out: plain strings, provider messages and any JSON, by one traversal.
+
+`segments` collects every string with its origin; `substitute` puts new strings in their places. The shape stays:
+same keys, same order, same types, no input object is changed. Recognised messages (OpenAI, Anthropic, Gemini and
+anything with a ``role``) give their strings the origin of the role; tool results count as external whoever sends
+them. Structural fields of messages (ids, roles, types) and binary media are left alone.
+
+Long numbers are guarded as text (an SSN may be an integer); one that is rewritten becomes a string.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from guardrails_plugin.errors import ContentError
+from guardrails_plugin.types import Origin, Segment
+
+__all__ = ["MAX_DEPTH", "ROLES", "Foreign", "Walk", "segments", "substitute"]
+
+MAX_DEPTH = 100
+"""Deepest nesting of lists and objects that is guarded; real payloads stay under 20."""
+
+ROLES = {
+    "system": Origin.SYSTEM,
+    "developer": Origin.SYSTEM,
+    "user": Origin.USER,
+    "human": Origin.USER,
+    "assistant": Origin.MODEL,
+    "model": Origin.MODEL,
+    "ai": Origin.MODEL,
+    "tool": Origin.EXTERNAL,
+    "tools": Origin.EXTERNAL,
+    "function": Origin.EXTERNAL,
+}
+"""Who speaks, by the ``role`` of OpenAI, Anthropic, Gemini and LangChain messages."""
+
+_STRUCTURAL = frozenset(
+    "role type id call_id tool_call_id tool_use_id model finish_reason stop_reason mime_type mimeType media_type"
+    " object index created service_tier system_fingerprint signature encrypted_content".split()
+)
+_FIELDS = {
+    "system_instruction": Origin.SYSTEM,
+    "systemInstruction": Origin.SYSTEM,
+    "functionResponse": Origin.EXTERNAL,
+    "function_response": Origin.EXTERNAL,
+    "functionCall": Origin.MODEL,
+    "function_call": Origin.MODEL,
+    "tool_calls": Origin.MODEL,
+}
+_BLOCKS = {
+    "tool_result": Origin.EXTERNAL,
+    "function_call_output": Origin.EXTERNAL,
+    "tool_use": Origin.MODEL,
+    "function_call": Origin.MODEL,
+}
+_MESSAGE_KEYS = frozenset({"content", "parts", "tool_calls", "tool_call_id"})
+_LONG_NUMBER = 10**6
+_SHORT_KEY = 16
+"""Object keys up to this length are field names, too short to be data worth guarding."""
+
+_Visit = Callable[[str, Origin, str], str]
+
+Walk = Callable[[Any, Origin, str], Any]
+"""Walks a part of a foreign object: value, origin, name of its field; returns the part's new form."""
+
+Foreign = Callable[[Any, Origin, Walk], Any]
+"""An adapter's say on objects of its framework: a copy with its parts walked, or NotImplemented."""
+
+
+def segments(content: object, default: Origin, foreign: Foreign | None = None) -> list[Segment]:
+    """Every string of a content, in order of appearance.
+
+    Args:
+        content: a string, a `Segment`, or JSON (dict, list, tuple, numbers, None) nesting them.
+        default: origin of strings that no message or segment gives one.
+        foreign: asked first about everything that is not a string; walks objects of a framework.
+
+    Raises:
+        ContentError: a value of another type, or nesting deeper than `MAX_DEPTH`.
+    """
+    if isinstance(content, str):
+        return [Segment(content, default)]
+    found: list[Segment] = []
+
+    def collect(text: str, origin: Origin, hint: str) -> str:
+        found.append(Segment(text, origin, hint))
+        return text
+
+    _Walker(collect, foreign).walk(content, default)
+    return found
+
+
+def substitute(content: object, texts: Sequence[str], foreign: Foreign | None = None) -> Any:
+    """A copy of the content with its strings replaced, in the order `segments` (same ``foreign``) gave them.
+
+    Raises:
+        ContentError: two keys of one object became equal.
+    """
+    if isinstance(content, str):
+        return texts[0]
+    waiting: Iterator[str] = iter(texts)
+    return _Walker(lambda text, origin, hint: next(waiting), foreign).walk(content, Origin.USER)
+
+
+class _Walker:
+    """Copies a content, showing every string to ``visit`` and taking what it returns."""
+
+    def __init__(self, visit: _Visit, foreign: Foreign | None) -> None:
+        self._visit = visit
+        self._foreign = foreign
+
+    def walk(self, value: Any, origin: Origin, hint: str = "", depth: int = 0) -> Any:
+        if isinstance(value, str):
+            return self._visit(value, origin, hint)
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, (int, float)):
+            return self._number(value, origin, hint)
+        if depth >= MAX_DEPTH:
+            raise ContentError(f"content is nested deeper than {MAX_DEPTH} levels")
+        if isinstance(value, Segment):
+            return self._visit(value.text, value.origin, value.hint or hint)
+        if self._foreign is not None:
+            own = self._foreign(value, origin, lambda part, who, name: self.walk(part, who, name, depth + 1))
+            if own is not NotImplemented:
+                return own
+        return self._nested(value, origin, hint, depth)
+
+    def _nested(self, value: Any, origin: Origin, hint: str, depth: int) -> Any:
+        if isinstance(value, Mapping):
+            return self._object(value, origin, hint, depth)
+        if isinstance(value, (list, tuple)):
+            items = [self.walk(item, origin, hint, depth + 1) for item in value]
+            return items if isinstance(value, list) else _like(value, items)
+        raise ContentError(
+            f"content of type {type(value).__name__!r} cannot be guarded; valid: str, Segment, dict, list, tuple, "
+            "int, float, bool, None (decode bytes, dump objects to JSON first)"
+        )
+
+    def _number(self, value: float, origin: Origin, hint: str) -> float | str:
+        if abs(value) < _LONG_NUMBER:
+            return value
+        text = repr(value)
+        new = self._visit(text, origin, hint)
+        return value if new == text else new
+
+    def _object(self, value: Mapping[Any, Any], origin: Origin, hint: str, depth: int) -> dict[Any, Any]:
+        message = _is_message(value)
+        if message:
+            origin = ROLES.get(str(value.get("role")), _BLOCKS.get(str(value.get("type")), origin))
+        new: dict[Any, Any] = {}
+        for key, item in value.items():
+            name = key if isinstance(key, str) else ""
+            if message and (name in _STRUCTURAL or _is_media(value, name)):
+                kept, guarded = key, item
+            else:
+                kept = self._visit(key, origin, hint) if len(name) > _SHORT_KEY else key
+                own = _own_origin(value, name, origin)
+                guarded = self.walk(item, own, f"{hint[-32:]} {name[:48]}".strip(), depth + 1)
+            if kept in new:
+                raise ContentError("two keys of one object became equal when they were guarded")
+            new[kept] = guarded
+        return new
+
+
+def _like(value: tuple[Any, ...], items: list[Any]) -> tuple[Any, ...]:
+    return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
+
+
+def _is_message(value: Mapping[Any, Any]) -> bool:
+    kind = value.get("type")
+    return (value.get("role") in ROLES and not _MESSAGE_KEYS.isdisjoint(value)) or (
+        isinstance(kind, str) and (kind in _BLOCKS or kind in _PARTS)
+    )
+
+
+_PARTS = frozenset("text image image_url input_text output_text input_image input_audio document file thinking".split())
+
+
+def _own_origin(value: Mapping[Any, Any], name: str, origin: Origin) -> Origin:
+    if name == "system" and "messages" in value:
+        return Origin.SYSTEM
+    if name == "tools" and ("messages" in value or "contents" in value):
+        return Origin.EXTERNAL
+    return _FIELDS.get(name, origin)
+
+
+def _is_media(value: Mapping[Any, Any], name: str) -> bool:
+    """Bytes of images, audio and files in a message: not text, and megabytes long."""
+    return name in _MEDIA_FIELDS and str(value.get("type")) in _MEDIA
+
+
+_MEDIA = frozenset({"image", "image_url", "input_image", "input_audio", "audio"})
+_MEDIA_FIELDS = frozenset({"image_url", "input_audio", "source", "data", "base64", "url"})

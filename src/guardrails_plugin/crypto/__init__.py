@@ -1,0 +1,1 @@
+"""Keys, format-preserving encryption and the token that turns encrypted values back."""

@@ -1,0 +1,202 @@
+"""Running a recipe's detectors: order, batches, deadlines, failures.
+
+All pattern detectors share one pass over each text. Detectors see the texts of every content that is not blocked
+yet, in one call, so that a model runs once per batch. A block stops the rules behind it, for that content only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass, field
+from time import perf_counter
+
+from guardrails_plugin.detectors.base import PatternBase, confirmed
+from guardrails_plugin.matching import Match, Matcher
+from guardrails_plugin.policy import Ruling, decide
+from guardrails_plugin.protocols import Action, Detector
+from guardrails_plugin.recipes.recipe import StreamSettings
+from guardrails_plugin.types import Context, Decision, Detection, Failure, Finding, Stage, Text, Verdict
+
+__all__ = ["Outcome", "Plan", "Step", "detect"]
+
+_Findings = Sequence[Sequence[Finding]]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One rule of a recipe with everything it needs: detector, ruling, failure policy."""
+
+    detector: Detector
+    ruling: Ruling
+    blocks_on_error: bool = True
+    timeout: float | None = None
+
+    @property
+    def name(self) -> str:
+        """The rule's name."""
+        return self.ruling.name
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A recipe made ready to run. Built once by the engine, shared by all calls and threads."""
+
+    recipe: str
+    stage: Stage
+    steps: tuple[Step, ...]
+    matcher: Matcher
+    actions: Mapping[str, Action]
+    fingerprint: str
+    deadline: float | None = None
+    stream: StreamSettings = field(default_factory=StreamSettings)
+    quiet: tuple[Detection, ...] = ()
+    """The detections of a content in which nothing was found (nearly all of them)."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What running a plan over one content came to; filled step by step inside `detect` only."""
+
+    texts: Sequence[Text]
+    decisions: list[Decision] = field(default_factory=list)
+    detections: list[Detection] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    raw: list[Finding] = field(default_factory=list)
+    blocked: bool = False
+
+
+def detect(
+    contents: Sequence[Sequence[Text]], plan: Plan, contexts: Sequence[Context], timings: dict[str, float]
+) -> list[Outcome]:
+    """Findings and decisions for every content.
+
+    Args:
+        contents: the normalised segments of each content.
+        plan: what to run.
+        contexts: one per content.
+        timings: gets the seconds of each step.
+
+    Returns:
+        One outcome per content, in order. Never raises for a failing detector.
+    """
+    began = perf_counter()
+    outcomes = [Outcome(texts) for texts in contents]
+    matches = _Matches(plan.matcher, contents)
+    timings["matching"] = perf_counter() - began
+    for step in plan.steps:
+        before = perf_counter()
+        late = plan.deadline is not None and before - began > plan.deadline
+        _run(step, outcomes, contexts, matches, late=late)
+        if not isinstance(step.detector, PatternBase) or step.detector.judges:
+            timings[step.name] = perf_counter() - before
+    return outcomes
+
+
+class _Matches:
+    """Raw matches of all pattern detectors, found in one pass before any of them is asked."""
+
+    def __init__(self, matcher: Matcher, contents: Sequence[Sequence[Text]]) -> None:
+        self._found: dict[int, Mapping[str, Sequence[Match]]] = {}
+        self.failure: str | None = None
+        try:
+            for texts in contents:
+                for text in texts:
+                    if found := matcher.match(text):
+                        self._found[id(text)] = found
+        except Exception as error:  # noqa: BLE001 - the rules' failure policy decides
+            self.failure = type(error).__name__
+
+    def of(self, text: Text, rule: str) -> Sequence[Match]:
+        found = self._found.get(id(text))
+        return found.get(rule, ()) if found else ()
+
+    @property
+    def empty(self) -> bool:
+        return not self._found and self.failure is None
+
+
+def _run(
+    step: Step, outcomes: Sequence[Outcome], contexts: Sequence[Context], matches: _Matches, *, late: bool
+) -> None:
+    open_ = [number for number, outcome in enumerate(outcomes) if not outcome.blocked]
+    for outcome in outcomes:
+        if outcome.blocked:
+            outcome.detections.append(Detection(step.name, executed=False))
+    if not open_:
+        return
+    if isinstance(step.detector, PatternBase) and not step.detector.judges and matches.empty and not late:
+        for number in open_:
+            outcomes[number].detections.append(Detection(step.name))
+        return
+    contents = [outcomes[number].texts for number in open_]
+    found = [_LATE] * len(open_) if late else _find(step, contents, [contexts[n] for n in open_], matches)
+    for number, findings in zip(open_, found, strict=True):
+        _conclude(step, outcomes[number], findings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    failure: str
+
+
+_LATE = _Failed("deadline exceeded")
+
+
+def _find(
+    step: Step, contents: Sequence[Sequence[Text]], contexts: Sequence[Context], matches: _Matches
+) -> list[Sequence[Finding] | _Failed]:
+    """Findings per content. When a batch fails, each content is tried alone: one bad text harms only itself."""
+    try:
+        if isinstance(step.detector, PatternBase) and matches.failure is not None:
+            return [_Failed(matches.failure)] * len(contents)
+        return list(_in_time(step, lambda: _detect(step, contents, contexts, matches)))
+    except FutureTimeoutError:
+        return [_Failed("timed out")] * len(contents)
+    except Exception as error:  # noqa: BLE001 - whatever a detector raises, its rule decides what it means
+        if len(contents) == 1:
+            return [_Failed(type(error).__name__)]
+        alone = (_find(step, [texts], [context], matches) for texts, context in zip(contents, contexts, strict=True))
+        return [found[0] for found in alone]
+
+
+def _detect(
+    step: Step, contents: Sequence[Sequence[Text]], contexts: Sequence[Context], matches: _Matches
+) -> _Findings:
+    """One call for all contents when they share a context, else one call for each."""
+    if any(context is not contexts[0] for context in contexts):
+        pairs = zip(contents, contexts, strict=True)
+        return [_detect(step, [texts], [context], matches)[0] for texts, context in pairs]
+    flat = [text for texts in contents for text in texts]
+    if isinstance(step.detector, PatternBase):
+        confirmed_ = [confirmed(step.detector, matches.of(text, step.name)) for text in flat]
+        found = iter(step.detector.judge(flat, contexts[0], confirmed_))
+    else:
+        found = iter(step.detector.detect(flat, contexts[0]))
+    return [[finding for _ in texts for finding in next(found)] for texts in contents]
+
+
+_POOL = ThreadPoolExecutor(thread_name_prefix="guardrails-detector")
+
+
+def _in_time(step: Step, work: Callable[[], _Findings]) -> _Findings:
+    """The work's result, or a timeout; a detector cannot be interrupted, it is left behind."""
+    return work() if step.timeout is None else _POOL.submit(work).result(step.timeout)
+
+
+def _conclude(step: Step, outcome: Outcome, found: Sequence[Finding] | _Failed) -> None:
+    if isinstance(found, _Failed):
+        outcome.failures.append(Failure(step.name, found.failure, step.blocks_on_error))
+        outcome.detections.append(Detection(step.name, failure=found.failure))
+        outcome.blocked |= step.blocks_on_error
+        return
+    if not found:
+        outcome.detections.append(Detection(step.name))
+        return
+    outcome.raw += found
+    decisions = decide(found, step.ruling, {text.segment: text.origin for text in outcome.texts})
+    actions = tuple(sorted({decision.action for decision in decisions}))
+    outcome.decisions += decisions
+    outcome.detections.append(Detection(step.name, detected=bool(decisions), actions=actions))
+    outcome.blocked |= any(decision.verdict is Verdict.BLOCK for decision in decisions)

@@ -1,0 +1,394 @@
+"""Personal data by pattern, check digit and context words.
+
+A row of ``data/pii.toml`` proposes; `Pii.confirm` decides: the value must stand alone (not be part of a longer number,
+price, path or UUID), pass its validator and, where the shape says little (nine digits), have a context word near it
+or in the name of its field. `Pii.resolve` then settles overlaps: a phone number inside a card number is none.
+
+Limits: names, organisations and places need a model, not a pattern. Phone numbers are checked against country codes
+and lengths only. Ethereum addresses are taken on their shape (EIP-55 needs Keccak-256).
+
+Keys of a row beyond `matching.Pattern`:
+    ``also``: a word of this list must be near, too. ``unless``: one of these before the value speaks against it.
+    ``near``, ``after``: how far before and behind the value a context word may stand. ``edge``: see `_EDGES`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cache, cached_property
+from typing import Any, ClassVar
+
+from pydantic.dataclasses import dataclass
+
+from guardrails_plugin.detectors import checksums
+from guardrails_plugin.detectors.base import SETTINGS, PatternBase, by_place
+from guardrails_plugin.detectors.table import load_table
+from guardrails_plugin.errors import unknown_name
+from guardrails_plugin.matching import CONTEXT_CHARS, Match, Pattern, compile_pattern
+from guardrails_plugin.types import Finding
+
+__all__ = ["CATEGORIES", "Pii"]
+
+CATEGORIES: Mapping[str, frozenset[str]] = {
+    name: frozenset(types.split())
+    for name, types in {
+        "sensitive": """
+            CREDIT_CARD CARD_SECURITY_CODE IBAN_CODE SWIFT_CODE US_BANK_NUMBER US_ABA_ROUTING_TRANSIT_NUMBER UK_SORT_CODE
+            US_SSN US_ITIN US_PASSPORT UK_PASSPORT PASSPORT US_DRIVERS_LICENSE UK_DRIVING_LICENCE
+            UK_NHS UK_NATIONAL_INSURANCE_NUMBER US_HEALTHCARE_NPI US_MBI MEDICAL_LICENSE MEDICAL_RECORD_NUMBER
+            CA_SIN AU_TFN AU_ABN AU_ACN AU_MEDICARE IN_AADHAAR IN_PAN ES_NIF ES_NIE IT_FISCAL_CODE FR_NIR DE_TAX_ID
+            DE_ID_CARD NL_BSN PL_PESEL BR_CPF BR_CNPJ MX_CURP SE_PERSONNUMMER FI_HETU SG_NRIC KR_RRN JP_MY_NUMBER
+            CN_RESIDENT_ID ZA_ID""",
+        "contact": "EMAIL_ADDRESS PHONE_NUMBER STREET_ADDRESS US_ZIP UK_POSTCODE CA_POSTAL_CODE",
+        "network": "IP_ADDRESS MAC_ADDRESS",
+        "crypto": "CRYPTO",
+        "date": "DATE_OF_BIRTH",
+        "location": "GEO_COORDINATES",
+        "vehicle": "VIN LICENSE_PLATE",
+    }.items()
+}
+"""Every type, in exactly one category."""
+
+_EVERY: frozenset[str] = frozenset().union(*CATEGORIES.values())
+_OPTIONAL = frozenset({"STREET_ADDRESS"})
+
+_NUMBER_BEFORE = r"(?:\d[-.:+/]|[0-9A-Fa-f]{4}-|[A-Za-z]/|[$€£¥@~^*\\+]|[=<>~!]=\s?)$"
+_NUMBER_AFTER = r"[-.:/]\d|-[A-Za-z]|\s?%|[@=_°]|\.[A-Za-z]"
+_EDGES = {
+    name: (re.compile(before), re.compile(after))
+    for name, (before, after) in {
+        "number": (_NUMBER_BEFORE + r"|\d{3} $", _NUMBER_AFTER + r"| \d{3}"),
+        "phone": (_NUMBER_BEFORE, _NUMBER_AFTER),
+        "plus": (r"[\w)\]]$|[$€£¥]$", _NUMBER_AFTER),
+        "card": (r"(?:\d[-.]|[0-9A-Fa-f]{4}-|[$€£¥+])$", r"[-.]\d|[@_]"),
+        "ip": (r"(?:[\d:]\.|[A-Za-z_]-|[A-Za-z]/|[=<>~!^]=\s?|[~^])$", r"\.\w|-[A-Za-z]"),
+        "colon": (r"(?:(?:^|[^A-Za-z])[0-9A-Fa-f]{1,4}[:-]|[:.\w])$", r"[:-][0-9A-Fa-f]|[:\w]"),
+        "date": (r"\d[-.:/]$", r"[-./]\d|[A-SU-Za-z]"),
+        "geo": (r"\d[.,]?$", r"[.\d]"),
+        "word": (r"(?:\w[-+]|\.)$", r"[-+=]\w"),
+        "none": (r"(?!)", r"(?!)"),
+    }.items()
+}
+"""What may not stand directly before and behind a value, by a row's ``edge``."""
+
+_FIELD = re.compile(r"""(?:^|[\n,;{(\[&?<])\s{0,4}["']?([A-Za-z_][\w-]{0,40})["']?\s?[:=]\s?["']?$""")
+"""A single name that labels the value: ``"order_id": "``."""
+
+_FIELD_END = re.compile(r"""["']?\s?(?:[,;}\])&\n]|$)""")
+
+_CLAUSE = re.compile(r"[,;|{}\n\t]")
+
+_VAGUE = frozenset("number no num nr value id_number it text content input output message query prompt answer".split())
+
+_OTHER = compile_pattern(
+    r"(?:^|[^a-z])(?:order|invoice|ticket|tracking|reference|ref|sku|item|product|part|serial|batch|lot|model|version|"
+    r"build|release|revision|rev|port|page|line|row|error|exit|status|request|req|session|transaction|txn|trace|span|"
+    r"commit|issue|pr|bug|job|task|process|pid|thread|timestamp|epoch|isbn|issn|ean|upc|barcode|doi|case|claim|booking|"
+    r"confirmation|shipment|parcel|package|patent|size|total|count|amount|sum|offset|index|seed)"
+    r"""(?:[ _-]?(?:id|no|num|number|nr|code|key|#))?["']?(?: is| was)?[-.:=# "']{0,4}$""",
+    ignore_case=True,
+)
+"""Directly before a number: it is something else."""
+
+
+@dataclass(frozen=True, config=SETTINGS)
+class Pii(PatternBase):
+    """Personal data of some sixty types: cards, accounts, identity and health numbers, contacts, addresses, wallets.
+
+    Attributes:
+        entities: the types to look for; None: all but ``STREET_ADDRESS``.
+        allow: values that are never reported (compared without separators and case).
+        addresses: look for street addresses, too.
+    """
+
+    entities: tuple[str, ...] | None = None
+    allow: tuple[str, ...] = ()
+    addresses: bool = False
+
+    name: ClassVar[str] = "pii"
+
+    def __post_init__(self) -> None:
+        for entity in self.entities or ():
+            if entity not in _EVERY:
+                raise unknown_name("entity type", entity, _EVERY, "pii.entities")
+
+    @cached_property
+    def entity_types(self) -> frozenset[str]:  # type: ignore[override]
+        """Every type these settings can find."""
+        chosen = _EVERY - _OPTIONAL if self.entities is None else frozenset(self.entities)
+        return chosen | _OPTIONAL if self.addresses else chosen
+
+    @cached_property
+    def categories(self) -> Mapping[str, frozenset[str]]:  # type: ignore[override]
+        """`CATEGORIES`, as far as these settings go."""
+        return {name: types & self.entity_types for name, types in CATEGORIES.items()}
+
+    @cached_property
+    def patterns(self) -> tuple[Pattern, ...]:  # type: ignore[override]
+        """The rows these settings ask for."""
+        return tuple(row for row in load_table("pii") if row.entity_type in self.entity_types)
+
+    @cached_property
+    def _allowed(self) -> frozenset[str]:
+        return frozenset(map(checksums.compact, self.allow))
+
+    def confirm(self, match: Match) -> Finding | None:
+        """The finding behind a raw match; None when it is part of something longer, wrong, or without context."""
+        row = match.pattern
+        if row.validator == "iban":
+            match = _cut(match)
+        if not _alone(match):
+            return None
+        score, distance = _score(match)
+        if score == 0 or not _VALIDATORS[row.validator](match.value):
+            return None
+        if self._allowed and checksums.compact(match.value) in self._allowed:
+            return None
+        near = {} if distance is None else {"distance": float(distance)}
+        return match.finding(self.name, score=score, evidence={"grade": _graded(row, score, distance), **near})
+
+    def resolve(self, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+        """Drops a finding when one that overlaps it knows better: checksum over shape over context over length.
+
+        Local: what becomes of a finding depends on those that overlap it, on nothing else. Of two that merely touch
+        and are of the same grade both stay, so that no character of either escapes.
+        """
+        ordered = by_place(findings)
+        dropped: set[int] = set()
+        for index, one in enumerate(ordered):
+            for later in range(index + 1, len(ordered)):
+                other = ordered[later]
+                if other.start >= one.end:
+                    break
+                if one.segment == other.segment and not (_DECODED & {one.evidence.get("view"), other.evidence.get("view")}):
+                    worse, better = sorted((index, later), key=lambda i: _weight(ordered[i]))
+                    if _grade(ordered[worse]) < _grade(ordered[better]) or _covers(ordered[better], ordered[worse]):
+                        dropped.add(worse)
+        return tuple(finding for index, finding in enumerate(ordered) if index not in dropped)
+
+
+_DECODED = frozenset({"base64", "hex", "hidden"})
+"""Views in which different values share one span of the original."""
+
+_GRADES = {"checksum": 3, "shape": 2, "context": 1}
+
+
+def _graded(row: Pattern, score: float, distance: int | None) -> str:
+    """What a finding rests on; a check digit that needs context counts as one only close to its word."""
+    if row.validator in _CHECKED and score >= 0.9 and (row.score > 0 or (distance or 0) <= 16):
+        return "checksum"
+    return "shape" if row.score > 0 else "context"
+
+
+def _grade(finding: Finding) -> int:
+    return _GRADES[str(finding.evidence["grade"])]
+
+
+def _weight(finding: Finding) -> tuple[Any, ...]:
+    """Total order of overlapping findings; among those that rest on context alone the nearest word counts most."""
+    grade = _grade(finding)
+    distance = float(finding.evidence.get("distance", 0)) if grade == 1 else 0.0
+    return grade, -distance, finding.score, finding.end - finding.start, finding.entity_type, finding.start
+
+
+def _covers(outer: Finding, inner: Finding) -> bool:
+    return outer.start <= inner.start and inner.end <= outer.end
+
+
+def _alone(match: Match) -> bool:
+    """True when the value is not a part of something longer."""
+    before, after = _EDGES[match.pattern.extra.get("edge", "number")]
+    text = match.view.text
+    lead = text[max(0, match.start - 6) : match.start]
+    return before.search(lead) is None and after.match(text[match.end : match.end + 4]) is None
+
+
+def _cut(match: Match) -> Match:
+    """An IBAN without the capitals that happen to follow it: each country has its length."""
+    wanted = int(checksums.IBAN_LENGTHS.get(match.value[:2].upper(), "0"))
+    for index, char in enumerate(match.value, 1):
+        wanted -= char not in " -"
+        if wanted == 0:
+            end = match.start + index
+            return match if match.view.text[end : end + 1].isalnum() else replace(match, end=end)
+    return match
+
+
+def _score(match: Match) -> tuple[float, int | None]:
+    """The score, and how many bytes away the context word stands that it owes to (0: in the name of the field)."""
+    row, text, hint = match.pattern, match.view.text, match.text.hint
+    if not row.context:
+        return row.score, None
+    first = max(0, match.start - row.extra.get("near", CONTEXT_CHARS))
+    lead = "\n" * (first == 0) + text[first : match.start]
+    tail = _CLAUSE.split(text[match.end : match.end + row.extra.get("after", CONTEXT_CHARS // 2)] + "\n", 1)[0]
+    field = _FIELD.search(lead)
+    if field and field[1].lower() not in _VAGUE and _FIELD_END.match(text, match.end):
+        lead, tail = "\n" + field[1], ""
+    around = tuple(f"{part}\n".encode() for part in ("\n" + hint, lead, tail))
+    if "also" in row.extra and _distance(tuple(row.extra["also"]), around) is None:
+        return row.score, None
+    distance = _distance(row.context, around)
+    if "unless" in row.extra:
+        against = _distance(tuple(row.extra["unless"]), (*around[:2], b""))
+        if against is not None and (distance is None or against < distance):
+            return 0.0, None
+    if distance is None or (distance and row.score == 0 and _OTHER.search(around[1][:-1])):
+        return row.score, None
+    return row.context_score, distance
+
+
+def _distance(words: tuple[str, ...], around: tuple[bytes, ...]) -> int | None:
+    """From the value to the nearest of the words in the field's name, before and behind it."""
+    pattern, (names, before, after) = _pattern(words), around
+    if pattern.search(b"\n".join(around)) is None:
+        return None
+    if pattern.search(names):
+        return 0
+    ends = [len(before) - found.end() + 1 for found in pattern.finditer(before)]
+    behind = pattern.search(after)
+    return min([*ends[-1:], *([behind.start() + 1] if behind else [])], default=None)
+
+
+@cache
+def _pattern(words: tuple[str, ...]) -> Any:
+    """Whole words, also as parts of ``camelCase`` and ``snake_case`` names: "ssn" in ``userSsn``, "lic" not in "public"."""
+    return compile_pattern("|".join(map(_word, words)), where="context")
+
+
+def _word(word: str) -> str:
+    parts = word.split()
+    if not parts[0][-1].isascii():
+        return "".join(parts)
+    whole, head, tail = "[ _.'/-]{0,2}".join(parts), parts[0], parts[-1]
+    capital = f"{head[0].upper()}(?i:{whole[1:]})"
+    start = f"(?i:{whole[:-1]}){tail[-1]}[A-Z]"
+    letter = "A-Za-z\u00c0-\u024f"
+    return f"[^{letter}](?i:{whole})[^{letter}]|[^{letter}]{start}|[a-z]{capital}[^a-z]"
+
+
+def _ssn(text: str) -> bool:
+    """US social security number: no area 000, 666 or 900-999, no group 00, no serial 0000 (SSA, 2011 randomization)."""
+    plain = checksums.compact(text)
+    return plain[:3] not in ("000", "666") and plain[0] != "9" and plain[3:5] != "00" and plain[5:] != "0000"
+
+
+def _nino(text: str) -> bool:
+    """UK national insurance number: prefixes never given (HMRC NIM39110)."""
+    return checksums.compact(text)[:2] not in ("BG", "GB", "KN", "NK", "NT", "TN", "ZZ")
+
+
+def _nanp(text: str) -> bool:
+    """US, Canada: area code NXX, neither N11 nor N9X; not one digit repeated (nationalnanpa.com)."""
+    digits = re.sub(r"\D", "", re.split("[xe]", text, maxsplit=1)[0])[-10:]
+    return digits[1:3] != "11" and digits[1] != "9" and len(set(digits)) > 2
+
+
+_PLANS = {
+    code: tuple(map(int, lengths.split("-")))
+    for code, lengths in (
+        pair.split(":")
+        for pair in (
+            "1:10-10 7:10-10 20:8-10 27:9-9 30:10-10 31:9-9 32:8-9 33:9-9 34:9-9 36:8-9 39:8-11 40:9-9 41:9-9 43:7-12 "
+            "44:9-10 45:8-8 46:7-9 47:8-8 48:9-9 49:7-11 51:8-9 52:10-10 53:8-8 54:10-11 55:10-11 56:9-9 57:10-10 "
+            "58:10-10 60:8-10 61:9-9 62:8-12 63:8-10 64:8-10 65:8-8 66:8-9 81:9-10 82:8-10 84:9-10 86:10-11 90:10-10 "
+            "91:10-10 92:9-10 93:9-9 94:9-9 95:7-10 98:10-10"
+        ).split()
+    )
+}
+"""Digits of a national number by country code (ITU-T E.164, national numbering plans)."""
+
+
+def _international(text: str) -> bool:
+    """Country code and length fit; other three-digit codes take six to twelve digits (ITU-T E.164)."""
+    digits = re.sub(r"\D", "", re.split("[xe]", text, maxsplit=1)[0].replace("(0)", "")).removeprefix("00")
+    for size in (1, 2):
+        if digits[:size] in _PLANS:
+            low, high = _PLANS[digits[:size]]
+            return low <= len(digits) - size <= high and len(set(digits[size:])) > 1
+    return digits[:1] in tuple("2345689") and 9 <= len(digits) <= 15
+
+
+def _ip(text: str) -> bool:
+    """An address of some machine: not unspecified, loopback or a netmask; compressed ones with something to them."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    if address.version == 4:
+        return not (address.is_loopback or text.startswith(("0.", "255.255.")))
+    groups = [group for group in text.split(":") if group]
+    telling = len(groups) > 2 or any(len(group) == 4 and not group.isalpha() for group in groups)
+    return telling and not address.is_loopback and any(char.isdigit() for char in text)
+
+
+def _email(text: str) -> bool:
+    """Not ``git@`` of an SSH remote, a package version or an image in two resolutions."""
+    local, _, domain = text.lower().rpartition("@")
+    files = (".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp", ".css", ".js", ".html", ".json")
+    return local != "git" and ".." not in text and not domain.endswith(files) and not re.match(r"\d+\.\d+\.", domain)
+
+
+def _mac(text: str) -> bool:
+    """Neither all zeros nor broadcast; with a letter when written in dotted quads."""
+    plain = set(text.lower()) - set(":-.")
+    return len(plain) > 1 and ("." not in text or not plain.isdisjoint("abcdef"))
+
+
+def _uk_phone(text: str) -> bool:
+    """Ten or eleven digits with the leading zero."""
+    return sum(map(str.isdigit, text)) in (10, 11)
+
+
+def _trunk(text: str) -> bool:
+    """A national number with its leading zero: eight to twelve digits."""
+    return 8 <= sum(map(str.isdigit, text)) <= 12
+
+
+_COUNTRIES = frozenset(
+    "AD AE AF AG AL AM AO AR AT AU AZ BA BB BD BE BF BG BH BJ BM BN BO BR BS BW BY BZ CA CH CI CL CM CN CO CR CY CZ DE "
+    "DK DO DZ EC EE EG ES ET FI FJ FR GB GE GH GI GR GT HK HN HR HU ID IE IL IN IQ IR IS IT JM JO JP KE KH KR KW KY KZ "
+    "LA LB LI LK LT LU LV LY MA MC MD ME MG MK MM MN MO MT MU MX MY MZ NA NG NI NL NO NP NZ OM PA PE PH PK PL PR PT PY "
+    "QA RO RS RU RW SA SE SG SI SK SN SV SY TH TN TR TT TW TZ UA UG US UY UZ VE VN YE ZA ZM ZW".split()
+)
+
+
+def _bic(text: str) -> bool:
+    """Letters five and six name a country (ISO 9362, ISO 3166-1)."""
+    return text[4:6].upper() in _COUNTRIES
+
+
+def _mixed(text: str) -> bool:
+    """Letters and digits both."""
+    return any(map(str.isdigit, text)) and any(map(str.isalpha, text))
+
+
+def _varied(text: str) -> bool:
+    """Not one digit repeated."""
+    return len(set(checksums.compact(text))) > 1
+
+
+def _ethereum(text: str) -> bool:
+    """Not the zero address."""
+    return len(set(text[2:])) > 1
+
+
+def _vin(text: str) -> bool:
+    return _mixed(text) and checksums.vin(text)
+
+
+_CHECKED = frozenset(
+    "aba abn acn base58check bech32 bsn card cn_id cnpj codice_fiscale cpf curp dea document_731 hetu iban medicare_au "
+    "my_number nhs nie nif nir npi nric personnummer pesel rrn sin steuer_id tfn verhoeff vin za_id".split()
+)
+
+_VALIDATORS: Mapping[str, Callable[[str], bool]] = {
+    **{name: getattr(checksums, name) for name in _CHECKED},
+    "": bool, "bic": _bic, "email": _email, "ethereum": _ethereum,
+    "international": _international, "ip": _ip, "mac": _mac, "mixed": _mixed,
+    "nanp": _nanp, "nino": _nino, "ssn": _ssn, "trunk": _trunk, "uk_phone": _uk_phone,
+    "varied": _varied, "vin": _vin,
+}  # fmt: skip

@@ -1,0 +1,319 @@
+"""Finds credentials: issuers' tokens, private keys, connection strings, JWTs and values assigned to secret names.
+
+How: every row of ``data/secrets.toml`` is one issuer's published format. A format without a prefix of its own
+(32 hex digits) is only looked for behind its issuer's name (``near`` in the row). What matched is refused when it
+is a placeholder, too regular, or fails the format's checksum. Rows of category ``generic`` find values that are
+assigned to names such as ``api_key`` and look random.
+
+Source: each row names the issuer's documentation. Shannon, "A Mathematical Theory of Communication" (1948), for
+entropy; RFC 7515 (JWT header), RFC 7617 (Basic credentials); GitHub's engineering blog, "Behind GitHub's new
+authentication token formats" (2021), for the CRC-32 tail, which npm shares.
+
+Limits: tokens without prefix are missed where nothing names them; dictionary-word passwords are only found in
+connection strings; whether a secret is live is never asked.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+import zlib
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cache, cached_property
+from typing import Any, ClassVar
+
+import re2
+from pydantic.dataclasses import dataclass
+
+from guardrails_plugin.detectors.base import SETTINGS, PatternBase
+from guardrails_plugin.detectors.table import load_table
+from guardrails_plugin.matching import Match, Pattern
+from guardrails_plugin.types import Finding
+
+__all__ = ["Secrets"]
+
+
+@dataclass(frozen=True, config=SETTINGS)
+class Secrets(PatternBase):
+    """Credentials of about 300 issuers, private keys, connection strings and values assigned to secret names.
+
+    Attributes:
+        types: entity types to look for; None: all.
+        allow: values that are never reported (published test keys).
+        generic: also look for random-looking values behind names such as ``password`` or ``api_key``.
+    """
+
+    types: tuple[str, ...] | None = None
+    allow: tuple[str, ...] = ()
+    generic: bool = True
+
+    name: ClassVar[str] = "secrets"
+
+    def __post_init__(self) -> None:
+        valid = {row.entity_type for row in _rows()}
+        if unknown := sorted(set(self.types or ()) - valid):
+            raise ValueError(f"unknown entity types {', '.join(unknown)}; valid: {', '.join(sorted(valid))}")
+
+    @cached_property
+    def patterns(self) -> tuple[Pattern, ...]:  # type: ignore[override]
+        """The rows these settings ask for."""
+        rows = (row for row in _rows() if self.generic or row.extra.get("category") != "generic")
+        return tuple(row for row in rows if self.types is None or row.entity_type in self.types)
+
+    @cached_property
+    def entity_types(self) -> frozenset[str]:  # type: ignore[override]
+        """Every type these settings can find."""
+        return frozenset(row.entity_type for row in self.patterns)
+
+    @cached_property
+    def categories(self) -> Mapping[str, frozenset[str]]:  # type: ignore[override]
+        """``keys``, ``private_keys``, ``connection_strings``, ``generic``, and ``weak``: identifiers and public keys."""
+        groups: dict[str, set[str]] = {name: set() for name in _CATEGORIES}
+        for row in self.patterns:
+            groups[str(row.extra.get("category", "keys"))].add(row.entity_type)
+        return {name: frozenset(types) for name, types in groups.items()}
+
+    def confirm(self, match: Match) -> Finding | None:
+        """The finding behind a raw match; None for placeholders, failed checks and values that are allowed."""
+        row, value = match.pattern, match.value
+        form = row.extra.get("form")
+        if value in self.allow or (form and not _form(form).fullmatch(value)):
+            return None
+        if _is_placeholder(value) or _entropy(value) < (row.entropy or _LEAST_ENTROPY):
+            return None
+        near = bool(row.context) and any(word in match.around for word in row.context)
+        score = max(row.score, row.context_score) if near else row.score
+        if row.validator:
+            match, score = _VALIDATORS[row.validator](match, score)
+        return match.finding(self.name, score=score) if score > 0 else None
+
+
+def _linear(pattern: str, *, ignore_case: bool = False) -> Any:
+    """A pattern over text that cannot be stalled: values come from whoever wrote the text."""
+    options = re2.Options()
+    options.case_sensitive = not ignore_case
+    return re2.compile(pattern, options)
+
+
+_CATEGORIES = ("keys", "private_keys", "connection_strings", "generic", "weak")
+
+_LEAST_ENTROPY = 2.0
+"""Bits per character below which no value is random: 16 random hex digits have less than 2.4 once in 10^4."""
+
+_NEAR = r"""{name}[\w\s.\[\]"'`{{}}:/$@-]{{0,40}}?(?:=|:|>|,|\()[\s"'`\\=>(]{{0,6}}(?P<value>{form})(?:[^\w-]|$)"""
+"""Behind an issuer's name: the rest of an identifier, a sign of assignment, quotes, the value."""
+
+
+@cache
+def _rows() -> tuple[Pattern, ...]:
+    """The table, with the formats that need their issuer's name spelt out as patterns."""
+    return tuple(_spelt_out(row) for row in load_table("secrets"))
+
+
+def _spelt_out(row: Pattern) -> Pattern:
+    if "near" not in row.extra:
+        return row
+    regex = _NEAR.format(name=row.extra["near"], form=row.regex)
+    return replace(row, regex=regex, ignore_case=True, extra={**row.extra, "form": row.regex})
+
+
+@cache
+def _form(regex: str) -> Any:
+    """A value's form with its own case; the pattern around it ignores case for the issuer's name."""
+    return _linear(regex)
+
+
+_PLACEHOLDER = _linear(
+    r"example|placeholder|redacted|change.?me|changeit|dummy|sample|insert|replace[_-]?(?:me|with|this)"
+    r"|(?:^|[^a-z0-9])(?:test|fake|demo|mock|your|todo|my)(?:[^a-z0-9]|$)"
+    r"|your.?(?:api|access|secret|private|client|auth|key|token|pass|own|personal)|secret.?here|(?:key|token).?here"
+    r"|x{6,}|^x{3,}$|0{8,}|\*{3,}|\.{3,}|[$#%]\{|\{\{|\$\(|%\(|<[a-z]|not.?a.?real|foobar",
+    ignore_case=True,
+)
+"""Words of five letters and more, or set apart: a random token practically never contains one of them."""
+
+
+def _is_placeholder(value: str) -> bool:
+    """True when the value stands for a secret, as documentation writes it.
+
+    >>> [_is_placeholder(v) for v in ("your-api-key", "1234567890abcdef", "q8Zt5mWx0LbR")]
+    [True, True, False]
+    """
+    return bool(_PLACEHOLDER.search(value)) or 2 * _counted(value) > len(value)
+
+
+def _counted(value: str) -> int:
+    """How many characters stand in runs that count up or down ("3456", "fedc")."""
+    total, run, last = 0, 1, 0
+    for one, two in zip(value, value[1:] + "\0", strict=True):
+        step = 1 if one + two == "90" else ord(two) - ord(one)
+        if step in (1, -1) and (step == last or run == 1):
+            run, last = run + 1, step
+            continue
+        total, run, last = total + (run if run >= 4 else 0), 1, 0
+    return total
+
+
+def _entropy(value: str) -> float:
+    """Shannon entropy, bits per character.
+
+    >>> _entropy("aabb")
+    1.0
+    """
+    return -sum(n / len(value) * math.log2(n / len(value)) for n in Counter(value).values()) if value else 0.0
+
+
+Checked = tuple[Match, float]
+"""What a validator gives: the match, perhaps with tighter ends, and its score; 0 refuses it."""
+
+
+def _decoded(text: str) -> bytes:
+    """Base64 of either alphabet, with or without padding; nothing when it is none."""
+    plain = text.rstrip("=").replace("-", "+").replace("_", "/")
+    try:
+        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+    except binascii.Error:
+        return b""
+
+
+def _jwt(match: Match, score: float) -> Checked:
+    """RFC 7515: the header is JSON and names an algorithm."""
+    try:
+        header = json.loads(_decoded(match.value.partition(".")[0]))
+    except ValueError:
+        return match, 0.0
+    return match, score if isinstance(header, dict) and isinstance(header.get("alg"), str) else 0.0
+
+
+_BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+def _crc32(match: Match, score: float) -> Checked:
+    """GitHub's and npm's tail: CRC-32 of the 30 characters behind the prefix, base 62, six characters.
+
+    A wrong tail does not refuse: older tokens and truncated copies have none.
+    """
+    body = match.value.partition("_")[2]
+    number = zlib.crc32(body[:-6].encode())
+    tail = ""
+    for _ in range(6):
+        number, digit = divmod(number, 62)
+        tail = _BASE62[digit] + tail
+    return match, 0.99 if tail == body[-6:] else score
+
+
+def _basic(match: Match, score: float) -> Checked:
+    """RFC 7617: ``user:password`` in base64."""
+    user, colon, password = _decoded(match.value).partition(b":")
+    plain = colon and password and all(32 <= byte < 127 for byte in user + password)
+    return match, score if plain and not _is_placeholder(password.decode()) else 0.0
+
+
+def _discord(match: Match, score: float) -> Checked:
+    """The first part of a bot token is its user id in base64."""
+    return match, score if _decoded(match.value.partition(".")[0]).isdigit() else 0.0
+
+
+_USERINFO = _linear(r"(?:://[^\s:@/]*:|\bpassword=|\bpwd=)([^\s;&]+?)(?:@[^@]*$|[;&]|$)", ignore_case=True)
+_TRIVIAL = frozenset("pass passwd password pwd secret token key user username string passphrase none null".split())
+_LOCAL = _linear(r"@(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])")
+
+
+def _uri(match: Match, score: float) -> Checked:
+    """A connection string whose password is none of the words that manuals write; on this machine it counts less."""
+    found = _USERINFO.search(match.value)
+    password = found[1] if found else match.value
+    if password.lower() in _TRIVIAL or password[0] in "$<{[%*" or _is_placeholder(password):
+        return match, 0.0
+    return match, min(score, 0.6) if _LOCAL.search(match.value) else score
+
+
+_NAME = _linear(r"[\w.$-]*(?:key|token|secret|pass|pwd|cred|auth|bearer)[\w.-]*", ignore_case=True)
+_OTHER_NAME = _linear(
+    r"publi[cs]h?|primary|foreign|partition|cache|sort|index|keyword|keyboard|hotkey|monkey|turkey|donkey|hockey"
+    r"|jockey|whiskey|tokeni[sz]|csrf|nonce|fingerprint|checksum|digest|hash|passeng|passage|passi[ov]|passport|passed"
+    r"|bypass|compass|encompass|surpass|object|idempot|integrity|author(?:$|[^i])|credits"
+    r"|(?:id|ids|name|names|type|path|file|dir|url|uri|endpoint|field|label|prompt|regex|pattern|length|size|count"
+    r"|expir\w*|ttl|policy|algorithm|alg|version|alias|ref|format|scope|scopes|status|prefix|suffix|at|time|date"
+    r"|code|class|column|param|header|method|provider|store|ring|chain|map|set|pair|usage|usages|limit)$",
+    ignore_case=True,
+)
+"""Names that hold one of the secret words and no secret."""
+
+_PASSWORD = _linear(r"pass|pwd", ignore_case=True)
+_CODE = _linear(r"^[/.~\\@&:$%#*+=|!?-]|://|^[A-Za-z_]\w*(?:(?:\.|->|::)[A-Za-z_]\w*)+$|[()]|^\d+(?:[.:/-]\d+)*$|^v?\d+\.\d+")
+_WORDS = _linear(r"^(?:(?:[A-Z]?[a-z]+|[A-Z]+)(?:\d{1,4})?[-_./:]?)+$")
+_KNOWN = _linear(r"^(?:sha-?\d+|md5|utf-?8|base64|bcrypt|argon2\w*|oauth2?|ed25519|rs\d+|hs\d+|es\d+)$", ignore_case=True)
+
+
+def _assigned(match: Match, score: float) -> Checked:
+    """A value behind a name: the name is a secret's, and the value no word, path, number or expression."""
+    value = match.value.rstrip(".,;:!?")
+    match = replace(match, end=match.start + len(value))
+    before = match.view.text[max(0, match.start - 96) : match.start]
+    name = ([""] + _NAME.findall(before))[-1].rstrip(".-_")
+    if not name or _OTHER_NAME.search(name) or _KNOWN.match(value):
+        return match, 0.0
+    quoted = before[-1:] in "\"'`" and before[-1:] != ""
+    if _PASSWORD.search(name):
+        return match, score if _is_password(value, quoted) else 0.0
+    return match, score if _is_random(value) else 0.0
+
+
+def _unnamed(match: Match, score: float) -> Checked:
+    """A value whose surroundings already say that it is a token."""
+    value = match.value.rstrip(".,;:!?")
+    return replace(match, end=match.start + len(value)), score if _is_random(value) else 0.0
+
+
+def _unnamed_password(match: Match, score: float) -> Checked:
+    """A value whose surroundings already say that it is a password."""
+    return match, score if _is_password(match.value, quoted=False) else 0.0
+
+
+def _credentials(match: Match, score: float) -> Checked:
+    """``user:password``, or a password; only what manuals write is refused."""
+    password = match.value.rpartition(":")[2]
+    return match, 0.0 if password.lower() in _TRIVIAL or _is_placeholder(password) else score
+
+
+def _is_password(value: str, quoted: bool) -> bool:
+    """Letters with digits or signs among them, and not a name from a program."""
+    if len(value) < 6 or value.lower() in _TRIVIAL or (not quoted and _CODE.search(value)) or "://" in value:
+        return False
+    letters, digits = any(c.isalpha() for c in value), any(c.isdigit() for c in value)
+    signs = any(c in "!@#$%^&*?+~=" for c in value[1:])
+    return (letters and (digits or signs)) or (quoted and digits and signs)
+
+
+def _is_random(value: str) -> bool:
+    """No word, path, number or expression: letters and digits, or cases, change too often.
+
+    >>> [_is_random(v) for v in ("prod-db-credentials-v2", "kq83hd02nf74js91", "application/json")]
+    [False, True, False]
+    """
+    if len(value) < 10 or _CODE.search(value):
+        return False
+    switches = sum(a.isdigit() != b.isdigit() for a, b in zip(value, value[1:], strict=False) if (a + b).isalnum())
+    if _WORDS.match(value) and switches < 4:
+        cases = sum(a.islower() != b.islower() for a, b in zip(value, value[1:], strict=False))
+        return len(value) >= 20 and value.isalpha() and cases > 0.35 * len(value) and _entropy(value) > 3.8
+    return switches >= 2 and _entropy(value) >= (3.0 if len(value) >= 16 else 2.7)
+
+
+_VALIDATORS: Mapping[str, Callable[[Match, float], Checked]] = {
+    "assigned": _assigned,
+    "assigned_password": _unnamed_password,
+    "basic": _basic,
+    "crc32": _crc32,
+    "credentials": _credentials,
+    "discord": _discord,
+    "jwt": _jwt,
+    "random": _unnamed,
+    "uri": _uri,
+}
+"""Checks that rows name; each may refuse, tighten or raise."""

@@ -1,0 +1,186 @@
+"""Whether a URL carries data away: what its query and path hold, and whether showing it is enough to send it.
+
+An image is fetched as soon as an answer is displayed, a link only when clicked, so the same payload weighs more in an
+image. Payloads: placeholders to be filled by a model (``{{conversation}}``), parameters named after private things,
+base64 or hex that decodes to sentences, sentences themselves, keys.
+
+Source: Rehberger, "Embrace the Red" (2023-2024), markdown-image exfiltration from chat applications; OWASP LLM02:2025.
+Limits: encrypted or compressed payloads look like the hashes of image hosts and count little; services that draw text
+(`renderers` in ``data/malicious_url.toml``) are trusted with text.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+from typing import Literal
+from urllib.parse import unquote, unquote_plus
+
+from guardrails_plugin.detectors.url_hosts import Fact, below, listed
+from guardrails_plugin.detectors.url_parts import Parts
+
+__all__ = ["Embed", "exfiltration_facts"]
+
+Embed = Literal["image", "link", "bare"]
+"""How a URL stands in a text: fetched by display, by a click, or not at all unless someone copies it."""
+
+_LONGEST = 4096
+"""Characters of one value that are looked at."""
+
+_TEMPLATE = re.compile(
+    r"\{\{\s*([^{}]{1,80})\}\}|\$?\{([^{}\"':,]{1,80})\}|<([A-Za-z][^<>]{1,80})>|\[([A-Za-z][A-Za-z0-9_ '\-]{2,80})\]"
+    r"|\$\(([^()]{1,80})\)|\b((?:INSERT|YOUR|THE|BASE64|URL_?ENCODED|ENCODED|REPLACE)_[A-Z0-9_]{3,60})\b"
+    r"|(?:^|=)([A-Z]{4,20}(?:_[A-Z0-9]{2,20})*)$"
+)
+_PRIVATE = (
+    r"conversation|chat[_ -]?(?:history|log|content|messages)|history|transcript|(?:system|user|full|last|previous|original)"
+    r"[_ -]?prompt|secrets?|pass(?:word|wd|phrase|code)s?|credentials?|private|confidential|sensitive|memory|memories"
+    r"|user[_ -]?(?:data|info|input|messages?|query|details|secrets?)|stolen|steal|leak(?:ed)?|exfil\w*|loot|dump|ssn"
+    r"|social[_ -]?security|credit[_ -]?card|card[_ -]?number|\bpii\b|e-?mails?[_ -](?:body|content|text|s)|inbox"
+    r"|env(?:ironment)?[_ -]?var\w*|(?:file|document)[_ -]?contents?|all[_ -]?(?:data|messages)|\bdata\b|summary"
+)
+_PRIVATE_WORD = re.compile(_PRIVATE, re.IGNORECASE)
+_BROAD_WORD = re.compile(_PRIVATE + r"|context|messages?|prompt|answer|response|info\b|name|address|phone|token|key", re.IGNORECASE)
+_IDENTIFIER = re.compile(r"(?:^|[_ -])(?:id|ids|uuid|slug|count|limit|type|key|version|url|uri|date)$", re.IGNORECASE)
+_PRIVATE_NAME = re.compile(
+    r"conv(?:ersation)?s?|chat[_-]?(?:history|log)?|history|transcript|(?:system|user)[_-]?prompt|secrets?|pass(?:word|wd)?|pwd"
+    r"|credentials?|creds|private[_-]?key|cookies?|memory|memories|user[_-]?data|stolen(?:[_-]?\w+)?|leak(?:ed)?|exfil\w*"
+    r"|loot|dump|ssn|credit[_-]?card|cc|card[_-]?number|confidential|pii|steal|env|api[_-]?keys?|messages|prompt|context",
+    re.IGNORECASE,
+)
+_PLAIN_VALUE = re.compile(r"true|false|yes|no|on|off|all|none|accept\w*|[\d.,-]+|v\d+|\w{1,5}", re.IGNORECASE)
+_SIGNATURE_NAME = re.compile(
+    r"x-(?:amz|goog|oss|ms|cos)-\w+(?:-\w+)*|\w*sig(?:nature)?|\w*token|jwt|policy|key-pair-id|expires?|hmac|hash|h|s|e|st|se|sp|sv|sr"
+    r"|spr|skoid|sktid|oh|oe|ccb|_nc_\w+|ixid|ixlib|awsaccesskeyid|googleaccessid|key|auth\w*|etag|v|ver|version|cb"
+    r"|utm_\w+|gclid|fbclid|msclkid|mc_eid|mc_cid|code|state|nonce|session\w*|sid|ref|u|p|upn|q_token|integrity",
+    re.IGNORECASE,
+)
+_KEY = re.compile(
+    r"\b(?:sk-[A-Za-z0-9_-]{20,}|gh[pousr]_[A-Za-z0-9]{30,}|xox[abprs]-[A-Za-z0-9-]{10,}|AKIA[A-Z0-9]{16}|glpat-[\w-]{20})"
+    r"|-----BEGIN|\b\d{3}-\d{2}-\d{4}\b"
+)
+_EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.\w{2,}")
+_ENCODED = re.compile(r"[A-Za-z0-9+/_-]{14,}={0,2}")
+_HEX = re.compile(r"(?:[0-9A-Fa-f]{2}){10,}")
+_WORD = re.compile(r"[^\W\d_]{2,}")
+_FILE = re.compile(r"\.(?:png|jpe?g|gif|webp|svg|avif|bmp|ico|tiff?|mp4|pdf)$", re.IGNORECASE)
+_APPENDING = re.compile(
+    r"append|followed by|concatenat|add(?:ing|ed)?\b|insert|encod|replac|substitut|fill|plus|includ|put|attach|send"
+)
+_OF_USER = re.compile(
+    r"conversation|chat|history|secret|password|credential|system prompt|user'?s|user (?:data|input|message|quer)|message"
+    r"|memory|e-?mail|personal|private|confidential|previous|summary|api key|everything|above|document|data"
+)
+
+_IN_IMAGE = {"key": 0.85, "sentence": 0.86, "private_name": 0.85, "words": 0.6, "email": 0.5, "bulk": 0.52}
+_IN_LINK = {"key": 0.62, "sentence": 0.62, "private_name": 0.52, "words": 0.15, "email": 0.12, "bulk": 0.2}
+_BARE = {"key": 0.5, "sentence": 0.45, "private_name": 0.3, "words": 0.1, "email": 0.08, "bulk": 0.1}
+_WEIGHTS = {"image": _IN_IMAGE, "link": _IN_LINK, "bare": _BARE}
+
+
+def exfiltration_facts(parts: Parts, embed: Embed, around: str) -> Iterator[Fact]:
+    """What speaks for data leaving through this URL.
+
+    Args:
+        parts: the URL.
+        embed: how it stands in the text.
+        around: lower-case text beside it.
+    """
+    weights = _WEIGHTS[embed]
+    draws = below(parts.host, listed("renderers"))
+    for name, value in _values(parts):
+        if fact := _template(value, name, embed, draws=draws):
+            yield fact
+        else:
+            for kind in _carried(name, value, draws=draws):
+                yield Fact(f"{embed}_carries_{kind}", weights[kind], "exfiltration")
+    if _dangling(parts) and _APPENDING.search(around) and _OF_USER.search(around):
+        yield Fact("data_to_be_appended", 0.75 if embed == "image" else 0.65, "exfiltration")
+
+
+def _values(parts: Parts) -> Iterator[tuple[str, str]]:
+    """Names and decoded values of the query, then path segments with an empty name."""
+    for item in parts.query.split("&")[:64]:
+        name, _, value = item.partition("=")
+        yield (unquote_plus(name), unquote_plus(value[:_LONGEST])) if value else ("?", unquote_plus(name[:_LONGEST]))
+    for segment in parts.path.split("/")[:32]:
+        if len(segment) >= 6:
+            yield "", unquote(segment[:_LONGEST])
+
+
+def _template(value: str, name: str, embed: Embed, *, draws: bool) -> Fact | None:
+    """A placeholder that a model is to fill: what it names decides."""
+    match = _TEMPLATE.search(value)
+    if match is None:
+        return None
+    inner = next(group for group in match.groups() if group is not None).strip()
+    upper = match[7] is not None
+    private = _PRIVATE_WORD.search(inner) is not None and not _IDENTIFIER.search(inner)
+    if upper and not private:
+        return None
+    if embed == "image" and not draws:
+        broad = _BROAD_WORD.search(inner) or _PRIVATE_NAME.fullmatch(name)
+        score = 0.9 if private else 0.6 if broad and name else 0.4 if name else 0.2
+    else:
+        strict = private and inner.lower() not in ("data", "summary", "history", "private", "memory")
+        score = {"link": 0.65, "bare": 0.55, "image": 0.4}[embed] if strict and name else 0.15
+    return Fact(f"{embed}_with_placeholder", score, "exfiltration")
+
+
+def _carried(name: str, value: str, *, draws: bool) -> Iterator[str]:
+    """What kinds of data a value holds."""
+    if _KEY.search(value) and not name.lower().startswith("x-"):
+        yield "key"
+        return
+    if name and _PRIVATE_NAME.fullmatch(name) and len(value) >= 6 and not _PLAIN_VALUE.fullmatch(value):
+        yield "private_name"
+    signed = name and _SIGNATURE_NAME.fullmatch(name)
+    if draws:
+        return
+    if _hidden_sentence(value):
+        yield "sentence"
+    elif name and len(_WORD.findall(value)) >= 6 and " " in value:
+        yield "words"
+    elif not name and not _FILE.search(value) and value.count(" ") >= 7:
+        yield "words"
+    elif name and _EMAIL.search(value):
+        yield "email"
+    elif name and not signed and len(value) >= 300 and _ENCODED.fullmatch(value):
+        yield "bulk"
+
+
+def _hidden_sentence(value: str) -> bool:
+    """True when base64 or hex in a value decodes to words."""
+    if len(value) < 14:
+        return False
+    if (match := _HEX.search(value)) and _speaks(bytes.fromhex(match.group())):
+        return True
+    match = _ENCODED.search(value)
+    if match is None:
+        return False
+    run = match.group().rstrip("=").replace("-", "+").replace("_", "/")
+    try:
+        return _speaks(base64.b64decode(run[: len(run) // 4 * 4] if len(run) % 4 == 1 else run + "=" * (-len(run) % 4)))
+    except (binascii.Error, ValueError):
+        return False
+
+
+def _speaks(data: bytes) -> bool:
+    """True for text a person or a model wrote: words with spaces, or a private name with a value."""
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    if len(text) < 10 or not all(char.isprintable() or char in "\r\n\t" for char in text):
+        return False
+    if text.startswith(("http:", "https:", "s3:", "{\"alg", "{\"typ", "gs:", "<svg", "<?xml", "local:")):
+        return False
+    words = len(_WORD.findall(text))
+    return (text.count(" ") >= 2 and words >= 3) or bool(_KEY.search(text)) or (words >= 2 and bool(_PRIVATE_WORD.search(text)))
+
+
+def _dangling(parts: Parts) -> bool:
+    """True when the URL stops where a value should begin."""
+    return parts.query.endswith("=") or (not parts.query and parts.path.endswith(("/=", "=")))

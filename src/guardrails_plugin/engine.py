@@ -1,0 +1,368 @@
+"""The facade and only composition root: contents in, results out. See `Engine.check` for the one flow."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from guardrails_plugin import conversation
+from guardrails_plugin.audit.record import audit_record
+from guardrails_plugin.crypto import fpe_context
+from guardrails_plugin.crypto.keyring import Keyring
+from guardrails_plugin.detect import Outcome, Plan, detect
+from guardrails_plugin.detectors.base import by_place
+from guardrails_plugin.errors import ConfigError, unknown_name
+from guardrails_plugin.normalize import normalize
+from guardrails_plugin.planning import Overrides, Planner
+from guardrails_plugin.policy import verdict
+from guardrails_plugin.protocols import Action, Call, Detector, Scorer, Sink
+from guardrails_plugin.recipes import Recipe, builtin_recipes, load_recipes
+from guardrails_plugin.rewrite import clusters, rewrite
+from guardrails_plugin.stream import StreamGuard
+from guardrails_plugin.types import (
+    NO_CONTEXT,
+    Context,
+    GuardResult,
+    Origin,
+    Replacement,
+    Segment,
+    Stage,
+    Text,
+    Verdict,
+)
+
+__all__ = ["DEFAULT_ORIGINS", "Engine", "default_engine"]
+
+DEFAULT_ORIGINS = {
+    Stage.PROMPT: Origin.USER,
+    Stage.PRE_PLAN: Origin.USER,
+    Stage.LLM_PROMPT: Origin.USER,
+    Stage.PRE_TOOL: Origin.MODEL,
+    Stage.POST_TOOL: Origin.EXTERNAL,
+    Stage.INGESTION: Origin.EXTERNAL,
+    Stage.RESPONSE: Origin.MODEL,
+}
+"""Who wrote a text at a stage, when the content itself does not say."""
+
+_PLANS_KEPT = 256
+
+
+class Engine:
+    """Checks contents at stages. Thread-safe; one engine serves a whole application.
+
+    Args:
+        recipes: further recipes (objects, a TOML file or a folder of them); one named like a stage replaces it.
+        keyring: keys for the ``encrypt`` and ``hash`` actions. There is no built-in key.
+        sinks: where audit records go; none by default.
+        detectors: detectors of your own by name, beside the registered ones.
+        actions: actions of your own by name.
+        use_hyperscan: False takes the matching path that needs only pure wheels; None decides by what is installed.
+
+    >>> engine = Engine()
+    >>> engine.check("My SSN is 536-90-4399.", stage="response").output
+    'My SSN is <US_SSN>.'
+    """
+
+    def __init__(
+        self,
+        *,
+        recipes: str | Path | Recipe | Iterable[Recipe] | None = None,
+        keyring: Keyring | None = None,
+        sinks: Sequence[Sink] = (),
+        detectors: Mapping[str, Detector] | None = None,
+        actions: Mapping[str, Action] | None = None,
+        use_hyperscan: bool | None = None,
+    ) -> None:
+        own = load_recipes(recipes)
+        self._recipes: dict[tuple[str, Stage | None], Recipe] = {
+            (recipe.name, recipe.stage): recipe for recipe in (*builtin_recipes(), *own)
+        }
+        self._keyring = keyring
+        self._sinks = tuple(sinks)
+        self._planner = Planner(keyring=keyring, detectors=detectors, actions=actions, use_hyperscan=use_hyperscan)
+        self._plans: dict[tuple[str, str | None, str], Plan] = {}
+        self._config = None if keyring or sinks or detectors or actions else (own, use_hyperscan)
+
+    def check(
+        self,
+        content: object,
+        *,
+        stage: Stage | str,
+        recipe: str | None = None,
+        overrides: Overrides | None = None,
+        context: Context = NO_CONTEXT,
+        debug: bool = False,
+    ) -> GuardResult:
+        """Guard one content.
+
+        Args:
+            content: a string, provider messages, a tool call or any JSON.
+            stage: where in the application it stands.
+            recipe: name of a recipe; the stage's own by default.
+            overrides: changes for this call, by rule name.
+            context: what else is known.
+            debug: keep every candidate in ``result.raw``.
+
+        Raises:
+            ConfigError: unknown stage, recipe, rule, action, or contradictory overrides.
+            ContentError: a content that cannot be guarded.
+        """
+        return self._check([content], self._plan(stage, recipe, overrides), [context], debug)[0]
+
+    def check_batch(
+        self,
+        contents: Sequence[object],
+        *,
+        stage: Stage | str,
+        recipe: str | None = None,
+        overrides: Overrides | None = None,
+        context: Context = NO_CONTEXT,
+        debug: bool = False,
+    ) -> list[GuardResult]:
+        """Guard many contents at once; models see them as one batch. One result per content, in order."""
+        plan = self._plan(stage, recipe, overrides)
+        return self._check(contents, plan, [context] * len(contents), debug)
+
+    async def acheck(
+        self,
+        content: object,
+        *,
+        stage: Stage | str,
+        recipe: str | None = None,
+        overrides: Overrides | None = None,
+        context: Context = NO_CONTEXT,
+        debug: bool = False,
+    ) -> GuardResult:
+        """`check` on a worker thread, so that the event loop stays free."""
+        return await asyncio.to_thread(
+            self.check, content, stage=stage, recipe=recipe, overrides=overrides, context=context, debug=debug
+        )
+
+    def stream(
+        self,
+        *,
+        stage: Stage | str = Stage.RESPONSE,
+        recipe: str | None = None,
+        overrides: Overrides | None = None,
+        context: Context = NO_CONTEXT,
+    ) -> StreamGuard:
+        """A guard for text that arrives in chunks: ``feed(chunk)`` releases what is safe, ``finish()`` the rest."""
+        plan = self._plan(stage, recipe, overrides)
+        call = self._call(context)
+        origin = DEFAULT_ORIGINS[plan.stage]
+
+        def whole(text: str) -> GuardResult:
+            return self._check([Segment(text, origin)], plan, [context], debug=False, call=call)[0]
+
+        return StreamGuard(plan, whole, call=call, origin=origin, context=context)
+
+    def unredact(self, content: object, token: str, *, tenant: str = "") -> Any:
+        """The content with encrypted values turned back; values are found by what they are, wherever they stand.
+
+        Args:
+            content: a string or any JSON.
+            token: ``fpe_context`` of the result that encrypted them.
+            tenant: the tenant of the context they were encrypted under.
+
+        Raises:
+            ConfigError: no keyring, or a token that is not ours, was changed, or belongs to another tenant.
+        """
+        if self._keyring is None:
+            raise ConfigError("unredact needs the keyring that encrypted: Engine(keyring=...)")
+        found = conversation.segments(content, Origin.MODEL)
+        keyring = self._keyring
+        return conversation.substitute(content, [fpe_context.restore(s.text, token, keyring, tenant) for s in found])
+
+    def score(self, detector: str, texts: Sequence[str], *, origin: Origin | str = Origin.USER) -> list[float]:
+        """Calibrated probabilities, one per text, below any threshold too.
+
+        Raises:
+            ConfigError: the detector gives no probabilities, or the origin does not exist.
+        """
+        scorer = self._planner.detector(detector)
+        if not isinstance(scorer, Scorer):
+            raise ConfigError(f"detector {detector!r} does not score texts")
+        who = _enum(Origin, origin, "origin")
+        return list(scorer.score([normalize(Segment(text, who), index) for index, text in enumerate(texts)]))
+
+    def recipes(self) -> tuple[Recipe, ...]:
+        """Every recipe this engine knows."""
+        return tuple(self._recipes.values())
+
+    def fingerprint(
+        self, *, stage: Stage | str, recipe: str | None = None, overrides: Overrides | None = None
+    ) -> str:
+        """Identifies the policy of a stage: caches of guarded content must change when it does."""
+        return self._plan(stage, recipe, overrides).fingerprint
+
+    def _check(
+        self,
+        contents: Sequence[object],
+        plan: Plan,
+        contexts: Sequence[Context],
+        debug: bool,
+        call: Call | None = None,
+    ) -> list[GuardResult]:
+        """The one flow: normalise, detect, decide, rewrite, record."""
+        timings: dict[str, float] = {}
+        began = perf_counter()
+        origin = DEFAULT_ORIGINS[plan.stage]
+        texts = [_normalized(content, origin) for content in contents]
+        timings["normalize"] = perf_counter() - began
+        outcomes = detect(texts, plan, contexts, timings)
+        results = []
+        for content, outcome, context in zip(contents, outcomes, contexts, strict=True):
+            result = self._result(content, outcome, plan, call or self._call(context), debug, timings, began)
+            results.append(result)
+            if self._sinks:
+                record = audit_record(result, context, plan.fingerprint)
+                for sink in self._sinks:
+                    sink.write(record)
+        return results
+
+    def _result(
+        self,
+        content: object,
+        outcome: Outcome,
+        plan: Plan,
+        call: Call,
+        debug: bool,
+        timings: Mapping[str, float],
+        began: float,
+    ) -> GuardResult:
+        decisions = tuple(sorted(outcome.decisions, key=_place)) if outcome.decisions else ()
+        worst = verdict(decisions, outcome.failures)
+        output: Any = None if worst is Verdict.BLOCK else content
+        replacements: tuple[Replacement, ...] = ()
+        if worst is Verdict.TRANSFORM:
+            output, replacements = _rewritten(content, outcome.texts, decisions, plan, call)
+        elif worst is not Verdict.BLOCK and not isinstance(content, str):
+            output = conversation.substitute(content, [text.original for text in outcome.texts])
+        return GuardResult(
+            id=os.urandom(12).hex(),
+            stage=plan.stage,
+            recipe=plan.recipe,
+            verdict=worst,
+            output=output,
+            findings=tuple(decision.finding for decision in decisions),
+            decisions=decisions,
+            detections=tuple(outcome.detections),
+            failures=tuple(outcome.failures),
+            replacements=replacements,
+            timings={**timings, "total": perf_counter() - began},
+            fpe_context=self._sealed(outcome.texts, replacements, call),
+            raw=by_place(outcome.raw) if debug else None,
+            original=content,
+        )
+
+    def _sealed(self, texts: Sequence[Text], replacements: Sequence[Replacement], call: Call) -> str | None:
+        entries = [
+            fpe_context.entry(_value(texts, replacement), replacement.text, replacement.decision.finding)
+            for replacement in replacements
+            if replacement.decision.action == "encrypt"
+        ]
+        if not entries or self._keyring is None:
+            return None
+        return fpe_context.seal(entries, call.tweak, self._keyring, call.tenant)
+
+    def _call(self, context: Context) -> Call:
+        return Call(_Ordinals().number, self._keyring, context.tenant, os.urandom(8) if self._keyring else b"")
+
+    def _plan(self, stage: Stage | str, recipe: str | None, overrides: Overrides | None) -> Plan:
+        key = (str(stage), recipe, repr(overrides) if overrides else "")
+        plan = self._plans.get(key)
+        if plan is None:
+            where = _enum(Stage, stage, "stage")
+            plan = self._planner.plan(self._recipe(where, recipe), where, overrides)
+            if len(self._plans) >= _PLANS_KEPT:
+                self._plans.clear()
+            self._plans[key] = plan
+        return plan
+
+    def _recipe(self, stage: Stage, name: str | None) -> Recipe:
+        if name is not None and not isinstance(name, str):
+            raise ConfigError(f"recipe: expected a name, got {type(name).__name__}")
+        name = name or stage.value
+        found = self._recipes.get((name, stage)) or self._recipes.get((name, None))
+        if found is None:
+            elsewhere = sorted(own.value for known, own in self._recipes if known == name and own)
+            if elsewhere:
+                raise ConfigError(f"recipe {name!r} is for stage {', '.join(elsewhere)}, not {stage.value}")
+            raise unknown_name("recipe", name, {known for known, _ in self._recipes})
+        return found
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Engine:
+        return self
+
+    def __copy__(self) -> Engine:
+        return self
+
+    def __reduce__(self) -> tuple[Callable[..., Engine], tuple[Any, ...]]:
+        if self._config is None:
+            raise ConfigError(
+                "an engine with a keyring, sinks, detectors or actions of its own cannot be pickled (keys would "
+                "travel with it); build one in each process"
+            )
+        return _rebuilt, self._config
+
+
+def _rebuilt(recipes: tuple[Recipe, ...], use_hyperscan: bool | None) -> Engine:
+    if not recipes and use_hyperscan is None:
+        return default_engine()
+    return Engine(recipes=recipes or None, use_hyperscan=use_hyperscan)
+
+
+@cache
+def default_engine() -> Engine:
+    """The engine of this process with the built-in recipes, made at first use; adapters share it."""
+    return Engine()
+
+
+class _Ordinals:
+    """Numbers distinct values of a type within one call: 1, 2, ..."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, dict[str, int]] = {}
+
+    def number(self, entity_type: str, value: str) -> int:
+        known = self._numbers.setdefault(entity_type, {})
+        return known.setdefault(value, len(known) + 1)
+
+
+def _enum(kind: Any, value: object, what: str) -> Any:
+    try:
+        return kind(value)
+    except ValueError:
+        raise unknown_name(what, value, [member.value for member in kind]) from None
+
+
+def _normalized(content: object, origin: Origin) -> list[Text]:
+    return [normalize(segment, index) for index, segment in enumerate(conversation.segments(content, origin))]
+
+
+def _place(decision: Any) -> tuple[int, int, int, str, str]:
+    finding = decision.finding
+    return finding.segment, finding.start, finding.end, finding.entity_type, finding.detector
+
+
+def _rewritten(
+    content: object, texts: Sequence[Text], decisions: Sequence[Any], plan: Plan, call: Call
+) -> tuple[Any, tuple[Replacement, ...]]:
+    new: list[str] = []
+    made: list[Replacement] = []
+    for text in texts:
+        spans = clusters(d for d in decisions if d.finding.segment == text.segment)
+        changed, replacements = rewrite(text.original, spans, plan.actions, call)
+        new.append(changed)
+        made += replacements
+    return conversation.substitute(content, new), tuple(made)
+
+
+def _value(texts: Sequence[Text], replacement: Replacement) -> str:
+    finding = replacement.decision.finding
+    return texts[finding.segment].original[replacement.source.start : replacement.source.end]

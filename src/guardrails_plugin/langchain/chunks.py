@@ -1,0 +1,115 @@
+"""Streams of LangChain chunks through a guard: text is released as it becomes safe, everything else whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from langchain_core.messages import AIMessageChunk
+
+from guardrails_plugin.errors import GuardBlocked
+from guardrails_plugin.stream import StreamGuard
+from guardrails_plugin.types import Stage
+
+__all__ = ["ChunkGuard"]
+
+
+class ChunkGuard:
+    """One stream of chunks of any type.
+
+    Strings and the text of message chunks go through the hold-back window. Other values (dicts, documents, messages
+    with content blocks) are added up and guarded whole at the end. Message chunks without text pass at once; at the
+    response stage tool-call chunks do too, since the pre_tool guard is theirs.
+
+    Args:
+        stream: the hold-back window.
+        whole: guards a value that does not stream; returns a `GuardBlocked` when it is refused.
+        stage: where the stream is guarded.
+        refusal: what ends a refused stream; None raises.
+    """
+
+    def __init__(
+        self, stream: StreamGuard, whole: Callable[[Any], Any], stage: Stage, refusal: str | None
+    ) -> None:
+        self._stream = stream
+        self._whole = whole
+        self._stage = stage
+        self._refusal = refusal
+        self._last: str | AIMessageChunk | None = None
+        self._rest: Any = None
+        self._ended = False
+
+    def feed(self, chunk: Any) -> Iterator[Any]:
+        """Take a chunk, yield what may go on."""
+        if self._ended:
+            return
+        text = self._text(chunk)
+        if text is None:
+            self._rest = chunk if self._rest is None else add(self._rest, chunk)
+        elif not text:
+            yield chunk
+        else:
+            self._last = chunk
+            released = self._stream.feed(text)
+            if self._stream.blocked:
+                yield from self._refuse()
+            elif released:
+                yield _with_text(chunk, released)
+
+    def finish(self) -> Iterator[Any]:
+        """The rest of the stream, or its refusal."""
+        if self._ended:
+            return
+        if self._last is not None:
+            released = self._stream.finish()
+            if self._stream.blocked:
+                yield from self._refuse()
+                return
+            if released:
+                yield _with_text(self._last, released, bare=True)
+        if self._rest is not None:
+            value = self._whole(self._rest)
+            if isinstance(value, GuardBlocked):
+                raise value from None
+            yield value
+
+    def _text(self, chunk: Any) -> str | None:
+        """The text to stream; "" for a chunk that may pass as it is; None for what must be guarded whole."""
+        if isinstance(chunk, str):
+            return chunk
+        if not isinstance(chunk, AIMessageChunk) or not isinstance(chunk.content, str):
+            return None
+        own = self._stage is Stage.RESPONSE
+        if (chunk.tool_call_chunks and not own) or chunk.additional_kwargs.keys() - ({"tool_calls"} if own else set()):
+            return None
+        return chunk.content
+
+    def _refuse(self) -> Iterator[Any]:
+        self._ended = True
+        if self._refusal is None:
+            self._conclude().raise_for_block()
+        yield _with_text(self._last if self._last is not None else "", self._refusal or "", bare=True)
+
+    def _conclude(self) -> Any:
+        try:
+            return self._stream.result
+        except RuntimeError:
+            self._stream.finish()
+            return self._stream.result
+
+
+def add(first: Any, second: Any) -> Any:
+    """The sum of two chunks; the later one where they do not add up (parsers stream ever more complete objects)."""
+    try:
+        return first + second
+    except TypeError:
+        return second
+
+
+def _with_text(chunk: str | AIMessageChunk, text: str, *, bare: bool = False) -> str | AIMessageChunk:
+    """The chunk saying ``text``; ``bare`` leaves out what the chunk itself has already brought."""
+    if isinstance(chunk, str):
+        return text
+    if bare:
+        return AIMessageChunk(content=text, id=chunk.id)
+    return chunk.model_copy(update={"content": text})

@@ -1,0 +1,66 @@
+"""Guarding nodes: text and metadata of each are one content; blocked nodes are dropped, input is never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from llama_index.core.schema import BaseNode, MetadataMode
+
+from guardrails_plugin.conversation import segments, substitute
+from guardrails_plugin.engine import Engine
+from guardrails_plugin.errors import ContentError
+from guardrails_plugin.types import Context, GuardResult, Origin, Segment, Stage
+
+__all__ = ["MARK", "guard_nodes"]
+
+MARK = "guard"
+"""Metadata key with the verdict; kept out of what is embedded and what a model sees."""
+
+_Node = TypeVar("_Node", bound=BaseNode)
+
+
+def guard_nodes(
+    nodes: Sequence[_Node],
+    engine: Engine,
+    stage: Stage,
+    *,
+    recipe: str | None = None,
+    overrides: Mapping[str, Mapping[str, Any]] | None = None,
+    context: Context | None = None,
+    mark: bool = True,
+) -> list[tuple[_Node | None, GuardResult]]:
+    """Every node's guarded copy (None when it was blocked) and its result, in order; one pass for all."""
+    contents = [[Segment(_text(node), Origin.EXTERNAL), *_metadata(node)] for node in nodes]
+    results = engine.check_batch(
+        contents, stage=stage, recipe=recipe, overrides=overrides, context=context or Context()
+    )
+    return [
+        (None if result.blocked else _copy(node, result, mark=mark), result)
+        for node, result in zip(nodes, results, strict=True)
+    ]
+
+
+def _text(node: BaseNode) -> str:
+    return node.get_content(metadata_mode=MetadataMode.NONE)
+
+
+def _metadata(node: BaseNode) -> list[Segment]:
+    return segments(node.metadata, Origin.EXTERNAL)
+
+
+def _copy(node: _Node, result: GuardResult, *, mark: bool) -> _Node:
+    text, *metadata = result.output
+    copy = node.model_copy(deep=True)
+    if text != _text(node):
+        try:
+            copy.set_content(text)
+        except (AttributeError, NotImplementedError, ValueError):
+            raise ContentError(f"nodes of type {type(node).__name__} cannot be rewritten, only reported on") from None
+    copy.metadata = substitute(node.metadata, metadata)
+    if mark:
+        copy.metadata[MARK] = result.verdict.name.lower()
+        for keys in (copy.excluded_embed_metadata_keys, copy.excluded_llm_metadata_keys):
+            if MARK not in keys:
+                keys.append(MARK)
+    return copy

@@ -1,0 +1,219 @@
+"""From a recipe to a plan: names become detectors and actions, overrides are applied, patterns compiled.
+
+Everything that can be wrong with a recipe or an override is found here, before any text is looked at.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from guardrails_plugin import registry
+from guardrails_plugin.crypto.keyring import Keyring
+from guardrails_plugin.detect import Plan, Step
+from guardrails_plugin.detectors.base import PatternBase
+from guardrails_plugin.errors import ConfigError, unknown_name
+from guardrails_plugin.matching import Matcher
+from guardrails_plugin.policy import DISABLED, Ruling
+from guardrails_plugin.protocols import Action, Detector, Scorer
+from guardrails_plugin.recipes.recipe import Recipe, Rule, explain
+from guardrails_plugin.types import Origin, Stage
+
+__all__ = ["Overrides", "Planner"]
+
+Overrides = Mapping[str, Mapping[str, Any]]
+"""Changes for one call, by rule name: ``{"pii": {"us_ssn": "encrypt"}, "secrets": {"disabled": True}}``."""
+
+_RULE_FIELDS = frozenset({"action", "threshold", "disabled", "on_error", "timeout"})
+
+
+class Planner:
+    """Builds plans; keeps detectors and compiled matchers so that plans share them.
+
+    Args:
+        keyring: for actions that need one.
+        detectors: by name, before the registered ones.
+        actions: by name, before the registered ones.
+        use_hyperscan: see `Matcher`.
+    """
+
+    def __init__(
+        self,
+        *,
+        keyring: Keyring | None = None,
+        detectors: Mapping[str, Detector] | None = None,
+        actions: Mapping[str, Action] | None = None,
+        use_hyperscan: bool | None = None,
+    ) -> None:
+        self._keyring = keyring
+        self._detectors: dict[tuple[str, str], Detector] = {}
+        self._given = dict(detectors or {})
+        self._actions: dict[str, Action] = dict(actions or {})
+        self._matchers: dict[tuple[tuple[str, int], ...], Matcher] = {}
+        self._use_hyperscan = use_hyperscan
+
+    def plan(self, recipe: Recipe, stage: Stage, overrides: Overrides | None = None) -> Plan:
+        """The recipe, changed by the overrides, ready to run at a stage.
+
+        Raises:
+            ConfigError: an unknown name, a bad setting, a contradictory override, a missing key.
+        """
+        rules = _overridden(recipe, overrides) if overrides else recipe.rules
+        steps = tuple(self._step(rule, recipe, index) for index, rule in enumerate(rules) if rule.enabled)
+        used = {name for step in steps for name in (step.ruling.default, *step.ruling.by_type.values())}
+        return Plan(
+            recipe=recipe.name,
+            stage=stage,
+            steps=steps,
+            matcher=self._matcher(steps),
+            actions={name: self._action(name, recipe.name) for name in used - {DISABLED}},
+            fingerprint=_fingerprint(recipe, overrides),
+            deadline=recipe.deadline,
+            stream=recipe.stream,
+        )
+
+    def detector(self, name: str, settings: Mapping[str, Any] | None = None, where: str = "engine") -> Detector:
+        """The detector of that name with these settings; the same object for the same settings."""
+        settings = dict(settings or {})
+        if not settings and name in self._given:
+            return self._given[name]
+        key = (name, json.dumps(settings, sort_keys=True, default=repr))
+        if key not in self._detectors:
+            self._detectors[key] = _build(name, settings, where)
+        return self._detectors[key]
+
+    def _step(self, rule: Rule, recipe: Recipe, index: int) -> Step:
+        where = f"recipe {recipe.name!r}: rules[{index}]"
+        detector = self.detector(rule.detector, rule.settings, where)
+        return Step(
+            detector=detector,
+            ruling=self._ruling(rule, detector, where),
+            blocks_on_error=rule.on_error == "block",
+            timeout=rule.timeout,
+        )
+
+    def _ruling(self, rule: Rule, detector: Detector, where: str) -> Ruling:
+        by_type = {
+            entity: self._available(action, where)
+            for name, action in sorted(rule.actions.items(), key=lambda item: item[0] not in detector.categories)
+            for entity in _entities(name, detector, f"{where}.actions")
+        }
+        default = self._available(rule.action, where)
+        verdicts = {
+            name: self._action(name, where).verdict for name in {default, *by_type.values()} if name != DISABLED
+        }
+        thresholds = {origin: _threshold(value, detector, origin, where) for origin, value in rule.threshold.items()}
+        return Ruling(rule.name, default, by_type, thresholds, verdicts, rule.trusted)
+
+    def _available(self, action: str, where: str) -> str:
+        """The first of ``"encrypt|replace"`` that can be used here."""
+        choices = [choice.strip() for choice in action.split("|")]
+        for choice in choices[:-1]:
+            if self._keyring is not None or not getattr(self._action(choice, where), "requires_keyring", False):
+                return choice
+        last = choices[-1]
+        if last != DISABLED and getattr(self._action(last, where), "requires_keyring", False) and not self._keyring:
+            raise ConfigError(f"{where}: action {last!r} needs a keyring: Engine(keyring=Keyring.generate())")
+        return last
+
+    def _action(self, name: str, where: str) -> Action:
+        if name not in self._actions:
+            if name not in registry.names("actions"):
+                raise unknown_name("action", name, (*registry.names("actions"), *self._actions, DISABLED), where)
+            self._actions[name] = registry.load("actions", name)()
+        return self._actions[name]
+
+    def _matcher(self, steps: tuple[Step, ...]) -> Matcher:
+        tables = {step.name: step.detector for step in steps if isinstance(step.detector, PatternBase)}
+        key = tuple((name, id(detector)) for name, detector in tables.items())
+        if key not in self._matchers:
+            patterns = {name: detector.patterns for name, detector in tables.items()}
+            self._matchers[key] = Matcher(patterns, use_hyperscan=self._use_hyperscan)
+        return self._matchers[key]
+
+
+def _build(name: str, settings: Mapping[str, Any], where: str) -> Detector:
+    if name not in registry.names("detectors"):
+        raise unknown_name("detector", name, registry.names("detectors"), where)
+    try:
+        detector: Detector = registry.load("detectors", name)(**settings)
+    except ValidationError as error:
+        raise explain(error, f"{where}.settings") from None
+    return detector
+
+
+def _threshold(value: float | str, detector: Detector, origin: Origin, where: str) -> float:
+    if isinstance(value, str):
+        if not isinstance(detector, Scorer):
+            raise ConfigError(f"{where}.threshold: detector {detector.name!r} has no operating points, give 0..1")
+        return detector.operating_point(value, origin)
+    return float(value)
+
+
+def _entities(name: str, detector: Detector, where: str) -> frozenset[str]:
+    """The entity types behind a name in a recipe or an override: a category, or one type in any case."""
+    if name in detector.categories:
+        return detector.categories[name]
+    if name.upper() in detector.entity_types or not detector.entity_types:
+        return frozenset({name.upper()})
+    raise unknown_name("entity type or category", name, (*detector.categories, *detector.entity_types), where)
+
+
+def _overridden(recipe: Recipe, overrides: Overrides) -> list[Rule]:
+    if not isinstance(overrides, Mapping):
+        raise ConfigError(f"overrides: expected a mapping of rule names, got {type(overrides).__name__}")
+    names = {rule.name for rule in recipe.rules}
+    for name, change in overrides.items():
+        where = f"overrides[{name!r}]"
+        if not isinstance(change, Mapping):
+            raise ConfigError(f"{where}: expected a mapping, got {type(change).__name__}")
+        off = set(change) == {"disabled"} and name in registry.names("detectors")
+        if name not in names and not off:
+            raise unknown_name("rule", name, names, f"overrides of recipe {recipe.name!r}")
+    return [_changed(rule, overrides[rule.name]) if rule.name in overrides else rule for rule in recipe.rules]
+
+
+def _changed(rule: Rule, change: Mapping[str, Any]) -> Rule:
+    """The rule with an override applied. ``disabled = False`` and empty actions change nothing."""
+    where = f"overrides[{rule.name!r}]"
+    disabled = change.get("disabled", False)
+    if not isinstance(disabled, bool):
+        raise ConfigError(f"{where}.disabled: expected true or false, got {type(disabled).__name__}")
+    if disabled and len(change) > 1:
+        raise ConfigError(f"{where}: disabled and changed at once: {', '.join(sorted(set(change) - {'disabled'}))}")
+    actions: dict[str, str] = {}
+    for key, value in change.items():
+        if key in _RULE_FIELDS:
+            continue
+        name = key if key == key.lower() and key.upper() not in rule.actions else key.upper()
+        action = _single_action(value, f"{where}.{key}")
+        if any(name.upper() == other.upper() and actions[other] != action for other in actions):
+            raise ConfigError(f"{where}.{key}: given twice with different actions")
+        if action:
+            actions[name] = action
+    # Written over the recipe's own spelling, so that one type never has two entries.
+    kept = {name: action for name, action in rule.actions.items() if name.upper() not in {a.upper() for a in actions}}
+    fields = {key: change[key] for key in _RULE_FIELDS - {"disabled"} if change.get(key) not in (None, "")}
+    data = {**rule.model_dump(), "actions": {**kept, **actions}, **fields, "enabled": rule.enabled and not disabled}
+    try:
+        return Rule.model_validate(data)
+    except ValidationError as error:
+        raise explain(error, where) from None
+
+
+def _single_action(value: object, where: str) -> str:
+    """An action's name; ``{"disabled": true}`` and ``"disabled"`` switch one type off."""
+    if isinstance(value, Mapping) and set(value) == {"disabled"}:
+        return DISABLED if value["disabled"] else ""
+    if not isinstance(value, str):
+        raise ConfigError(f"{where}: expected the name of an action, got {type(value).__name__}")
+    return value
+
+
+def _fingerprint(recipe: Recipe, overrides: Overrides | None) -> str:
+    content = recipe.model_dump_json() + json.dumps(overrides or {}, sort_keys=True, default=repr)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
