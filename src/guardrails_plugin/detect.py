@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 
 from guardrails_plugin.detectors.base import PatternBase, confirmed
 from guardrails_plugin.matching import Match, Matcher
+from guardrails_plugin.normalize import normalize
 from guardrails_plugin.policy import Ruling, decide
 from guardrails_plugin.protocols import Action, Detector
 from guardrails_plugin.recipes.recipe import StreamSettings
-from guardrails_plugin.types import Context, Decision, Detection, Failure, Finding, Stage, Text, Verdict
+from guardrails_plugin.types import Context, Decision, Detection, Failure, Finding, Segment, Stage, Text, Verdict
 
 __all__ = ["Outcome", "Plan", "Step", "detect"]
 
@@ -28,15 +29,17 @@ _Findings = Sequence[Sequence[Finding]]
 class Step:
     """One rule of a recipe with everything it needs: detector, ruling, failure policy."""
 
+    name: str
+    """The rule's name."""
     detector: Detector
     ruling: Ruling
     blocks_on_error: bool = True
     timeout: float | None = None
 
     @property
-    def name(self) -> str:
-        """The rule's name."""
-        return self.ruling.name
+    def pattern_only(self) -> bool:
+        """True when it has nothing to say about texts in which none of its patterns matched."""
+        return isinstance(self.detector, PatternBase) and not self.detector.judges
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +54,6 @@ class Plan:
     fingerprint: str
     deadline: float | None = None
     stream: StreamSettings = field(default_factory=StreamSettings)
-    quiet: tuple[Detection, ...] = ()
-    """The detections of a content in which nothing was found (nearly all of them)."""
 
 
 @dataclass(slots=True)
@@ -88,9 +89,15 @@ def detect(
     for step in plan.steps:
         before = perf_counter()
         late = plan.deadline is not None and before - began > plan.deadline
+        if step.pattern_only and not late and not matches.concern(step.name):
+            for outcome in outcomes:
+                outcome.detections.append(Detection(step.name, executed=not outcome.blocked))
+            continue
         _run(step, outcomes, contexts, matches, late=late)
-        if not isinstance(step.detector, PatternBase) or step.detector.judges:
+        if not step.pattern_only:
             timings[step.name] = perf_counter() - before
+    for outcome, context in zip(outcomes, contexts, strict=True):
+        _look_again(outcome, plan, context)
     return outcomes
 
 
@@ -99,12 +106,14 @@ class _Matches:
 
     def __init__(self, matcher: Matcher, contents: Sequence[Sequence[Text]]) -> None:
         self._found: dict[int, Mapping[str, Sequence[Match]]] = {}
+        self._rules: set[str] = set()
         self.failure: str | None = None
         try:
             for texts in contents:
                 for text in texts:
                     if found := matcher.match(text):
                         self._found[id(text)] = found
+                        self._rules |= found.keys()
         except Exception as error:  # noqa: BLE001 - the rules' failure policy decides
             self.failure = type(error).__name__
 
@@ -112,9 +121,9 @@ class _Matches:
         found = self._found.get(id(text))
         return found.get(rule, ()) if found else ()
 
-    @property
-    def empty(self) -> bool:
-        return not self._found and self.failure is None
+    def concern(self, rule: str) -> bool:
+        """False when there is nothing to confirm for a rule."""
+        return rule in self._rules or self.failure is not None
 
 
 def _run(
@@ -125,10 +134,6 @@ def _run(
         if outcome.blocked:
             outcome.detections.append(Detection(step.name, executed=False))
     if not open_:
-        return
-    if isinstance(step.detector, PatternBase) and not step.detector.judges and matches.empty and not late:
-        for number in open_:
-            outcomes[number].detections.append(Detection(step.name))
         return
     contents = [outcomes[number].texts for number in open_]
     found = [_LATE] * len(open_) if late else _find(step, contents, [contexts[n] for n in open_], matches)
@@ -165,7 +170,7 @@ def _detect(
     step: Step, contents: Sequence[Sequence[Text]], contexts: Sequence[Context], matches: _Matches
 ) -> _Findings:
     """One call for all contents when they share a context, else one call for each."""
-    if any(context is not contexts[0] for context in contexts):
+    if len(contents) > 1 and any(context is not contexts[0] for context in contexts):
         pairs = zip(contents, contexts, strict=True)
         return [_detect(step, [texts], [context], matches)[0] for texts, context in pairs]
     flat = [text for texts in contents for text in texts]
@@ -183,6 +188,61 @@ _POOL = ThreadPoolExecutor(thread_name_prefix="guardrails-detector")
 def _in_time(step: Step, work: Callable[[], _Findings]) -> _Findings:
     """The work's result, or a timeout; a detector cannot be interrupted, it is left behind."""
     return work() if step.timeout is None else _POOL.submit(work).result(step.timeout)
+
+
+_ROUNDS = 4
+"""Looks at one content at most. The second nearly always finds nothing and is the last."""
+
+_BLANK = "\0"
+"""Stands for a character that will be replaced: neither letter, digit, separator nor space."""
+
+
+def _look_again(outcome: Outcome, plan: Plan, context: Context) -> None:
+    """Finds what only shows once its neighbours are gone, as rewriting will leave it (a number after a number)."""
+    steps = [step for step in plan.steps if step.pattern_only]
+    for _ in range(_ROUNDS - 1):
+        hidden = [d.finding for d in outcome.decisions if d.verdict is Verdict.TRANSFORM]
+        if not hidden or outcome.blocked:
+            return
+        texts = [_blanked(text, hidden) for text in outcome.texts]
+        matches = _Matches(plan.matcher, [texts])
+        known = list(outcome.raw)
+        for step in steps:
+            if not outcome.blocked and matches.concern(step.name):
+                _add(step, outcome, [f for f in _again(step, texts, context, matches) if not _overlaps(f, known)])
+        if len(outcome.raw) == len(known):
+            return
+
+
+def _blanked(text: Text, hidden: Sequence[Finding]) -> Text:
+    chars = list(text.original)
+    for finding in hidden:
+        if finding.segment == text.segment:
+            chars[finding.start : finding.end] = _BLANK * (finding.end - finding.start)
+    return normalize(Segment("".join(chars), text.origin, text.hint), text.segment)
+
+
+def _again(step: Step, texts: Sequence[Text], context: Context, matches: _Matches) -> Sequence[Finding]:
+    found = _find(step, [texts], [context], matches)[0]
+    return () if isinstance(found, _Failed) else found
+
+
+def _overlaps(finding: Finding, known: Sequence[Finding]) -> bool:
+    return any(
+        f.segment == finding.segment and f.start < finding.end and finding.start < f.end and f.detector == finding.detector
+        for f in known
+    )
+
+
+def _add(step: Step, outcome: Outcome, found: Sequence[Finding]) -> None:
+    if not found:
+        return
+    index = next(i for i, detection in enumerate(outcome.detections) if detection.detector == step.name)
+    detection = outcome.detections.pop(index)
+    _conclude(step, outcome, found)
+    added = outcome.detections.pop()
+    actions = tuple(sorted({*detection.actions, *added.actions}))
+    outcome.detections.insert(index, replace(added, detected=detection.detected or added.detected, actions=actions))
 
 
 def _conclude(step: Step, outcome: Outcome, found: Sequence[Finding] | _Failed) -> None:

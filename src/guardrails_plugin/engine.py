@@ -217,7 +217,7 @@ class Engine:
         outcomes = detect(texts, plan, contexts, timings)
         results = []
         for content, outcome, context in zip(contents, outcomes, contexts, strict=True):
-            result = self._result(content, outcome, plan, call or self._call(context), debug, timings, began)
+            result = self._result(content, outcome, plan, call or self._call(context), debug, _Clock(timings, began))
             results.append(result)
             if self._sinks:
                 record = audit_record(result, context, plan.fingerprint)
@@ -232,8 +232,7 @@ class Engine:
         plan: Plan,
         call: Call,
         debug: bool,
-        timings: Mapping[str, float],
-        began: float,
+        clock: _Clock,
     ) -> GuardResult:
         decisions = tuple(sorted(outcome.decisions, key=_place)) if outcome.decisions else ()
         worst = verdict(decisions, outcome.failures)
@@ -254,8 +253,8 @@ class Engine:
             detections=tuple(outcome.detections),
             failures=tuple(outcome.failures),
             replacements=replacements,
-            timings={**timings, "total": perf_counter() - began},
-            fpe_context=self._sealed(outcome.texts, replacements, call),
+            timings=clock.read(),
+            fpe_context=self._sealed(outcome.texts, replacements, call) if replacements else None,
             raw=by_place(outcome.raw) if debug else None,
             original=content,
         )
@@ -321,6 +320,19 @@ def _rebuilt(recipes: tuple[Recipe, ...], use_hyperscan: bool | None) -> Engine:
 def default_engine() -> Engine:
     """The engine of this process with the built-in recipes, made at first use; adapters share it."""
     return Engine()
+
+
+class _Clock:
+    """Seconds by step since a check began."""
+
+    __slots__ = ("_began", "_steps")
+
+    def __init__(self, steps: Mapping[str, float], began: float) -> None:
+        self._steps = steps
+        self._began = began
+
+    def read(self) -> Mapping[str, float]:
+        return {**self._steps, "total": perf_counter() - self._began}
 
 
 class _Ordinals:

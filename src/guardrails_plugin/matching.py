@@ -181,9 +181,8 @@ class Matcher:
             place = _code_points(data, view.text)
             for index, ends in hits.items():
                 name, pattern = self._rows[index]
-                found[name] += (
-                    Match(pattern, text, view, place(start), place(end)) for start, end in _search(pattern, data, ends)
-                )
+                for start, end in _search(pattern, data, ends):
+                    found[name].append(Match(pattern, text, view, place(start), place(end)))
         return found
 
 

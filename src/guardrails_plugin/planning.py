@@ -90,6 +90,7 @@ class Planner:
         where = f"recipe {recipe.name!r}: rules[{index}]"
         detector = self.detector(rule.detector, rule.settings, where)
         return Step(
+            name=rule.name,
             detector=detector,
             ruling=self._ruling(rule, detector, where),
             blocks_on_error=rule.on_error == "block",
@@ -107,7 +108,7 @@ class Planner:
             name: self._action(name, where).verdict for name in {default, *by_type.values()} if name != DISABLED
         }
         thresholds = {origin: _threshold(value, detector, origin, where) for origin, value in rule.threshold.items()}
-        return Ruling(rule.name, default, by_type, thresholds, verdicts, rule.trusted)
+        return Ruling(default, by_type, thresholds, verdicts, rule.trusted)
 
     def _available(self, action: str, where: str) -> str:
         """The first of ``"encrypt|replace"`` that can be used here."""

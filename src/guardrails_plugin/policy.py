@@ -18,14 +18,12 @@ class Ruling:
     """One rule of a recipe, resolved: nothing in it needs looking up by name any more.
 
     Attributes:
-        name: the rule's name; decisions and the summary use it.
         default: action for types without one of their own.
         by_type: action by entity type.
         thresholds: least score by origin.
         verdicts: verdict of every action used.
     """
 
-    name: str
     default: str
     by_type: Mapping[str, str]
     thresholds: Mapping[Origin, float]

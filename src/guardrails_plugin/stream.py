@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from guardrails_plugin.detect import Plan, Step, detect
-from guardrails_plugin.detectors.base import PatternBase
 from guardrails_plugin.matching import CONTEXT_CHARS
 from guardrails_plugin.normalize import normalize, open_run
 from guardrails_plugin.policy import verdict
@@ -198,9 +197,7 @@ def _moved(decision: Decision, offset: int) -> Decision:
 
 def _is_local(step: Step) -> bool:
     """True when a finding depends only on its surroundings, so that a window is enough to make it."""
-    if isinstance(step.detector, PatternBase):
-        return not step.detector.judges
-    return bool(getattr(step.detector, "local", False))
+    return step.pattern_only or bool(getattr(step.detector, "local", False))
 
 
 def _may_block(step: Step) -> bool:

@@ -203,4 +203,4 @@ def test_defanging_is_idempotent_and_leaves_no_live_scheme(value: str) -> None:
 def test_hashes_are_one_shape(value: str) -> None:
     """Whatever the value."""
     hashed = Hash().apply(value, Finding("pii", "US_SSN", 1.0, 0, 1), numbers())
-    assert len(hashed) == len("<US_SSN:0123456789abcdef>")
+    assert len(hashed) == len("<US_SSN#0123456789abcdef>")

@@ -19,9 +19,10 @@ _DIGITS = re.compile(r"[0-9]{5}")
 
 
 class Hash:
-    """``<US_SSN:4f3a9c...>``: 64 bits of HMAC-SHA256 (RFC 2104) under the tenant's key, separate for each type.
+    """``<US_SSN#4f3a9c...>``: 64 bits of HMAC-SHA256 (RFC 2104) under the tenant's key, separate for each type.
 
-    A plain hash would not do: there are only 10**9 social security numbers to try.
+    A plain hash would not do: there are only 10**9 social security numbers to try. No colon: ``<API_KEY:4f...>`` would
+    read as a secret that is assigned to a name. Made with the primary key: a rotation changes all pseudonyms.
     """
 
     name: ClassVar[str] = "hash"
@@ -39,4 +40,4 @@ class Hash:
         key = call.keyring.subkey("hash", tenant=call.tenant)
         message = f"{finding.entity_type}\0{value}".encode("utf-8", "surrogatepass")
         digests = (hmac.digest(key, attempt.to_bytes(4, "big") + message, sha256).hex()[:16] for attempt in count())
-        return f"<{finding.entity_type}:{next(digest for digest in digests if not _DIGITS.search(digest))}>"
+        return f"<{finding.entity_type}#{next(digest for digest in digests if not _DIGITS.search(digest))}>"

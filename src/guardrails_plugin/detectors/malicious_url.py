@@ -28,11 +28,11 @@ from guardrails_plugin.detectors.base import SETTINGS, PatternBase
 from guardrails_plugin.detectors.feeds import Feeds
 from guardrails_plugin.detectors.table import load_table
 from guardrails_plugin.detectors.url_exfiltration import Embed, exfiltration_facts
-from guardrails_plugin.detectors.url_hosts import Brands, Fact, below, host_facts, ip_fact, listed
+from guardrails_plugin.detectors.url_hosts import LURE_PATH, Brands, Fact, below, host_facts, ip_fact, listed
 from guardrails_plugin.detectors.url_parts import Parts, address, normal_host, parse, refang
 from guardrails_plugin.matching import Match, Pattern
 from guardrails_plugin.types import Finding
-from guardrails_plugin.unicode_tables import BIDI, SMUGGLING, ZERO_WIDTH
+from guardrails_plugin.unicode_tables import BIDI, FOLDED, SMUGGLING, ZERO_WIDTH
 
 __all__ = ["MaliciousUrl"]
 
@@ -100,6 +100,8 @@ class MaliciousUrl(PatternBase):
         if kind in ("domain", "ip"):
             return self._bare(match, kind)
         if kind in ("data", "script", "handler"):
+            if _inside_url(match):
+                return None  # judged with the URL it stands in
             return self._finding(_shortened(match), list(_scheme_facts(kind, match.value, _head(match))))
         if kind == "image":
             inner = _IMAGE_URL.search(match.value)
@@ -216,11 +218,13 @@ def _embed(match: Match) -> Embed:
     return "link" if _CLICK.search(head) else "bare"
 
 
+_BEGUN = re.compile(r"(?::|:\]|:\))\]?\[?\\?[/\\]")
+
+
 def _inside_url(match: Match) -> bool:
     """True when a match stands inside a longer URL."""
     head = _head(match)
-    token = re.split(r"[\s<>\"'`]", head)[-1]
-    return "://" in token or ":\\/" in token
+    return _BEGUN.search(re.split(r"[\s<>\"'`]", head)[-1]) is not None
 
 
 def _shortened(match: Match) -> Match:
@@ -257,7 +261,7 @@ def _unbalanced(url: str, size: int) -> bool:
 
 
 _INVISIBLE = ZERO_WIDTH | BIDI | SMUGGLING
-_DROP = {ord(char): None for char in _INVISIBLE}
+_PLAIN = {**{ord(char): plain for char, plain in FOLDED.items()}, **dict.fromkeys(map(ord, _INVISIBLE))}
 
 
 def _as_written(match: Match, url: str) -> str | None:
@@ -266,7 +270,7 @@ def _as_written(match: Match, url: str) -> str | None:
         return None
     offset = match.value.find(url)
     span = match.view.span(match.start + offset, match.start + offset + len(url))
-    return match.text.original[span.start : span.end].translate(_DROP)
+    return match.text.original[span.start : span.end].translate(_PLAIN)
 
 
 def _hidden_facts(match: Match) -> Iterator[Fact]:
@@ -284,7 +288,6 @@ _DOMAIN_LIKE = re.compile(
     r"(?:^|[/:.@])(?:www\.|[\w-]+(?:\.[\w-]+)*\.(?:com|net|org|gov|edu|io|co|bank|app|dev|info|biz|uk|de|fr|ru|cn|us|eu))(?:$|[/:%])",
     re.IGNORECASE,
 )
-_LURE_PATH = re.compile(r"(?:^|[/._-])(?:log-?in|sign-?in|verify|verification|webscr|update-?(?:account|billing)|unlock|kyc)(?=[/._-]|$)", re.IGNORECASE)
 _NESTED = re.compile(r"(?:^|[=&/])((?:https?|ftp|file|gopher|dict|javascript|data):[^&]*)", re.IGNORECASE)
 _SENSITIVE_FILE = re.compile(
     r"/etc/(?:passwd|shadow|hosts|sudoers)|/\.(?:ssh|aws|kube|docker|netrc|env)\b|/proc/(?:self|\d+)/|id_rsa|win\.ini|/windows/system32"
@@ -335,7 +338,7 @@ def _path_facts(parts: Parts) -> Iterator[Fact]:
         elif "." in parts.path.rpartition("/")[2][1:]:
             yield Fact("executable", 0.42 if rare else 0.3 if parts.scheme == "http" else 0.15)
     host_risky = parts.ip is not None or parts.host.rpartition(".")[2] in listed("risky_tlds")
-    if host_risky and _LURE_PATH.search(parts.path):
+    if host_risky and LURE_PATH.search(parts.path):
         yield Fact("lure_in_path", 0.32)
 
 

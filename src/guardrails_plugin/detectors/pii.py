@@ -83,6 +83,9 @@ _CLAUSE = re.compile(r"[,;|{}\n\t]")
 
 _VAGUE = frozenset("number no num nr value id_number it text content input output message query prompt answer".split())
 
+_DIGITS, _BARE = "digits", r"\b\d{8,19}\b"
+"""The pattern that stands for all rows about bare digits, so that a number costs one look, not twenty."""
+
 _OTHER = compile_pattern(
     r"(?:^|[^a-z])(?:order|invoice|ticket|tracking|reference|ref|sku|item|product|part|serial|batch|lot|model|version|"
     r"build|release|revision|rev|port|page|line|row|error|exit|status|request|req|session|transaction|txn|trace|span|"
@@ -128,8 +131,23 @@ class Pii(PatternBase):
 
     @cached_property
     def patterns(self) -> tuple[Pattern, ...]:  # type: ignore[override]
-        """The rows these settings ask for."""
+        """The rows these settings ask for; rows about bare digits share one pattern."""
+        others = (row for row in self._rows if not row.extra.get("digits"))
+        grouped = (_grouped(row, row.extra["grouped"]) for row in self._bare if "grouped" in row.extra)
+        shared = (replace(row, id=_DIGITS, regex=_BARE, gate=_BARE, reach=19) for row in self._bare[:1])
+        return (*others, *grouped, *shared)
+
+    @cached_property
+    def _rows(self) -> tuple[Pattern, ...]:
         return tuple(row for row in load_table("pii") if row.entity_type in self.entity_types)
+
+    @cached_property
+    def _bare(self) -> tuple[Pattern, ...]:
+        return tuple(row for row in self._rows if row.extra.get("digits"))
+
+    @cached_property
+    def _bare_words(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(word for row in self._bare for word in row.context))
 
     @cached_property
     def _allowed(self) -> frozenset[str]:
@@ -137,6 +155,18 @@ class Pii(PatternBase):
 
     def confirm(self, match: Match) -> Finding | None:
         """The finding behind a raw match; None when it is part of something longer, wrong, or without context."""
+        if match.pattern.id != _DIGITS:
+            return self._confirm(match)
+        parts = _around(match, CONTEXT_CHARS, CONTEXT_CHARS // 2)
+        if _distance(self._bare_words, parts) is None:
+            return None
+        value = match.value.encode()
+        likely = (row for row in self._bare if _distance(row.context, parts) is not None)
+        rows = (row for row in likely if row.compiled.fullmatch(value))
+        found = filter(None, (self._confirm(replace(match, pattern=row)) for row in rows))
+        return max(found, key=_weight, default=None)
+
+    def _confirm(self, match: Match) -> Finding | None:
         row = match.pattern
         if row.validator == "iban":
             match = _cut(match)
@@ -168,6 +198,11 @@ class Pii(PatternBase):
                     if _grade(ordered[worse]) < _grade(ordered[better]) or _covers(ordered[better], ordered[worse]):
                         dropped.add(worse)
         return tuple(finding for index, finding in enumerate(ordered) if index not in dropped)
+
+
+def _grouped(row: Pattern, regex: str) -> Pattern:
+    """The row for digits in groups only; its gate is the whole pattern, which is ASCII and short."""
+    return replace(row, regex=regex, gate=regex, reach=40)
 
 
 _DECODED = frozenset({"base64", "hex", "hidden"})
@@ -219,26 +254,32 @@ def _cut(match: Match) -> Match:
 
 def _score(match: Match) -> tuple[float, int | None]:
     """The score, and how many bytes away the context word stands that it owes to (0: in the name of the field)."""
-    row, text, hint = match.pattern, match.view.text, match.text.hint
+    row = match.pattern
     if not row.context:
         return row.score, None
-    first = max(0, match.start - row.extra.get("near", CONTEXT_CHARS))
+    parts = _around(match, row.extra.get("near", CONTEXT_CHARS), row.extra.get("after", CONTEXT_CHARS // 2))
+    if "also" in row.extra and _distance(tuple(row.extra["also"]), parts) is None:
+        return row.score, None
+    distance = _distance(row.context, parts)
+    if "unless" in row.extra:
+        against = _distance(tuple(row.extra["unless"]), parts)
+        if against is not None and (distance is None or against < distance):
+            return 0.0, None
+    if distance is None or (distance and row.score == 0 and _OTHER.search(parts[1][:-1])):
+        return row.score, None
+    return row.context_score, distance
+
+
+def _around(match: Match, near: int, after: int) -> tuple[bytes, bytes, bytes]:
+    """Names of the enclosing fields, what stands before the value, what behind; a field of its own speaks alone."""
+    text = match.view.text
+    first = max(0, match.start - near)
     lead = "\n" * (first == 0) + text[first : match.start]
-    tail = _CLAUSE.split(text[match.end : match.end + row.extra.get("after", CONTEXT_CHARS // 2)] + "\n", 1)[0]
+    tail = _CLAUSE.split(text[match.end : match.end + after] + "\n", maxsplit=1)[0]
     field = _FIELD.search(lead)
     if field and field[1].lower() not in _VAGUE and _FIELD_END.match(text, match.end):
         lead, tail = "\n" + field[1], ""
-    around = tuple(f"{part}\n".encode() for part in ("\n" + hint, lead, tail))
-    if "also" in row.extra and _distance(tuple(row.extra["also"]), around) is None:
-        return row.score, None
-    distance = _distance(row.context, around)
-    if "unless" in row.extra:
-        against = _distance(tuple(row.extra["unless"]), (*around[:2], b""))
-        if against is not None and (distance is None or against < distance):
-            return 0.0, None
-    if distance is None or (distance and row.score == 0 and _OTHER.search(around[1][:-1])):
-        return row.score, None
-    return row.context_score, distance
+    return f"\n{match.text.hint}\n".encode(), f"{lead}\n".encode(), f"{tail}\n".encode()
 
 
 def _distance(words: tuple[str, ...], around: tuple[bytes, ...]) -> int | None:

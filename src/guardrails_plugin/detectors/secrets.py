@@ -210,7 +210,8 @@ def _basic(match: Match, score: float) -> Checked:
     """RFC 7617: ``user:password`` in base64."""
     user, colon, password = _decoded(match.value).partition(b":")
     plain = colon and password and all(32 <= byte < 127 for byte in user + password)
-    return match, score if plain and not _is_placeholder(password.decode()) else 0.0
+    trivial = password.decode("latin-1").lower() in _TRIVIAL
+    return match, score if plain and not trivial and not _is_placeholder(password.decode("latin-1")) else 0.0
 
 
 def _discord(match: Match, score: float) -> Checked:

@@ -25,7 +25,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["Brands", "Fact", "below", "host_facts", "ip_fact", "listed"]
+__all__ = ["LURE_PATH", "Brands", "Fact", "below", "host_facts", "ip_fact", "listed"]
 
 Group = Literal["malicious", "exfiltration", "suspicious"]
 
@@ -137,7 +137,7 @@ def _local_facts(host: str) -> Iterator[Fact]:
         yield Fact("cloud_metadata", 0.92, "malicious")
     elif host == "localhost" or host.endswith(".localhost"):
         yield Fact("loopback", 0.2)
-    elif "." not in host or host.endswith((".local", ".internal", ".lan", ".corp", ".intranet", ".home.arpa")):
+    elif host and "." not in host or host.endswith((".local", ".internal", ".lan", ".corp", ".intranet", ".home.arpa")):
         yield Fact("internal_name", 0.25)
     if below(host, listed("rebinding")) and (found := _EMBEDDED_IP.search(host)):
         yield from _wrapped(found[1])
@@ -165,6 +165,10 @@ _TELLING = re.compile(
 )
 
 
+LURE_PATH = re.compile(r"(?:^|[/._-])(?:log-?in|sign-?in|verify|verification|webscr|update-?(?:account|billing)|unlock|kyc)(?=[/._-]|$)", re.IGNORECASE)
+"""Words of sign-in and verification pages."""
+
+
 def host_facts(parts: Parts, brands: Brands) -> Iterator[Fact]:
     """Everything the host says."""
     if parts.ip is not None:
@@ -174,14 +178,14 @@ def host_facts(parts: Parts, brands: Brands) -> Iterator[Fact]:
     if shown.isascii() and not _ASCII_NAME.fullmatch(shown):
         return  # a placeholder: {host}, $HOST, ...
     yield from _local_facts(parts.host)
-    if "." not in parts.host:
+    if "." not in parts.host or not parts.host:
         return
     if "%" in parts.shown:
         yield Fact("encoded_host", 0.7, "malicious")
     if not shown.isascii():
         yield from _script_facts(shown, brands)
     if not below(parts.host, brands.owned):
-        yield from _brand_facts(shown, brands)
+        yield from _brand_facts(shown, brands, LURE_PATH.search(parts.path) is not None)
     yield from _shape_facts(parts.host)
     yield from _platform_facts(parts)
 
@@ -204,18 +208,19 @@ def _script(char: str) -> str:
     return unicodedata.name(char, "").partition(" ")[0]
 
 
-def _brand_facts(shown: str, brands: Brands) -> Iterator[Fact]:
+def _brand_facts(shown: str, brands: Brands, lured: bool) -> Iterator[Fact]:
     sub, label, suffix = registrable(shown)
     if not suffix:
         return
     risky = suffix in listed("risky_tlds") or suffix in PLATFORMS
     tokens = label.split("-")
     lures = listed("lures")
-    lured = any(token in lures for token in (*tokens, *re.split(r"[.-]", sub)))
+    named = any(token in lures for token in (*tokens, *re.split(r"[.-]", sub)))
+    lured = lured or named
     if any(brands.imitated(token) for token in (*tokens, label) if token.isascii()):
         yield Fact("lookalike_of_brand", 0.88, "malicious")
     elif len(tokens) > 1 and any(map(brands.named, tokens)):
-        yield Fact("brand_with_lure", 0.82, "malicious") if lured else Fact("brand_in_name", 0.3)
+        yield Fact("brand_with_lure", 0.82, "malicious") if named else Fact("brand_in_name", 0.3)
     elif _joined(label, brands):
         yield Fact("brand_with_lure", 0.75, "malicious")
     elif brands.named(label):

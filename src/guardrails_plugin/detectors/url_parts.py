@@ -67,10 +67,13 @@ def refang(url: str) -> str:
 
 
 def parse(url: str) -> Parts | None:
-    """The parts of a refanged URL; None when it names no host."""
+    """The parts of a refanged URL; None when it names no host (``file:`` needs none)."""
     head = _AUTHORITY.match(url)
     scheme = (head[1] or "https").lower() if head else ""
     rest = url[head.end() :] if head else url
+    if scheme == "file":  # "file:///path" names no host
+        slashes = url[5 : len(url) - len(rest)]
+        rest = rest if len(slashes) == 2 else "/" + rest
     cut = _HOST_END.search(rest)
     authority, tail = (rest[: cut.start()], rest[cut.start() :]) if cut else (rest, "")
     backslash = "\\" in authority
@@ -80,7 +83,7 @@ def parse(url: str) -> Parts | None:
     userinfo, _, place = authority.rpartition("@")
     shown, port = _split_port(place)
     host = normal_host(_unquoted(shown))
-    if not host:
+    if not host and scheme != "file":
         return None
     ip, plain = address(host)
     path, query, fragment = _split_tail(tail)

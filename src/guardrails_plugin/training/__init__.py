@@ -1,0 +1,56 @@
+"""Training of the classifiers that ship with the package; needs the extra ``train``.
+
+Nothing heavy is imported before `train` is called.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = ["train"]
+
+
+def train(
+    data: str | Path,
+    out: str | Path,
+    *,
+    base: str = "e5",
+    own: str | Path | None = None,
+    work: str | Path | None = None,
+    minutes: float | None = None,
+    epochs: int = 2,
+    seed: int = 17,
+    threads: int = 2,
+) -> Path:
+    """Trains a prompt-injection classifier and writes the artifact folder `out`.
+
+    Args:
+        data: folder with ``injection_train``, ``benign_train`` and ``dev`` as ``.jsonl.gz``.
+        out: folder for ``model.onnx``, ``tokenizer.json``, ``config.json`` and ``MODEL_CARD.md``.
+        base: ``e5``, ``minilm`` or the path of a Hugging Face encoder.
+        own: folder with further ``.jsonl`` files: hand-written or a user's own examples.
+        work: folder for checkpoints, ``out/work`` if not given; the same folder resumes a stopped run.
+        minutes: end of training by the clock; the learning rate falls to zero by then.
+        epochs: most passes over the data.
+        seed: of the mixture and of the order of rows.
+        threads: for torch and for scoring.
+
+    Returns:
+        The artifact folder.
+    """
+    from guardrails_plugin.training.loop import LoopConfig  # torch
+    from guardrails_plugin.training.mixture import MixtureConfig
+    from guardrails_plugin.training.pipeline import TrainConfig
+    from guardrails_plugin.training.pipeline import train as run
+
+    config = TrainConfig(
+        data=Path(data),
+        out=Path(out),
+        work=Path(work) if work else Path(out) / "work",
+        own=Path(own) if own else None,
+        base=base,
+        mixture=MixtureConfig(seed=seed),
+        loop=LoopConfig(epochs=epochs, minutes=minutes, seed=seed),
+        threads=threads,
+    )
+    return run(config)

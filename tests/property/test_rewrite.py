@@ -1,0 +1,92 @@
+"""Law 1: nothing of a transformed span survives, nothing else changes, order does not matter, twice finds nothing."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guardrails_plugin import Context, Engine, Keyring, Verdict
+from guardrails_plugin.protocols import Call
+from guardrails_plugin.registry import load
+from guardrails_plugin.rewrite import clusters, rewrite
+from guardrails_plugin.types import Decision, Finding
+from tests.strategies import texts
+
+NO_MODEL = {"prompt_injection": {"disabled": True}}
+ACTIONS = {name: load("actions", name)() for name in ("redact", "replace", "mask", "partial_mask")}
+
+
+def transform_all(action: str) -> dict[str, dict[str, object]]:
+    changes: dict[str, dict[str, object]] = {
+        name: {"action": action} for name in ("secrets", "pii", "malicious_url", "invisible_text")
+    }
+    changes["pii"] |= {"sensitive": action}
+    return {**changes, **NO_MODEL}
+
+
+@st.composite
+def decided(draw: st.DrawFn) -> tuple[str, list[Decision]]:
+    text = draw(st.text(min_size=1, max_size=60))
+    spans = draw(st.lists(st.tuples(st.integers(0, len(text)), st.integers(0, len(text))), max_size=8))
+    decisions = [
+        Decision(
+            Finding("d", draw(st.sampled_from(["A", "B"])), draw(st.sampled_from([0.5, 0.9])), min(span), max(span)),
+            draw(st.sampled_from(sorted(ACTIONS))),
+            Verdict.TRANSFORM,
+        )
+        for span in spans
+    ]
+    return text, decisions
+
+
+def run(text: str, decisions: list[Decision]) -> str:
+    return rewrite(text, clusters(decisions), ACTIONS, Call(lambda kind, value: 1))[0]
+
+
+@given(decided())
+def test_the_order_of_decisions_does_not_matter(case: tuple[str, list[Decision]]) -> None:
+    text, decisions = case
+    shuffled = random.Random(0).sample(decisions, len(decisions))
+    assert run(text, decisions) == run(text, shuffled)
+
+
+@given(decided())
+def test_everything_outside_the_spans_stays_in_order(case: tuple[str, list[Decision]]) -> None:
+    text, decisions = case
+    spans = clusters(decisions)
+    output, made = rewrite(text, spans, ACTIONS, Call(lambda kind, value: 1))
+    kept, at, last = [], 0, 0
+    for span, replacement in zip(spans, made, strict=True):
+        assert output[at : replacement.start] == text[last : span.start]
+        assert output[replacement.start : replacement.end] == replacement.text
+        kept.append(replacement.text)
+        at, last = replacement.end, span.end
+    assert output[at:] == text[last:]
+
+
+@pytest.mark.parametrize("action", ["replace", "redact", "mask"])
+@given(text=texts)
+def test_a_second_check_finds_nothing_more_to_do(engine: Engine, action: str, text: str) -> None:
+    overrides = transform_all(action)
+    first = engine.check(text, stage="response", overrides=overrides)
+    second = engine.check(first.output, stage="response", overrides=overrides)
+    assert [d.finding.entity_type for d in second.decisions if d.verdict is Verdict.TRANSFORM] == []
+    assert second.output == first.output
+
+
+@given(text=texts, tenant=st.text(max_size=5))
+def test_unredact_turns_encryption_back(keyed: Engine, text: str, tenant: str) -> None:
+    context = Context(tenant=tenant)
+    result = keyed.check(text, stage="response", overrides=transform_all("encrypt"), context=context)
+    if result.fpe_context is None:
+        assert result.output == text
+    else:
+        assert keyed.unredact(result.output, result.fpe_context, tenant=tenant) == text
+
+
+@pytest.fixture(scope="module")
+def keyed() -> Engine:
+    return Engine(keyring=Keyring.generate())

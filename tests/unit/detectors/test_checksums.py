@@ -1,0 +1,115 @@
+"""Check digits: published valid numbers pass, every single wrong digit is noticed, nothing raises."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guardrails_plugin.detectors import checksums as c
+
+VALID = {
+    c.aba: ["021000021", "121000358", "026009593"],
+    c.abn: ["51 824 753 556", "83914571673"],
+    c.acn: ["004 085 616", "000 000 019"],
+    c.base58check: ["1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa", "3J98t1WpEZ73CNmQviecrnyiWrnqRhWNLy"],
+    c.bech32: [
+        "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4",
+        "BC1QW508D6QEJXTDG4Y5R3ZARVARY0C5XW7KV8F3T4",
+        "bc1p0xlxvlhemja6c4dqv22uapctqupfhlxm9h8z3k2e72q4k9hcz7vqzk5jj0",
+    ],
+    c.bsn: ["111222333", "123456782"],
+    c.card: ["4111 1111 1111 1111", "378282246310005", "5555-5555-5555-4444", "6011111111111117", "30569309025904"],
+    c.cn_id: ["11010519491231002X", "11010519491231002x"],
+    c.cnpj: ["16.727.230/0001-97", "12.ABC.345/01DE-35"],
+    c.codice_fiscale: ["RSSMRA85T10A562S", "rssmra85t10a562s"],
+    c.cpf: ["390.533.447-05", "39053344705"],
+    c.curp: ["BOXW310820HNERXN09"],
+    c.dea: ["AB1234563", "F91234563"],
+    c.document_731: ["L01X00T471", "T220001293"],
+    c.hetu: ["131052-308T", "131052A308T"],
+    c.iban: ["GB82 WEST 1234 5698 7654 32", "DE89370400440532013000", "FR1420041010050500013M02606", "NO9386011117947"],
+    c.luhn: ["79927398713", "4111111111111111"],
+    c.medicare_au: ["2123 45670 1", "2123456701"],
+    c.my_number: ["123456789018"],
+    c.nhs: ["943 476 5919", "9434765919"],
+    c.nie: ["X1234567L", "X-1234567-L"],
+    c.nif: ["12345678Z", "12345678-z"],
+    c.nir: ["2 55 08 14 168 025 38", "253072B07300470"],
+    c.npi: ["1234567893", "1245319599"],
+    c.nric: ["S1234567D", "T1234567J", "F1234567N", "G1234567X", "M1234567K"],
+    c.personnummer: ["811228-9874", "19811228-9874", "8112289874", "811228+9874"],
+    c.pesel: ["44051401359", "02070803628"],
+    c.rrn: ["971013-9019902"],
+    c.sin: ["130 692 544", "130-692-544"],
+    c.steuer_id: ["86 095 742 719", "36574261809"],
+    c.tfn: ["123 456 782"],
+    c.verhoeff: ["999941057058", "2341 2341 2346"],
+    c.vin: ["1HGCM82633A004352", "1M8GDM9AXKP042788", "11111111111111111"],
+    c.za_id: ["8001015009087"],
+}
+"""Test numbers of issuers, standards and statutes."""
+
+WEAK = {c.base58check, c.medicare_au, c.dea, c.document_731, c.bech32, c.hetu}
+"""Digits outside the checked part (issue numbers, letters), or letters the single-digit test would not produce."""
+
+CASES = [(check, number) for check, numbers in VALID.items() for number in numbers]
+
+
+def test_every_check_has_valid_numbers() -> None:
+    named = {name for name in c.__all__ if name.islower()} - {"compact", "luhn_digit", "mod97_digits"}
+    assert named == {check.__name__ for check in VALID}
+
+
+@pytest.mark.parametrize(("check", "number"), CASES, ids=lambda value: getattr(value, "__name__", value))
+def test_valid_numbers_pass(check, number) -> None:
+    assert check(number)
+
+
+@pytest.mark.parametrize(("check", "number"), [case for case in CASES if case[0] not in WEAK], ids=lambda v: getattr(v, "__name__", v))
+def test_a_wrong_digit_is_noticed(check, number) -> None:
+    for index, char in enumerate(number):
+        for wrong in "0123456789" if char.isdigit() else "":
+            if wrong != char and check(number[:index] + wrong + number[index + 1 :]):
+                # Mod 11 and mod 10 systems map two remainders to one digit: a few pairs are indistinguishable.
+                assert check in {c.cpf, c.cnpj, c.my_number, c.rrn, c.codice_fiscale, c.nif, c.nie, c.vin, c.nir}, (index, wrong)
+
+
+@pytest.mark.parametrize(("check", "number"), CASES, ids=lambda value: getattr(value, "__name__", value))
+def test_length_matters(check, number) -> None:
+    if check is not c.luhn:
+        assert not check(number + "00")
+        assert not check("")
+
+
+@pytest.mark.parametrize("check", VALID, ids=lambda check: check.__name__)
+@given(text=st.text() | st.text("0123456789XABCZ -./", max_size=30))
+def test_nothing_raises(check, text) -> None:
+    assert check(text) in (True, False)
+
+
+@given(st.text("0123456789", min_size=1, max_size=18).filter(lambda body: int(body) > 0))
+def test_luhn_digit_completes(body) -> None:
+    assert c.luhn(body + c.luhn_digit(body))
+
+
+@given(st.sampled_from(["GB", "DE", "NL", "NO", "MT"]), st.data())
+def test_mod97_digits_complete(country, data) -> None:
+    size = int(c.IBAN_LENGTHS[country]) - 4
+    bban = data.draw(st.text("0123456789ABCXYZ", min_size=size, max_size=size))
+    assert c.iban(country + c.mod97_digits(country, bban) + bban)
+
+
+@pytest.mark.parametrize(
+    ("check", "number"),
+    [
+        (c.card, "0000 0000 0000 0000"), (c.card, "79927398713"), (c.luhn, "0"), (c.luhn, "000000"),
+        (c.aba, "991000021"), (c.aba, "000000000"), (c.nhs, "0000000000"), (c.npi, "3234567893"),
+        (c.sin, "046 454 286"), (c.cpf, "111.111.111-11"), (c.cnpj, "00.000.000/0000-00"), (c.verhoeff, "000000000000"),
+        (c.pesel, "44131401350"), (c.hetu, "321352-308T"), (c.nric, "A1234567D"), (c.vin, "1HGCM8263IA004352"),
+        (c.bech32, "bc1Qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"), (c.base58check, "0A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa"),
+        (c.iban, "XX82WEST12345698765432"), (c.bsn, "000000000"), (c.steuer_id, "12345678901"), (c.za_id, "8013015009087"),
+    ],
+)  # fmt: skip
+def test_near_misses_fail(check, number) -> None:
+    assert not check(number)

@@ -1,0 +1,133 @@
+"""The network, its loop and its export, on a tiny random encoder; needs the extra `train`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+pytest.importorskip("onnx")
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from guardrails_plugin.training.loop import LoopConfig, TrainingSet
+    from guardrails_plugin.training.model import WindowClassifier
+
+LOUD = 7
+
+
+def tiny() -> WindowClassifier:
+    from guardrails_plugin.training.model import WindowClassifier
+
+    torch.manual_seed(0)
+    config = transformers.BertConfig(
+        vocab_size=40,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+        attn_implementation="eager",
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+    )
+    return WindowClassifier(transformers.BertModel(config, add_pooling_layer=False), dropout=0.0)
+
+
+def texts(count: int = 120) -> TrainingSet:
+    """Rows of one to three windows; a row is an attack if the loud token stands in any window."""
+    from guardrails_plugin.training.loop import TrainingSet
+    from guardrails_plugin.training.windows import Row
+
+    rng = np.random.default_rng(1)
+    rows, labels = [], []
+    for index in range(count):
+        windows = [rng.integers(10, 40, 12).tolist() for _ in range(index % 3 + 1)]
+        label = index % 2
+        if label:
+            windows[int(rng.integers(len(windows)))][int(rng.integers(12))] = LOUD
+        rows.append(Row(index, tuple(tuple(window) for window in windows)))
+        labels.append(float(label))
+    return TrainingSet(rows, labels, [1.0] * count, 0)
+
+
+def config(**changes: Any) -> LoopConfig:
+    from guardrails_plugin.training.loop import LoopConfig
+
+    return LoopConfig(**({"epochs": 12, "batch_tokens": 512, "learning_rate": 3e-3, "smoothing": 0.0} | changes))
+
+
+def test_a_token_in_one_window_is_learnt_from_row_labels() -> None:
+    from guardrails_plugin.training import evaluate, loop
+
+    model, data = tiny(), texts()
+    loop.fit(model, data, config())
+    scores = loop.predict(model, data.rows, pad_id=0, bf16=False)
+    area = evaluate.auc(scores.tolist(), [int(label) for label in data.labels])
+    assert area is not None
+    assert area > 0.95
+
+
+def test_frozen_embeddings_do_not_move() -> None:
+    from guardrails_plugin.training import loop
+    from guardrails_plugin.training.model import freeze_embeddings
+
+    model = tiny()
+    freeze_embeddings(model)
+    words: Any = model.encoder.get_input_embeddings()
+    before = words.weight.clone()
+    loop.fit(model, texts(30), config(epochs=1))
+    assert torch.equal(before, words.weight)
+
+
+def test_a_stopped_run_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    from guardrails_plugin.training import loop
+
+    path = tmp_path / "state.pt"
+    stopped = tiny()
+    loop.fit(stopped, texts(30), config(epochs=1), checkpoint=path)
+    first = torch.load(path, weights_only=True)
+    resumed = tiny()
+    loop.fit(resumed, texts(30), config(epochs=1), checkpoint=path)
+    assert torch.equal(resumed.head.weight, stopped.head.weight)
+    loop.fit(resumed, texts(30), config(epochs=2), checkpoint=path)
+    last = torch.load(path, weights_only=True)
+    assert last["step"] == 2 * first["step"]
+
+
+def test_the_clock_ends_a_run() -> None:
+    from guardrails_plugin.training import loop
+
+    model = tiny()
+    before = model.head.weight.clone()
+    loop.fit(model, texts(30), config(minutes=0.0))
+    assert torch.equal(before, model.head.weight)
+
+
+def test_the_int8_graph_scores_like_the_network(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime.quantization")
+    from guardrails_plugin.training import export, loop
+
+    model, data = tiny(), texts(20)
+    export.to_onnx(model, tmp_path / "model.onnx")
+    runner = export.session(tmp_path / "model.onnx")
+    assert [entry.name for entry in runner.get_inputs()] == ["input_ids", "attention_mask"]
+    before = loop.predict(model, data.rows, pad_id=0, bf16=False)
+    loss = export.quantisation_loss(before, export.row_scores(runner, data.rows))
+    assert loss.rows == 20
+    assert loss.largest < 0.1
+
+
+def test_the_padding_of_a_batch_changes_no_score() -> None:
+    from guardrails_plugin.training import loop
+    from guardrails_plugin.training.windows import Row
+
+    short, long = Row(0, ((2, 11, 12),)), Row(1, ((2,) + (13,) * 20,))
+    model = tiny()
+    together = loop.predict(model, [short, long], pad_id=0, bf16=False)
+    alone = loop.predict(model, [short], pad_id=0, bf16=False)
+    assert together[0] == pytest.approx(alone[0], abs=1e-5)
