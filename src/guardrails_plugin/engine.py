@@ -174,9 +174,9 @@ class Engine:
         """
         if self._keyring is None:
             raise ConfigError("unredact needs the keyring that encrypted: Engine(keyring=...)")
+        opened = fpe_context.open_(token, self._keyring, tenant)
         found = conversation.segments(content, Origin.MODEL)
-        keyring = self._keyring
-        return conversation.substitute(content, [fpe_context.restore(s.text, token, keyring, tenant) for s in found])
+        return conversation.substitute(content, [opened.restorer.restore(segment.text) for segment in found])
 
     def score(self, detector: str, texts: Sequence[str], *, origin: Origin | str = Origin.USER) -> list[float]:
         """Calibrated probabilities, one per text, below any threshold too.
@@ -260,11 +260,7 @@ class Engine:
         )
 
     def _sealed(self, texts: Sequence[Text], replacements: Sequence[Replacement], call: Call) -> str | None:
-        entries = [
-            fpe_context.entry(_value(texts, replacement), replacement.text, replacement.decision.finding)
-            for replacement in replacements
-            if replacement.decision.action == "encrypt"
-        ]
+        entries = [_entry(texts, made) for made in replacements if made.decision.action == "encrypt"]
         if not entries or self._keyring is None:
             return None
         return fpe_context.seal(entries, call.tweak, self._keyring, call.tenant)
@@ -375,6 +371,9 @@ def _rewritten(
     return conversation.substitute(content, new), tuple(made)
 
 
-def _value(texts: Sequence[Text], replacement: Replacement) -> str:
-    finding = replacement.decision.finding
-    return texts[finding.segment].original[replacement.source.start : replacement.source.end]
+def _entry(texts: Sequence[Text], made: Replacement) -> fpe_context.Entry:
+    finding, source = made.decision.finding, made.source
+    text = texts[finding.segment].original
+    beside = text[max(0, source.start - 1) : source.start], text[source.end : source.end + 1]
+    value = text[source.start : source.end]
+    return fpe_context.entry(value, made.text, finding, touching=any(char.isalnum() for char in beside))

@@ -41,11 +41,13 @@ class Entry:
     Attributes:
         text: what stands in the output.
         plaintext: what stood there, only when ``text`` is a surrogate, from which it cannot be computed.
+        touching: it stood directly beside a letter or digit.
     """
 
     entity_type: str
     text: str = field(repr=False)
     plaintext: str | None = field(default=None, repr=False)
+    touching: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +86,17 @@ class FpeContext:
         return self.restorer.restore(text, types)
 
 
-def entry(value: str, replaced: str, finding: Finding) -> Entry:
-    """What the token must know about a value that the ``encrypt`` action replaced."""
+def entry(value: str, replaced: str, finding: Finding, *, touching: bool = False) -> Entry:
+    """What the token must know about a value that the ``encrypt`` action replaced.
+
+    Args:
+        value: what was replaced.
+        replaced: by what.
+        finding: why.
+        touching: the value stood directly beside a letter or digit.
+    """
     kind = finding.entity_type
-    return Entry(kind, replaced, value if format_preserving.is_surrogate(replaced, kind) else None)
+    return Entry(kind, replaced, value if format_preserving.is_surrogate(replaced, kind) else None, touching)
 
 
 def seal(entries: Iterable[Entry], tweak: bytes, keyring: Keyring, tenant: str = "") -> str:
@@ -160,9 +169,11 @@ def _hidden(groups: Iterable[_Group], keyring: Keyring, tenant: str) -> Iterator
         )
         for item in group.entries:
             if item.plaintext is None:
-                yield Hidden(item.entity_type, item.text, partial(reveal, item.text, item.entity_type))
+                original = partial(reveal, item.text, item.entity_type)
+                yield Hidden(item.entity_type, item.text, original, touching=item.touching)
             else:
-                yield Hidden(item.entity_type, item.text, partial(str, item.plaintext), rigid=True)
+                original = partial(str, item.plaintext)
+                yield Hidden(item.entity_type, item.text, original, rigid=True, touching=item.touching)
 
 
 def _sealed(groups: Sequence[_Group], keyring: Keyring, tenant: str) -> str:
@@ -182,8 +193,9 @@ def _sealed(groups: Sequence[_Group], keyring: Keyring, tenant: str) -> str:
     return base64.urlsafe_b64encode(head + nonce + sealed).rstrip(b"=").decode()
 
 
-def _row(item: Entry) -> list[str]:
-    return [item.entity_type, item.text] + ([] if item.plaintext is None else [item.plaintext])
+def _row(item: Entry) -> list[str | bool | None]:
+    rest: list[str | bool | None] = [item.plaintext, True] if item.touching else [item.plaintext]
+    return [item.entity_type, item.text, *(rest if rest != [None] else [])]
 
 
 def _split(token: str) -> tuple[bytes, bytes, bytes]:

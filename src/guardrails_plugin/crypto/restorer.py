@@ -1,13 +1,14 @@
 """Finds encrypted values in a text by what they are, wherever they stand, and puts the originals back.
 
-A value counts where it is not part of a longer word or number. Numbers (digits and capitals, such as cards or IBANs)
+A value counts where it is not part of a longer word or number, unless its original was. Numbers (digits and capitals, such as cards or IBANs)
 are also found when their separators were dropped or changed; the original then takes over the new separators.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Iterable
+from collections import deque
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from guardrails_plugin.errors import ContentError
@@ -30,12 +31,14 @@ class Hidden:
         text: what stands there.
         reveal: gives the original.
         rigid: found only exactly as it is, as surrogates are.
+        touching: the original touched a word or number, so this one is found inside of one, too.
     """
 
     entity_type: str
     text: str = field(repr=False)
     reveal: Callable[[], str] = field(repr=False)
     rigid: bool = False
+    touching: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,8 @@ class Restorer:
         self._loose: dict[str, Hidden | None] = {}
         for value in hidden:
             self._add(value)
+        glued = sorted((text for text, value in self._exact.items() if value.touching), key=len, reverse=True)
+        self._glued = re.compile("|".join(map(re.escape, glued)) if glued else r"(?!)")
         numbers = [key for key, value in self._loose.items() if value is not None]
         self._prefixes = {key[:length] for key in numbers for length in range(1, len(key) + 1)}
 
@@ -90,24 +95,32 @@ class Restorer:
         """Where hidden values stand, in order, without overlap; the first wins, of two at one place the longest."""
         if not self._exact:
             return ()
+        glued = [(match.start(), match.end(), self._exact[match.group()]) for match in self._glued.finditer(text)]
+        spans = [*glued, *self._apart(text, [(start, end) for start, end, _ in glued])]
+        return tuple(
+            Found(start, end, value.entity_type, _original(text[start:end], value))
+            for start, end, value in sorted(spans, key=lambda span: span[0])
+            if types is None or value.entity_type in types
+        )
+
+    def _apart(self, text: str, taken: list[tuple[int, int]]) -> Iterator[tuple[int, int, Hidden]]:
+        """Values that stand as words of their own, outside the stretches that are taken."""
         runs = list(_RUN.finditer(text))
-        result, last = [], 0
+        waiting = deque(taken)
+        last = 0
         for index, run in enumerate(runs):
-            if run.start() < last:
+            while waiting and waiting[0][1] <= run.start():
+                waiting.popleft()
+            if run.start() < last or (waiting and waiting[0][0] < run.end()):
                 continue
             start, end, value = self._exact_at(text, run, last)
             far = self._loose_end(text, runs, index)
             if far > end:
                 start, end, value = run.start(), far, self._loose[_plain(text[run.start() : far])]
-            if value is None:
+            if value is None or (waiting and waiting[0][0] < end):
                 continue
             last = end
-            if types is None or value.entity_type in types:
-                stretch = text[start:end]
-                original = value.reveal()
-                original = original if stretch == value.text else _laid_over(stretch, original)
-                result.append(Found(start, end, value.entity_type, original))
-        return tuple(result)
+            yield start, end, value
 
     def _add(self, value: Hidden) -> None:
         known = self._exact.setdefault(value.text, value)
@@ -143,6 +156,11 @@ class Restorer:
                 break
             joined += runs[index].group()
         return found
+
+
+def _original(stretch: str, value: Hidden) -> str:
+    plaintext = value.reveal()
+    return plaintext if stretch == value.text else _laid_over(stretch, plaintext)
 
 
 def _cut(text: str, end: int) -> bool:

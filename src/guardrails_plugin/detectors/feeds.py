@@ -93,8 +93,8 @@ class FeedIndex:
         ends = tuple([end for _, end in found] for found in merged)
         size = len(unique) + sum(map(len, merged))
         buckets = np.searchsorted(unique, np.arange(1 << 16, dtype=np.uint64) << np.uint64(48)).astype(np.uint32)
-        first = memoryview(np.append(buckets, np.uint32(len(unique))))
-        return FeedIndex(memoryview(unique), first, (starts[0], starts[1]), (ends[0], ends[1]), size, skipped)
+        first = memoryview(np.append(buckets, np.uint32(len(unique))).data)
+        return FeedIndex(memoryview(unique.data), first, (starts[0], starts[1]), (ends[0], ends[1]), size, skipped)
 
     def has(self, key: str) -> bool:
         """True when this very ``host`` or ``host/path`` is listed."""

@@ -96,18 +96,21 @@ class InvisibleText:
 
 def _controls(text: str) -> Iterator[_Found]:
     for match in _CONTROLS.finditer(text):
-        run = match.group()
-        if _COLOUR.fullmatch(run):
-            score, what = 0.55, "colour"
-        elif "\x1b" in run or "\x9b" in run:
-            score, what = 0.85, "escape sequence"
-        elif set(run) <= {"\x00"}:
-            score, what = 0.6, "null"
-        elif "\x08" in run or "\x7f" in run:
-            score, what = 0.75, "backspace"
-        else:
-            score, what = 0.5, "control"
-        yield _Found("CONTROL_CHARACTER", score, match.start(), match.end(), {"kind": what, "length": float(len(run))})
+        kind, score = _control_kind(match.group())
+        length = float(match.end() - match.start())
+        yield _Found("CONTROL_CHARACTER", score, match.start(), match.end(), {"kind": kind, "length": length})
+
+
+def _control_kind(run: str) -> tuple[str, float]:
+    if "\x1b" in run:
+        return ("colour", 0.55) if _COLOUR.fullmatch(run) else ("escape sequence", 0.85)
+    if "\x9b" in run and len(run) > 1:
+        return "escape sequence", 0.6
+    if min(run) >= "\x80":
+        return "c1", 0.3  # nearly always text in a broken encoding
+    if "\x08" in run:
+        return "backspace", 0.75
+    return ("separator", 0.35) if run.strip("\x1c\x1d\x1e\x1f") == "" else ("control", 0.5)
 
 
 def _unseen(text: str) -> Iterator[_Found]:
@@ -127,6 +130,8 @@ def _hidden(text: str) -> Iterator[_Found]:
 
 def _message(match: re.Match[str], how: str, length: int) -> _Found:
     score = 0.97 if length >= 4 else 0.8 if length >= 2 else 0.55
+    if length < 4 and set(match.group()) <= {"\ufe0e", "\ufe0f"}:
+        score = 0.3  # a picture's selector typed twice
     return _Found("HIDDEN_MESSAGE", score, match.start(), match.end(), {"kind": how, "length": float(length)})
 
 
@@ -182,7 +187,7 @@ def _zero_score(before: str, run: str, after: str, *, first: bool) -> float:
     if len(run) >= 3:
         return 0.92 if len(run) >= 8 else 0.75
     if len(run) == 2:
-        return 0.5
+        return 0.7 if before.isascii() and before.isalnum() and after.isascii() and after.isalnum() else 0.4
     if _JOINING.match(before) or _JOINING.match(after) or (run == "\u200d" and _in_emoji(before, after)):
         return 0.0
     if before.isascii() and before.isalnum() and after.isascii() and after.isalnum():

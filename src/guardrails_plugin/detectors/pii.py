@@ -60,7 +60,7 @@ _NUMBER_AFTER = r"[-.:/]\d|-[A-Za-z]|\s?%|[@=_°]|\.[A-Za-z]"
 _EDGES = {
     name: (re.compile(before), re.compile(after))
     for name, (before, after) in {
-        "number": (_NUMBER_BEFORE + r"|\d{3} $", _NUMBER_AFTER + r"| \d{3}"),
+        "number": (_NUMBER_BEFORE + r"|\d{3} $|\w\($", _NUMBER_AFTER + r"| \d{3}"),
         "phone": (_NUMBER_BEFORE, _NUMBER_AFTER),
         "plus": (r"[\w)\]]$|[$€£¥]$", _NUMBER_AFTER),
         "card": (r"(?:\d[-.]|[0-9A-Fa-f]{4}-|[$€£¥+])$", r"[-.]\d|[@_]"),
@@ -258,7 +258,7 @@ def _score(match: Match) -> tuple[float, int | None]:
     if not row.context:
         return row.score, None
     parts = _around(match, row.extra.get("near", CONTEXT_CHARS), row.extra.get("after", CONTEXT_CHARS // 2))
-    if "also" in row.extra and _distance(tuple(row.extra["also"]), parts) is None:
+    if "also" in row.extra and not _pattern(tuple(row.extra["also"])).search(f"\n{match.around}\n".encode()):
         return row.score, None
     distance = _distance(row.context, parts)
     if "unless" in row.extra:
@@ -354,7 +354,7 @@ def _international(text: str) -> bool:
 
 
 def _ip(text: str) -> bool:
-    """An address of some machine: not unspecified, loopback or a netmask; compressed ones with something to them."""
+    """An address of some machine: not loopback, not a netmask, not `a::b` of some program, not eight single bytes."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
@@ -363,7 +363,8 @@ def _ip(text: str) -> bool:
         return not (address.is_loopback or text.startswith(("0.", "255.255.")))
     groups = [group for group in text.split(":") if group]
     telling = len(groups) > 2 or any(len(group) == 4 and not group.isalpha() for group in groups)
-    return telling and not address.is_loopback and any(char.isdigit() for char in text)
+    bytewise = len(groups) == 8 and all(len(group) == 2 for group in groups)
+    return telling and not bytewise and any(map(str.isdigit, text))
 
 
 def _email(text: str) -> bool:

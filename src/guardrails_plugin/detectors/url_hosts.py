@@ -119,8 +119,9 @@ def ip_fact(ip: IP, *, plain: bool = True, port: int | None = None) -> Fact:
     if ip in _METADATA:
         return Fact("cloud_metadata", 0.92 if plain else 0.97, "malicious")
     if not plain:
-        tiny = isinstance(ip, IPv4Address) and int(ip) < 1 << 24
-        return Fact("placeholder_address", 0.2) if tiny and int(ip) else Fact("obfuscated_address", 0.9, "malicious")
+        if isinstance(ip, IPv4Address) and 0 < int(ip) < 1 << 24:
+            return Fact("placeholder_address", 0.2)  # "http://1/" and other small numbers
+        return Fact("obfuscated_address", 0.9, "malicious")
     if ip.is_loopback or ip.is_unspecified:
         return Fact("loopback", 0.2)
     if any(ip in network for network in _DOCUMENTATION if network.version == ip.version) or ip in _RESOLVERS:
@@ -175,6 +176,8 @@ def host_facts(parts: Parts, brands: Brands) -> Iterator[Fact]:
         yield ip_fact(parts.ip, plain=parts.plain_ip, port=parts.port)
         return
     shown = unicode_host(parts.host)
+    if not shown.isascii() and not all(unicodedata.category(char)[0] in "LMN" or char in "-._" for char in shown):
+        return  # no host name, but text in a broken encoding
     if shown.isascii() and not _ASCII_NAME.fullmatch(shown):
         return  # a placeholder: {host}, $HOST, ...
     yield from _local_facts(parts.host)

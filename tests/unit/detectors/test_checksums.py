@@ -50,39 +50,48 @@ VALID = {
 }
 """Test numbers of issuers, standards and statutes."""
 
-WEAK = {c.base58check, c.medicare_au, c.dea, c.document_731, c.bech32, c.hetu}
-"""Digits outside the checked part (issue numbers, letters), or letters the single-digit test would not produce."""
+WEAK = {c.medicare_au, c.bech32}
+"""Issue numbers are not covered by the check; bech32 has a test of its own."""
+
+SURE = {c.aba, c.bsn, c.card, c.cn_id, c.iban, c.luhn, c.nhs, c.npi, c.sin, c.tfn, c.verhoeff, c.abn, c.document_731}
+
+def name(value: object) -> str:
+    return getattr(value, "__name__", str(value))
+
 
 CASES = [(check, number) for check, numbers in VALID.items() for number in numbers]
 
 
 def test_every_check_has_valid_numbers() -> None:
-    named = {name for name in c.__all__ if name.islower()} - {"compact", "luhn_digit", "mod97_digits"}
+    named = {each for each in c.__all__ if each.islower()} - {"compact", "luhn_digit", "mod97_digits"}
     assert named == {check.__name__ for check in VALID}
 
 
-@pytest.mark.parametrize(("check", "number"), CASES, ids=lambda value: getattr(value, "__name__", value))
+@pytest.mark.parametrize(("check", "number"), CASES, ids=name)
 def test_valid_numbers_pass(check, number) -> None:
     assert check(number)
 
 
-@pytest.mark.parametrize(("check", "number"), [case for case in CASES if case[0] not in WEAK], ids=lambda v: getattr(v, "__name__", v))
+@pytest.mark.parametrize(("check", "number"), [case for case in CASES if case[0] not in WEAK], ids=name)
 def test_a_wrong_digit_is_noticed(check, number) -> None:
-    for index, char in enumerate(number):
-        for wrong in "0123456789" if char.isdigit() else "":
-            if wrong != char and check(number[:index] + wrong + number[index + 1 :]):
-                # Mod 11 and mod 10 systems map two remainders to one digit: a few pairs are indistinguishable.
-                assert check in {c.cpf, c.cnpj, c.my_number, c.rrn, c.codice_fiscale, c.nif, c.nie, c.vin, c.nir}, (index, wrong)
+    """Luhn and the like notice each one; mod 10 with even weights and two remainders for one digit miss some."""
+    wrong = [
+        number[:index] + digit + number[index + 1 :]
+        for index, char in enumerate(number)
+        for digit in "0123456789"
+        if char.isdigit() and digit != char
+    ]
+    noticed = sum(not check(text) for text in wrong) / len(wrong)
+    assert noticed >= (1 if check in SURE else 0.8)
 
 
-@pytest.mark.parametrize(("check", "number"), CASES, ids=lambda value: getattr(value, "__name__", value))
+@pytest.mark.parametrize(("check", "number"), CASES, ids=name)
 def test_length_matters(check, number) -> None:
-    if check is not c.luhn:
-        assert not check(number + "00")
-        assert not check("")
+    assert not check("")
+    assert check in (c.luhn, c.card) or not check(number + "00")
 
 
-@pytest.mark.parametrize("check", VALID, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("check", VALID, ids=name)
 @given(text=st.text() | st.text("0123456789XABCZ -./", max_size=30))
 def test_nothing_raises(check, text) -> None:
     assert check(text) in (True, False)
