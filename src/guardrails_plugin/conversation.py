@@ -171,7 +171,7 @@ def _like(value: tuple[Any, ...], items: list[Any]) -> tuple[Any, ...]:
 def _is_message(value: Mapping[Any, Any]) -> bool:
     kind = value.get("type")
     return (value.get("role") in ROLES and not _MESSAGE_KEYS.isdisjoint(value)) or (
-        isinstance(kind, str) and (kind in _BLOCKS or kind in _PARTS)
+        isinstance(kind, str) and (kind in _BLOCKS or kind in _PARTS or (kind == "function" and "function" in value))
     )
 
 

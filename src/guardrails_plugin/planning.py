@@ -143,7 +143,7 @@ def _build(name: str, settings: Mapping[str, Any], where: str) -> Detector:
     try:
         detector: Detector = registry.load("detectors", name)(**settings)
     except ValidationError as error:
-        raise explain(error, f"{where}.settings") from None
+        raise explain(error, f"{where}.settings", ".") from None
     return detector
 
 
@@ -203,7 +203,7 @@ def _changed(rule: Rule, change: Mapping[str, Any]) -> Rule:
     try:
         return Rule.model_validate(data)
     except ValidationError as error:
-        raise explain(error, where) from None
+        raise explain(error, where, ".") from None
 
 
 def _single_action(value: object, where: str) -> str:

@@ -171,7 +171,7 @@ class Context:
     prompt: str = field(default="", repr=False)
     history: Sequence[str] = field(default=(), repr=False)
     untrusted: Sequence[str] = field(default=(), repr=False)
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict, repr=False)
     tenant: str = ""
     fpe_context: str | None = field(default=None, repr=False)
 

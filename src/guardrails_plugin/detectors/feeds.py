@@ -23,7 +23,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from ipaddress import ip_address, ip_network, summarize_address_range
+from ipaddress import IPv6Address, IPv6Network, ip_address, ip_network, summarize_address_range
 from pathlib import Path
 from typing import Any, Literal
 
@@ -44,8 +44,10 @@ _Entry = tuple[Listed, str]
 
 _DOMAIN = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)+(?:xn--[a-z0-9-]{2,59}|[a-z]{2,63})")
 _ADDRESS = re.compile(r"[0-9a-fA-F:.]{3,45}(?:/\d{1,3})?")
-_STIX = re.compile(r"(domain-name|url|ipv4-addr|ipv6-addr):value\s*(?:=|ISSUBSET|LIKE)\s*'((?:[^'\\]|\\.)*)'", re.IGNORECASE)
-_SINK = ("0.0.0.0", "127.0.0.1", "::", "::1", "255.255.255.255")
+_STIX = re.compile(
+    r"(domain-name|url|ipv4-addr|ipv6-addr):value\s*(?:=|ISSUBSET|LIKE)\s*'((?:[^'\\]|\\.)*)'", re.IGNORECASE
+)
+_SINK = ("0.0.0.0", "127.0.0.1", "::", "::1", "255.255.255.255")  # noqa: S104 - what hosts files point names at
 _LOCAL = frozenset(
     "localhost localhost.localdomain local broadcasthost ip6-localhost ip6-loopback ip6-localnet ip6-mcastprefix "
     "ip6-allnodes ip6-allrouters ip6-allhosts".split()
@@ -84,7 +86,7 @@ class FeedIndex:
                 skipped += 1
             elif entry[0] == "ip":
                 network = ip_network(entry[1], strict=False)
-                ranges[network.version == 6].append((int(network[0]), int(network[-1])))
+                ranges[isinstance(network, IPv6Network)].append((int(network[0]), int(network[-1])))
             else:
                 hashes.append(_hash(entry[1]))
         unique = np.unique(np.frombuffer(hashes, np.uint64)) if hashes else np.empty(0, np.uint64)
@@ -122,7 +124,7 @@ class FeedIndex:
 
     def ip(self, address: IP) -> bool:
         """True when an address lies in a listed range."""
-        six = address.version == 6
+        six = isinstance(address, IPv6Address)
         at = bisect_right(self.starts[six], int(address)) - 1
         return at >= 0 and int(address) <= self.ends[six][at]
 
@@ -237,7 +239,7 @@ def read_line(line: str) -> Iterator[_Entry | None]:
         yield from _json_line(line)
     elif found := _STIX.findall(line):
         yield from (_stix(kind, value) for kind, value in found)
-    elif "," in line and (line.startswith('"') or line.count(",") >= 2) and "://" not in line.partition(",")[0]:
+    elif "," in line and (line.startswith('"') or line.count(",") > 1) and "://" not in line.partition(",")[0]:
         yield _csv_entry(line)
     else:
         words = line.partition(" ;")[0].partition(" #")[0].split()

@@ -5,7 +5,7 @@ selectors (decoded to measure them, never quoted), bidirectional controls, zero-
 terminals and other control characters. Neighbours are one finding.
 
 Source: Unicode Standard Annex 9 (bidirectional), Technical Standards 39 and 51 (emoji tags, ZWJ, presentation
-selectors); Boucher and Anderson, "Trojan Source" (2021); Goodside, "ASCII smuggling" (2024); ECMA-48 (control sequences).
+selectors); Boucher and Anderson, "Trojan Source" (2021); Goodside, "ASCII smuggling" (2024); ECMA-48 (sequences).
 Limits: white-on-white text, tiny fonts and hidden HTML are not looked at; a zero-width joiner used as a watermark in
 scripts that need joiners passes.
 """
@@ -20,6 +20,7 @@ from typing import ClassVar, NamedTuple
 from pydantic.dataclasses import dataclass
 
 from guardrails_plugin.detectors.base import SETTINGS, by_place
+from guardrails_plugin.matching import CONTEXT_CHARS
 from guardrails_plugin.types import Context, Finding, Text
 
 __all__ = ["InvisibleText"]
@@ -36,7 +37,8 @@ class _Found(NamedTuple):
 _CONTROL_CHARS = "\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f"
 _CONTROL = re.compile(f"[{_CONTROL_CHARS}]")
 _ESCAPE = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c\n]{0,4096}(?:\x07|\x1b\\|\x9c)?|\x1b[ -/]*[0-~]?"
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"
+    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c\n]{0,1024}(?:\x07|\x1b\\|\x9c)?|\x1b[ -/]*[0-~]?"
 )
 _CONTROLS = re.compile(f"(?:{_ESCAPE.pattern}|[{_CONTROL_CHARS}])+")
 _COLOUR = re.compile(r"(?:\x1b\[[0-9;:]*m)+")
@@ -52,7 +54,7 @@ _FLAG = re.compile("\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{2,6}\
 _ZEROES = re.compile(f"[{_ZERO}](?:[{_ZERO}\u200e\u200f]*[{_ZERO}])?")
 _SHY_SPLIT = re.compile("(?:[A-Za-z]\u00ad){4,}")
 _BIDIS = re.compile(f"[{_BIDI}]+")
-_BIDI_LINE = re.compile(f"[^\n\r\u2029{_BIDI}]*[{_BIDI}][^\n\r\u2029]*")
+_LINE_END = re.compile("[\n\r\u2029]")
 _CLOSER = {
     **dict.fromkeys("\u202a\u202b\u202d\u202e", "\u202c"),
     **dict.fromkeys("\u2066\u2067\u2068", "\u2069"),
@@ -77,6 +79,8 @@ class InvisibleText:
         "formatting": frozenset({"BIDI_CONTROL", "ZERO_WIDTH", "CONTROL_CHARACTER"}),
     }
     local: ClassVar[bool] = True
+    reach: ClassVar[int] = 16
+    """Characters a stream holds back: the first of a word split by soft hyphens."""
 
     def detect(self, texts: Sequence[Text], context: Context) -> Sequence[Sequence[Finding]]:
         """See `protocols.Detector`."""
@@ -113,6 +117,13 @@ def _control_kind(run: str) -> tuple[str, float]:
     return ("separator", 0.35) if run.strip("\x1c\x1d\x1e\x1f") == "" else ("control", 0.5)
 
 
+_MESSAGE_SCORES = ((4, 0.97), (2, 0.8), (0, 0.55))
+"""By how many characters a message has at least."""
+
+_RUN_SCORES = ((8, 0.92), (3, 0.75))
+"""The same for zero-width characters in a row."""
+
+
 def _unseen(text: str) -> Iterator[_Found]:
     plain = _FLAG.sub(lambda match: "\u3000" * len(match.group()), text)  # flags of regions are spelt in tags
     yield from _hidden(plain)
@@ -129,8 +140,8 @@ def _hidden(text: str) -> Iterator[_Found]:
 
 
 def _message(match: re.Match[str], how: str, length: int) -> _Found:
-    score = 0.97 if length >= 4 else 0.8 if length >= 2 else 0.55
-    if length < 4 and set(match.group()) <= {"\ufe0e", "\ufe0f"}:
+    score = next(score for least, score in _MESSAGE_SCORES if length >= least)
+    if score < _MESSAGE_SCORES[0][1] and set(match.group()) <= {"\ufe0e", "\ufe0f"}:
         score = 0.3  # a picture's selector typed twice
     return _Found("HIDDEN_MESSAGE", score, match.start(), match.end(), {"kind": how, "length": float(length)})
 
@@ -141,15 +152,18 @@ def _ideograph(char: str) -> bool:
 
 
 def _bidi(text: str) -> Iterator[_Found]:
-    for line in _BIDI_LINE.finditer(text):  # controls end with their paragraph
-        score, kind = _bidi_score(line.group())
-        for match in _BIDIS.finditer(text, line.start(), line.end()):
-            yield _Found("BIDI_CONTROL", score, match.start(), match.end(), {"kind": kind})
+    for match in _BIDIS.finditer(text):
+        before = _LINE_END.split(text[max(0, match.start() - CONTEXT_CHARS) : match.start()])[-1]
+        after = _LINE_END.split(text[match.end() : match.end() + CONTEXT_CHARS])[0]
+        score, kind = _bidi_score(before, match.group(), after)
+        yield _Found("BIDI_CONTROL", score, match.start(), match.end(), {"kind": kind})
 
 
-def _bidi_score(line: str) -> tuple[float, str]:
+def _bidi_score(before: str, run: str, after: str) -> tuple[float, str]:
+    """How odd a run of controls is in its line (they end with it)."""
+    line = before + run + after
     right_to_left = _RIGHT_TO_LEFT.search(line) is not None
-    if "\u202d" in line or "\u202e" in line:
+    if "\u202d" in run or "\u202e" in run:
         return (0.6 if right_to_left else 0.92), "override"
     if not _balanced(line):
         return (0.4 if right_to_left else 0.75), "unbalanced"
@@ -171,7 +185,9 @@ def _balanced(line: str) -> bool:
 
 def _zero_width(text: str) -> Iterator[_Found]:
     for match in _SHY_SPLIT.finditer(text):
-        yield _Found("ZERO_WIDTH", 0.6, match.start(), match.end(), {"kind": "soft hyphens", "length": float(len(match.group()))})
+        yield _Found(
+            "ZERO_WIDTH", 0.6, match.start(), match.end(), {"kind": "soft hyphens", "length": float(len(match.group()))}
+        )
     for match in _ZEROES.finditer(text):
         before, run, after = text[match.start() - 1 : match.start()], match.group(), text[match.end() : match.end() + 1]
         score = _zero_score(before, run, after, first=match.start() == 0)
@@ -184,17 +200,18 @@ def _zero_score(before: str, run: str, after: str, *, first: bool) -> float:
     """How odd a run of zero-width characters is between these two; 0 where it belongs."""
     if first and run == "\ufeff":
         return 0.0
-    if len(run) >= 3:
-        return 0.92 if len(run) >= 8 else 0.75
-    if len(run) == 2:
-        return 0.7 if before.isascii() and before.isalnum() and after.isascii() and after.isalnum() else 0.4
+    if score := next((score for least, score in _RUN_SCORES if len(run) >= least), 0.0):
+        return score
+    between_letters = before.isascii() and before.isalnum() and after.isascii() and after.isalnum()
+    if len(run) > 1:
+        return 0.7 if between_letters else 0.4
     if _JOINING.match(before) or _JOINING.match(after) or (run == "\u200d" and _in_emoji(before, after)):
         return 0.0
-    if before.isascii() and before.isalnum() and after.isascii() and after.isalnum():
+    if between_letters:
         return 0.0 if run == "\u00ad" else 0.7
     if run == "\u00ad" or (run in "\u115f\u1160\u3164\uffa0" and _hangul(before + after)):
         return 0.0
-    if before.isalpha() and after.isalpha() and "\u2e80" > max(before, after):
+    if before.isalpha() and after.isalpha() and max(before, after) < "\u2e80":
         return 0.6
     return 0.25
 
@@ -208,4 +225,6 @@ def _pictured(char: str) -> bool:
 
 
 def _hangul(chars: str) -> bool:
-    return any("\u1100" <= char <= "\u11ff" or "\u3130" <= char <= "\u318f" or "\uac00" <= char <= "\ud7ff" for char in chars)
+    return any(
+        "\u1100" <= char <= "\u11ff" or "\u3130" <= char <= "\u318f" or "\uac00" <= char <= "\ud7ff" for char in chars
+    )

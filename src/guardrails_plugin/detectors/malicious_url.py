@@ -46,6 +46,7 @@ _TYPES = {"malicious": "MALICIOUS_URL", "exfiltration": "DATA_EXFILTRATION_URL",
 _LEAST = 0.1
 """Below this a URL is an ordinary one."""
 
+_LIKELY = 0.5
 _WEAK = 0.3
 _WEAK_TOGETHER = 0.49
 """Facts of at most `_WEAK` each do not come to more than this."""
@@ -68,8 +69,10 @@ class MaliciousUrl(PatternBase):
     brands: tuple[str, ...] = ()
 
     name: ClassVar[str] = "malicious_url"
-    entity_types: ClassVar[frozenset[str]] = frozenset({*_TYPES.values(), "MALICIOUS_DOMAIN", "MALICIOUS_IP"})
-    categories: ClassVar[Mapping[str, frozenset[str]]] = {
+    entity_types: ClassVar[frozenset[str]] = frozenset(  # type: ignore[misc]
+        {*_TYPES.values(), "MALICIOUS_DOMAIN", "MALICIOUS_IP"}
+    )
+    categories: ClassVar[Mapping[str, frozenset[str]]] = {  # type: ignore[misc]
         "malicious": frozenset({"MALICIOUS_URL", "MALICIOUS_DOMAIN", "MALICIOUS_IP"}),
         "exfiltration": frozenset({"DATA_EXFILTRATION_URL"}),
         "suspicious": frozenset({"SUSPICIOUS_URL"}),
@@ -111,9 +114,7 @@ class MaliciousUrl(PatternBase):
             return None  # the image is one finding; an inner URL is judged with the outer one
         shorter = shortened(match)
         if kind != "url":
-            return self._finding(
-                shorter, list(self_contained_facts(kind, shorter.value, clickable=clickable(match)))
-            )
+            return self._finding(shorter, list(self_contained_facts(kind, shorter.value, clickable=clickable(match))))
         return self._finding(shorter, self._facts(shorter, shorter.value, embed(match)))
 
     def _facts(self, match: Match, url: str, how: Embed) -> list[Fact]:
@@ -161,10 +162,8 @@ class MaliciousUrl(PatternBase):
             return None
         reasons = ", ".join(dict.fromkeys(fact.reason for fact in ordered[:4]))
         # A single hint of malice is a suspicion.
-        group = "suspicious" if score < 0.5 and ordered[0].group == "malicious" else ordered[0].group
-        return match.finding(
-            self.name, score=round(score, 3), entity_type=_TYPES[group], evidence={"reason": reasons}
-        )
+        group = "suspicious" if score < _LIKELY and ordered[0].group == "malicious" else ordered[0].group
+        return match.finding(self.name, score=round(score, 3), entity_type=_TYPES[group], evidence={"reason": reasons})
 
 
 def _combined(scores: Sequence[float]) -> float:

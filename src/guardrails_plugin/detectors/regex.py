@@ -53,7 +53,12 @@ class Regex(PatternBase):
         """One row per expression."""
         return tuple(
             Pattern(
-                id=name, regex=regex, entity_type=_entity_type(name), score=self.score, ignore_case=self.ignore_case, foreign=True
+                id=name,
+                regex=regex,
+                entity_type=_entity_type(name),
+                score=self.score,
+                ignore_case=self.ignore_case,
+                foreign=True,
             )
             for name, regex in self.expressions.items()
         )

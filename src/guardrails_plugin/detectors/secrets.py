@@ -130,7 +130,7 @@ def _form(regex: str) -> Any:
 _PLACEHOLDER = _linear(
     r"example|placeholder|redacted|change.?me|changeit|dummy|sample|insert|replace[_-]?(?:me|with|this)"
     r"|(?:^|[^a-z0-9])(?:fake|demo|mock|your|todo)(?:[^a-z0-9]|$)"
-    r"|your.?(?:api|access|secret|private|client|auth|key|token|pass|own|personal)|secret.?here|(?:key|token).?here"
+    r"|your.?(?:api|access|secret|private|client|auth|key|token|pass|own|personal)|(?:key|token|secret|pass|password|value).?here"
     r"|x{6,}|^x{3,}$|0{8,}|\*{3,}|\.{3,}|[$#%]\{|\{\{|\$\(|%\(|<[a-z]|not.?a.?real|foobar",
     ignore_case=True,
 )

@@ -29,20 +29,37 @@ Embed = Literal["image", "link", "bare"]
 _LONGEST = 4096
 """Characters of one value that are looked at."""
 
+_MOST_VALUES = 512
+_SHORTEST = 6
+"""Characters below which a value says nothing."""
+
+_SENTENCE = 6
+"""Words that make a sentence rather than a name or a title."""
+
+_BULK = 300
+"""Characters that are more than an identifier or a signature needs."""
+
+_PLACEHOLDER = {"image": 0.4, "link": 0.65, "bare": 0.55}
+_COMMON_FIELDS = frozenset({"data", "summary", "history", "private", "memory"})
+"""Names that ordinary interfaces have, too."""
+
+_MACHINE = ("http:", "https:", "s3:", "gs:", "local:", '{"alg', '{"typ', "<svg", "<?xml")
+"""How decoded values begin that image services and tokens consist of."""
+
 _TEMPLATE = re.compile(
     r"\{\{\s*([^{}]{1,80})\}\}|\$?\{([^{}\"':,]{1,80})\}|<([A-Za-z][^<>]{1,80})>|\[([A-Za-z][A-Za-z0-9_ '\-]{2,80})\]"
     r"|\$\(([^()]{1,80})\)|\b((?:INSERT|YOUR|THE|BASE64|URL_?ENCODED|ENCODED|REPLACE)_[A-Z0-9_]{3,60})\b"
     r"|(?:^|=)([A-Z]{4,20}(?:_[A-Z0-9]{2,20})*)$"
 )
 _PRIVATE = (
-    r"conversation|chat[_ -]?(?:history|log|content|messages)|history|transcript|(?:system|user|full|last|previous|original)"
-    r"[_ -]?prompt|secrets?|pass(?:word|wd|phrase|code)s?|credentials?|private|confidential|sensitive|memory|memories"
+    r"conversation|chat[_ -]?(?:history|log|content|messages)|history|transcript"
+    r"|(?:system|user|full|last|previous|original)[_ -]?prompt|secrets?|pass(?:word|wd|phrase|code)s?|credentials?|private|confidential|sensitive|memory|memories"
     r"|user[_ -]?(?:data|info|input|messages?|query|details|secrets?)|stolen|steal|leak(?:ed)?|exfil\w*|loot|dump|ssn"
     r"|social[_ -]?security|credit[_ -]?card|card[_ -]?number|\bpii\b|e-?mails?[_ -](?:body|content|text|s)|inbox"
     r"|env(?:ironment)?[_ -]?var\w*|(?:file|document)[_ -]?contents?|all[_ -]?(?:data|messages)|\bdata\b|summary"
 )
 _PRIVATE_WORD = re.compile(_PRIVATE, re.IGNORECASE)
-_BROAD_WORD = re.compile(_PRIVATE + r"|context|messages?|prompt|answer|response|info\b|name|address|phone|token|key", re.IGNORECASE)
+_BROAD_WORD = re.compile(_PRIVATE + r"|context|messages?|prompt|answer|response|address|phone|token|key", re.IGNORECASE)
 _IDENTIFIER = re.compile(r"(?:^|[_ -])(?:id|ids|uuid|slug|count|limit|type|key|version|url|uri|date)$", re.IGNORECASE)
 _PRIVATE_NAME = re.compile(
     r"conv(?:ersation)?s?|chat[_-]?(?:history|log)?|history|transcript|(?:system|user)[_-]?prompt|secrets?|pass(?:word|wd)?|pwd"
@@ -70,8 +87,8 @@ _APPENDING = re.compile(
     r"append|followed by|concatenat|add(?:ing|ed)?\b|insert|encod|replac|substitut|fill|plus|includ|put|attach|send"
 )
 _OF_USER = re.compile(
-    r"conversation|chat|history|secret|password|credential|system prompt|user'?s|user (?:data|input|message|quer)|message"
-    r"|memory|e-?mail|personal|private|confidential|previous|summary|api key|everything|above|document|data"
+    r"conversation|chat|history|secret|password|credential|system prompt|user'?s|user (?:data|input|message|quer)"
+    r"|message|memory|e-?mail|personal|private|confidential|previous|summary|api key|everything|above|document|data"
 )
 
 _IN_IMAGE = {"key": 0.85, "sentence": 0.86, "private_name": 0.85, "words": 0.6, "email": 0.5, "bulk": 0.52}
@@ -102,11 +119,11 @@ def exfiltration_facts(parts: Parts, embed: Embed, around: str) -> Iterator[Fact
 
 def _values(parts: Parts) -> Iterator[tuple[str, str]]:
     """Names and decoded values of the query, then path segments with an empty name."""
-    for item in parts.query.split("&")[:64]:
+    for item in parts.query.split("&")[:_MOST_VALUES]:
         name, _, value = item.partition("=")
         yield (unquote_plus(name), unquote_plus(value[:_LONGEST])) if value else ("?", unquote_plus(name[:_LONGEST]))
-    for segment in parts.path.split("/")[:32]:
-        if len(segment) >= 6:
+    for segment in parts.path.split("/")[:_MOST_VALUES]:
+        if len(segment) >= _SHORTEST:
             yield "", unquote(segment[:_LONGEST])
 
 
@@ -116,17 +133,17 @@ def _template(value: str, name: str, embed: Embed, *, draws: bool) -> Fact | Non
     if match is None:
         return None
     inner = next(group for group in match.groups() if group is not None).strip()
-    upper = match[7] is not None
     private = _PRIVATE_WORD.search(inner) is not None and not _IDENTIFIER.search(inner)
-    if upper and not private:
-        return None
-    if embed == "image" and not draws:
-        broad = _BROAD_WORD.search(inner) or _PRIVATE_NAME.fullmatch(name)
-        score = 0.9 if private else 0.6 if broad and name else 0.4 if name else 0.2
-    else:
-        strict = private and inner.lower() not in ("data", "summary", "history", "private", "memory")
-        score = {"link": 0.65, "bare": 0.55, "image": 0.4}[embed] if strict and name else 0.15
-    return Fact(f"{embed}_with_placeholder", score, "exfiltration")
+    if match[match.re.groups] is not None and not private:
+        return None  # a word in capitals, no placeholder
+    strict = private and inner.lower() not in _COMMON_FIELDS
+    reason = f"{embed}_with_placeholder"
+    if embed != "image" or draws:
+        return Fact(reason, _PLACEHOLDER[embed] if strict and name else 0.15, "exfiltration")
+    if private:
+        return Fact(reason, 0.9 if strict else 0.7, "exfiltration")
+    broad = _BROAD_WORD.search(inner) or _PRIVATE_NAME.fullmatch(name)
+    return Fact(reason, 0.2 if not name else 0.55 if broad else 0.4, "exfiltration")
 
 
 def _carried(name: str, value: str, *, draws: bool) -> Iterator[str]:
@@ -134,36 +151,40 @@ def _carried(name: str, value: str, *, draws: bool) -> Iterator[str]:
     if _KEY.search(value) and not name.lower().startswith("x-"):
         yield "key"
         return
-    if name and _PRIVATE_NAME.fullmatch(name) and len(value) >= 6 and not _PLAIN_VALUE.fullmatch(value):
+    if name and _PRIVATE_NAME.fullmatch(name) and len(value) >= _SHORTEST and not _PLAIN_VALUE.fullmatch(value):
         yield "private_name"
-    signed = name and _SIGNATURE_NAME.fullmatch(name)
     if draws:
         return
     if _hidden_sentence(value):
         yield "sentence"
-    elif name and len(_WORD.findall(value)) >= 6 and " " in value:
-        yield "words"
-    elif not name and not _FILE.search(value) and value.count(" ") >= 7:
+    elif _is_sentence(name, value):
         yield "words"
     elif name and _EMAIL.search(value):
         yield "email"
-    elif name and not signed and len(value) >= 300 and _ENCODED.fullmatch(value):
+    elif name and len(value) >= _BULK and not _SIGNATURE_NAME.fullmatch(name) and _ENCODED.fullmatch(value):
         yield "bulk"
+
+
+def _is_sentence(name: str, value: str) -> bool:
+    """True for words in a parameter, or a longer text where the path should name a file."""
+    spaces = value.count(" ")
+    if name:
+        return spaces > 0 and len(_WORD.findall(value)) >= _SENTENCE
+    return spaces > _SENTENCE and not _FILE.search(value)
 
 
 def _hidden_sentence(value: str) -> bool:
     """True when base64 or hex in a value decodes to words."""
-    if len(value) < 14:
-        return False
     if (match := _HEX.search(value)) and _speaks(bytes.fromhex(match.group())):
         return True
     match = _ENCODED.search(value)
     if match is None:
         return False
     run = match.group().rstrip("=").replace("-", "+").replace("_", "/")
+    run = run[:-1] if len(run) % 4 == 1 else run + "=" * (-len(run) % 4)
     try:
-        return _speaks(base64.b64decode(run[: len(run) // 4 * 4] if len(run) % 4 == 1 else run + "=" * (-len(run) % 4)))
-    except (binascii.Error, ValueError):
+        return _speaks(base64.b64decode(run))
+    except binascii.Error:
         return False
 
 
@@ -173,14 +194,12 @@ def _speaks(data: bytes) -> bool:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         return False
-    if len(text) < 10 or not all(char.isprintable() or char in "\r\n\t" for char in text):
-        return False
-    if text.startswith(("http:", "https:", "s3:", "{\"alg", "{\"typ", "gs:", "<svg", "<?xml", "local:")):
+    if text.startswith(_MACHINE) or not all(char.isprintable() or char in "\r\n\t" for char in text):
         return False
     words = len(_WORD.findall(text))
-    return (text.count(" ") >= 2 and words >= 3) or bool(_KEY.search(text)) or (words >= 2 and bool(_PRIVATE_WORD.search(text)))
+    return bool(_KEY.search(text)) or (words > 1 and (text.count(" ") > 1 or bool(_PRIVATE_WORD.search(text))))
 
 
 def _dangling(parts: Parts) -> bool:
     """True when the URL stops where a value should begin."""
-    return parts.query.endswith("=") or (not parts.query and parts.path.endswith(("/=", "=")))
+    return parts.query.endswith("=") or (not parts.query and parts.path.endswith("="))

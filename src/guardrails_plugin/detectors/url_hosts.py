@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
 from ipaddress import IPv4Address, ip_address, ip_network
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from guardrails_plugin.detectors.url_parts import IP, PLATFORMS, Parts, registrable, unicode_host
@@ -138,7 +139,9 @@ def _local_facts(host: str) -> Iterator[Fact]:
         yield Fact("cloud_metadata", 0.92, "malicious")
     elif host == "localhost" or host.endswith(".localhost"):
         yield Fact("loopback", 0.2)
-    elif host and "." not in host or host.endswith((".local", ".internal", ".lan", ".corp", ".intranet", ".home.arpa")):
+    elif (host and "." not in host) or host.endswith(
+        (".local", ".internal", ".lan", ".corp", ".intranet", ".home.arpa")
+    ):
         yield Fact("internal_name", 0.25)
     if below(host, listed("rebinding")) and (found := _EMBEDDED_IP.search(host)):
         yield from _wrapped(found[1])
@@ -157,6 +160,13 @@ def _wrapped(written: str) -> Iterator[Fact]:
 
 # --- names ---
 
+_LONGEST_LABEL = 63
+_LONG_BRAND = 6
+"""Letters from which a name with one letter wrong is more likely a misspelt brand than another word."""
+
+_SUBDOMAINS = ((9, Fact("very_many_subdomains", 0.4)), (6, Fact("many_subdomains", 0.22)))
+"""What at least so many labels say."""
+
 _ASCII_NAME = re.compile(r"[a-z0-9._-]+")
 _RANDOM_LABEL = re.compile(r"[0-9a-f]{32,63}|[a-z2-7]{45,63}")
 _SUFFIX_LABELS = frozenset("com net org co gov edu io de uk fr es it".split())
@@ -166,7 +176,10 @@ _TELLING = re.compile(
 )
 
 
-LURE_PATH = re.compile(r"(?:^|[/._-])(?:log-?in|sign-?in|verify|verification|webscr|update-?(?:account|billing)|unlock|kyc)(?=[/._-]|$)", re.IGNORECASE)
+LURE_PATH = re.compile(
+    r"(?:^|[/._-])(?:log-?in|sign-?in|verify|verification|webscr|update-?(?:account|billing)|unlock|kyc)(?=[/._-]|$)",
+    re.IGNORECASE,
+)
 """Words of sign-in and verification pages."""
 
 
@@ -181,14 +194,14 @@ def host_facts(parts: Parts, brands: Brands) -> Iterator[Fact]:
     if shown.isascii() and not _ASCII_NAME.fullmatch(shown):
         return  # a placeholder: {host}, $HOST, ...
     yield from _local_facts(parts.host)
-    if "." not in parts.host or not parts.host:
+    if "." not in parts.host:
         return
     if "%" in parts.shown:
         yield Fact("encoded_host", 0.7, "malicious")
     if not shown.isascii():
         yield from _script_facts(shown, brands)
     if not below(parts.host, brands.owned):
-        yield from _brand_facts(shown, brands, LURE_PATH.search(parts.path) is not None)
+        yield from _brand_facts(shown, brands, lured=LURE_PATH.search(parts.path) is not None)
     yield from _shape_facts(parts.host)
     yield from _platform_facts(parts)
 
@@ -211,7 +224,7 @@ def _script(char: str) -> str:
     return unicodedata.name(char, "").partition(" ")[0]
 
 
-def _brand_facts(shown: str, brands: Brands, lured: bool) -> Iterator[Fact]:
+def _brand_facts(shown: str, brands: Brands, *, lured: bool) -> Iterator[Fact]:
     sub, label, suffix = registrable(shown)
     if not suffix:
         return
@@ -231,15 +244,17 @@ def _brand_facts(shown: str, brands: Brands, lured: bool) -> Iterator[Fact]:
             yield Fact("brand_under_risky_suffix", 0.6)
     elif _near(label, brands):
         yield Fact("misspelt_brand", 0.6 if risky or lured else 0.42)
-    if sub and not {"proxy", "ezproxy"} & set(re.split(r"[.-]", shown)):
-        yield from _subdomain_facts(sub.split("."), brands, risky=risky, lured=lured)
+    if sub:
+        yield from _subdomain_facts([*sub.split("."), label], brands, risky=risky, lured=lured)
 
 
 def _subdomain_facts(labels: list[str], brands: Brands, *, risky: bool, lured: bool) -> Iterator[Fact]:
-    for index, label in enumerate(labels):
-        follows = labels[index + 1] if index + 1 < len(labels) else ""
+    """Facts of all labels but the last, the registered one."""
+    for label, follows in pairwise(labels):
         if brands.named(label) and follows in _SUFFIX_LABELS:
-            yield Fact("brand_domain_as_subdomain", 0.88, "malicious")
+            # Libraries reach publishers through hosts such as "scholar.google.com.proxy.university.edu".
+            relayed = not (risky or lured) and any("proxy" in other for other in labels)
+            yield Fact("brand_domain_as_subdomain", 0.45 if relayed else 0.88, "malicious")
         elif any(brands.imitated(token) for token in label.split("-") if token.isascii()):
             yield Fact("lookalike_of_brand", 0.6)
         elif any(map(brands.named, label.split("-"))):
@@ -251,16 +266,15 @@ def _joined(label: str, brands: Brands) -> bool:
     lures = listed("lures")
     return any(
         (brands.named(label[:cut]) and label[cut:] in lures) or (brands.named(label[cut:]) and label[:cut] in lures)
-        for cut in range(4, len(label) - 3)
-        if len(label) < 40
+        for cut in range(4, min(len(label), _LONGEST_LABEL) - 3)
     )
 
 
 @lru_cache(8192)
 def _near(label: str, brands: Brands) -> bool:
-    """True when one edit makes a label of six characters or more a brand's name."""
-    return 6 <= len(label) <= 24 and any(
-        len(brand) >= 6 and brand[0] == label[0] and _one_edit(label, brand)
+    """True when one edit makes a label a brand's name."""
+    return len(label) >= _LONG_BRAND and any(
+        len(brand) >= _LONG_BRAND and brand[0] == label[0] and _one_edit(label, brand)
         for brand in brands.skeletons.values()
         if abs(len(brand) - len(label)) <= 1
     )
@@ -269,7 +283,9 @@ def _near(label: str, brands: Brands) -> bool:
 def _one_edit(first: str, second: str) -> bool:
     if first == second:
         return False
-    start = next((i for i, (a, b) in enumerate(zip(first, second, strict=False)) if a != b), min(len(first), len(second)))
+    start = next(
+        (i for i, (a, b) in enumerate(zip(first, second, strict=False)) if a != b), min(len(first), len(second))
+    )
     a, b = first[start:], second[start:]
     return a[1:] == b or a == b[1:] or a[1:] == b[1:] or (a[:2] == b[1::-1] and a[2:] == b[2:])
 
@@ -277,10 +293,8 @@ def _one_edit(first: str, second: str) -> bool:
 def _shape_facts(host: str) -> Iterator[Fact]:
     labels = host.split(".")
     sub, _, suffix = registrable(host)
-    if len(labels) > 8:
-        yield Fact("very_many_subdomains", 0.4)
-    elif len(labels) > 5:
-        yield Fact("many_subdomains", 0.22)
+    if fact := next((fact for least, fact in _SUBDOMAINS if len(labels) >= least), None):
+        yield fact
     if suffix in listed("risky_tlds"):
         yield Fact("risky_suffix", 0.12)
         if set(re.split(r"[.-]", host)) & listed("lures"):

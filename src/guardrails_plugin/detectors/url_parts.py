@@ -24,6 +24,10 @@ _AUTHORITY = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*):[/\\]*|^[/\\]{2,}")
 _HOST_END = re.compile(r"[/?#]")
 _IPV4_PART = re.compile(r"0[xX][0-9A-Fa-f]*|[0-9]+")
 _LONGEST_HOST = 253
+_LONGEST_PORT = 5
+_IPV4_BYTES, _BYTE, _IPV4_LIMIT = 4, 256, 1 << 32
+_LONGEST_NUMBER = 16
+"""Digits beyond which no number is an address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,7 @@ def parse(url: str) -> Parts | None:
     rest = url[head.end() :] if head else url
     if scheme == "file":  # "file:///path" names no host
         slashes = url[5 : len(url) - len(rest)]
-        rest = rest if len(slashes) == 2 else "/" + rest
+        rest = rest if slashes in ("//", "\\\\") else "/" + rest
     cut = _HOST_END.search(rest)
     authority, tail = (rest[: cut.start()], rest[cut.start() :]) if cut else (rest, "")
     backslash = "\\" in authority
@@ -110,7 +114,7 @@ def _split_port(place: str) -> tuple[str, int | None]:
 
 
 def _port(digits: str) -> int | None:
-    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 5 else None
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= _LONGEST_PORT else None
 
 
 def _unquoted(host: str) -> str:
@@ -170,26 +174,26 @@ def address(host: str) -> tuple[IP | None, bool]:
     if host.startswith("[") or ":" in host:
         return _version6(host.strip("[]"))
     numbers = host.split(".")
-    if len(numbers) > 4 or not all(_IPV4_PART.fullmatch(part) for part in numbers):
+    if len(numbers) > _IPV4_BYTES or not all(_IPV4_PART.fullmatch(part) for part in numbers):
         return None, True
     values = [_number(part) for part in numbers]
-    last_limit = 256 ** (5 - len(values))
+    last_limit = _BYTE ** (_IPV4_BYTES + 1 - len(values))
     if any(value is None for value in values):
         return None, True
     known = [value for value in values if value is not None]
-    if any(value > 255 for value in known[:-1]) or known[-1] >= last_limit:
+    if any(value >= _BYTE for value in known[:-1]) or known[-1] >= last_limit:
         return None, True
     total = known[-1] + sum(value << (8 * (3 - index)) for index, value in enumerate(known[:-1]))
-    plain = len(known) == 4 and all(str(value) == part for value, part in zip(known, numbers, strict=True))
+    plain = len(known) == _IPV4_BYTES and all(str(value) == part for value, part in zip(known, numbers, strict=True))
     return ipaddress.IPv4Address(total), plain
 
 
 def _number(part: str) -> int | None:
+    if len(part) > _LONGEST_NUMBER:
+        return None
     try:
         if part[:2] in ("0x", "0X"):
-            return int(part[2:] or "0", 16) if len(part) <= 16 else None
-        if len(part) > 14:
-            return None
+            return int(part[2:] or "0", 16)
         return int(part, 8) if part[0] == "0" and len(part) > 1 else int(part)
     except ValueError:
         return None
@@ -204,12 +208,16 @@ def _version6(host: str) -> tuple[IP | None, bool]:
     return (inner, False) if inner else (ip, True)
 
 
+_NAT64 = 0x0064FF9B << 64
+
+
 def _nat64(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    high, low = int(ip) >> 32, int(ip) & 0xFFFFFFFF
-    translated = high == 0x0064FF9B << 64 or (high == 0 and low > 0xFFFF)
+    high, low = int(ip) >> 32, int(ip) % _IPV4_LIMIT
+    translated = high == _NAT64 or (high == 0 and low >> 16)
     return ipaddress.IPv4Address(low) if translated else None
 
 
+_COUNTRY = re.compile(r"[a-z]{2}")
 _SECOND_LEVEL = frozenset(
     "ac co com edu gob gouv gov govt go ltd me mil ne net nhs nic nom or org plc police sch web".split()
 )
@@ -234,8 +242,8 @@ def registrable(host: str) -> tuple[str, str, str]:
     """
     labels = host.split(".")
     size = 1
-    if len(labels) > 2 and len(labels[-1]) == 2 and labels[-2] in _SECOND_LEVEL:
-        size = 2
+    if len(labels) > size + 1 and _COUNTRY.fullmatch(labels[-1]) and labels[-2] in _SECOND_LEVEL:
+        size += 1
     for count in (4, 3, 2):
         if len(labels) > count and ".".join(labels[-count:]) in PLATFORMS:
             size = count

@@ -40,6 +40,7 @@ _SENSITIVE_FILE = re.compile(
 _RELAYS = {"gopher": 0.8, "dict": 0.8, "netdoc": 0.8, "phar": 0.8, "expect": 0.85, "php": 0.8, "jar": 0.6}
 _DIRECTORIES = {"ldap": 0.3, "ldaps": 0.3, "tftp": 0.3, "smb": 0.4}
 _LONGEST = 4096
+_LONG_USER = 120
 
 
 def part_facts(parts: Parts, brands: Brands) -> Iterator[Fact]:
@@ -65,7 +66,7 @@ def _user_fact(parts: Parts, brands: Brands) -> Fact:
     if _DOMAIN_LIKE.search(name) or any(map(brands.named, re.split(r"[.:/-]", name.lower()))):
         own = below(parts.host, brands.owned) and "@" not in name
         return Fact("user_part_hides_host", 0.3 if own else 0.9, "malicious")
-    if "@" in name or len(user) > 120:
+    if "@" in name or len(user) > _LONG_USER:
         return Fact("odd_user_part", 0.45)
     return Fact("credentials_in_url", 0.15)
 

@@ -115,14 +115,14 @@ class Recipe(BaseModel):
         return self
 
 
-def explain(error: ValidationError, where: str) -> ConfigError:
+def explain(error: ValidationError, where: str, separator: str = ": ") -> ConfigError:
     """A `ConfigError` that says place, expectation and value: ``x.toml: rules[2].threshold: expected ..., got 7``."""
     problems = []
     for problem in error.errors(include_url=False):
         place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in problem["loc"])
         message = problem["msg"].removeprefix("Value error, ")
         given = "" if problem["type"] == "missing" else f", got {_short(problem['input'])}"
-        problems.append(f"{where}: {place.lstrip('.') or 'recipe'}: {message}{given}")
+        problems.append(f"{where}{separator}{place.lstrip('.') or 'recipe'}: {message}{given}")
     return ConfigError("; ".join(problems))
 
 

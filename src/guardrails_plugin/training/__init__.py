@@ -21,6 +21,7 @@ def train(
     epochs: int = 2,
     seed: int = 17,
     threads: int = 2,
+    mine_with: str | Path | None = None,
 ) -> Path:
     """Trains a prompt-injection classifier and writes the artifact folder `out`.
 
@@ -34,6 +35,7 @@ def train(
         epochs: most passes over the data.
         seed: of the mixture and of the order of rows.
         threads: for torch and for scoring.
+        mine_with: artifact of an earlier run, by which hard benign rows are found.
 
     Returns:
         The artifact folder.
@@ -52,5 +54,6 @@ def train(
         mixture=MixtureConfig(seed=seed),
         loop=LoopConfig(epochs=epochs, minutes=minutes, seed=seed),
         threads=threads,
+        mine_with=Path(mine_with) if mine_with else None,
     )
     return run(config)

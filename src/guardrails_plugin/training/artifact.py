@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 MOST_HELD_BENIGN = 4000
 """Benign texts scored for the thresholds beside dev: enough for a rate of .001, few enough for two minutes."""
 
+LEAST_GROUP = 40
+"""Benign texts below which a source is no group of its own: one false alarm there would weigh over 2 %."""
+
 QUANTISATION_ROWS = 300
 
 
@@ -115,11 +118,18 @@ def _thresholds(fitted: Mapping[str, calibrate.Platt], *parts: Scored) -> dict[s
             for example, probability in zip(chosen.examples, probabilities(chosen, fitted), strict=True):
                 if not example.label:
                     groups[benign_group(example)].append(float(probability))
-        for point, limit in calibrate.operating_points(groups).items():
+        for point, limit in calibrate.operating_points(merged(groups)).items():
             result[point][origin] = round(limit, 6)
     for by_origin in result.values():
         by_origin["model"] = by_origin[EXTERNAL]
     return dict(result)
+
+
+def merged(groups: Mapping[str, list[float]]) -> dict[str, list[float]]:
+    """The groups, those too small to tell a rate put together."""
+    result = {name: scores for name, scores in groups.items() if len(scores) >= LEAST_GROUP}
+    rest = [score for scores in groups.values() if len(scores) < LEAST_GROUP for score in scores]
+    return result | {"other": rest} if rest else result
 
 
 def benign_group(example: Example) -> str:

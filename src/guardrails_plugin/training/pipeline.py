@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from guardrails_plugin.training import backbone, data, loop, mixture, windows
+from guardrails_plugin.training import backbone, data, loop, mining, mixture, windows
 from guardrails_plugin.training.artifact import write_artifact
 from guardrails_plugin.training.model import WindowClassifier, freeze_embeddings
 
@@ -39,6 +39,8 @@ class TrainConfig:
         base: ``minilm``, ``e5`` or the path of a Hugging Face encoder.
         work: folder for checkpoints; a run that stopped goes on from there.
         layers: layers kept of ``e5``.
+        mine_with: artifact of an earlier run; benign rows that it flags are added to the mixture.
+        mined_rows: most rows added so.
     """
 
     data: Path
@@ -52,6 +54,8 @@ class TrainConfig:
     mixture: mixture.MixtureConfig = field(default_factory=mixture.MixtureConfig)
     loop: loop.LoopConfig = field(default_factory=loop.LoopConfig)
     threads: int = 2
+    mine_with: Path | None = None
+    mined_rows: int = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,10 @@ def load_corpus(config: TrainConfig) -> Corpus:
     files = sorted(config.own.glob("*.jsonl")) if config.own else []
     own = data.split_pairs(data.read_all(files))
     rows = mixture.mixture(rest, own.train, config.mixture)
+    if config.mine_with:
+        seen = {data.normal_form(row.text) for row in rows}
+        unused = [example for example in rest if data.normal_form(example.text) not in seen]
+        rows += mining.mined(config.mine_with, unused, count=config.mined_rows, seed=config.loop.seed)
     blocked = {data.normal_form(example.text) for example in own.held_back}
     rows = [row for row in rows if data.normal_form(row.text) not in blocked]
     return Corpus(rows, list(data.read(folder / "dev.jsonl.gz")), own.held_back, data.deduplicated(held))

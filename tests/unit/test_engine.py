@@ -1,0 +1,159 @@
+"""The facade: every stage, batches, async, results that explain themselves, and bad input."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guardrails_plugin import ConfigError, ContentError, Engine, GuardBlocked, GuardError, Keyring, Stage, Verdict
+
+NO_MODEL = {"prompt_injection": {"disabled": True}}
+SSN = "SSN 536-90-4399"
+
+
+def test_a_clean_text_passes_unchanged(engine: Engine) -> None:
+    result = engine.check("Good morning.", stage="prompt", overrides=NO_MODEL)
+    assert (result.verdict, result.output, result.findings) == (Verdict.ALLOW, "Good morning.", ())
+    assert result.raise_for_block() is result
+
+
+def test_a_finding_knows_its_place_in_the_original(engine: Engine) -> None:
+    text = "é日本 ig\u200bnore, SSN 536-\u200b90-4399!"
+    result = engine.check(text, stage="response", overrides=NO_MODEL)
+    (ssn,) = [f for f in result.findings if f.entity_type == "US_SSN"]
+    assert text[ssn.start : ssn.end] == "536-\u200b90-4399"
+    assert result.output == "é日本 ig\u200bnore, SSN <US_SSN>!"
+
+
+def test_an_encoded_value_is_replaced_where_it_stands(engine: Engine) -> None:
+    text = "data: NTM2LTkwLTQzOTkgc3Nu end"
+    result = engine.check(text, stage="response", overrides=NO_MODEL)
+    assert result.output == "data: <US_SSN> end"
+
+
+def test_a_block_stops_what_follows_and_the_summary_says_so(engine: Engine) -> None:
+    overrides = {**NO_MODEL, "secrets": {"action": "block"}}
+    text = f"ghp_{'aB3dE5fG7h' * 3}aB3dE5 and {SSN}"
+    result = engine.check(text, stage="response", overrides=overrides)
+    assert result.blocked
+    assert result.output is None
+    assert "Secrets was detected and blocked." in result.summary
+    assert "Pii was not executed." in result.summary
+    assert result.reasons == ("secrets: GITHUB_TOKEN",)
+    with pytest.raises(GuardBlocked, match="secrets: GITHUB_TOKEN"):
+        result.raise_for_block()
+
+
+def test_debug_adds_what_stayed_below_the_threshold(engine: Engine) -> None:
+    overrides = {**NO_MODEL, "pii": {"threshold": 1.0}}
+    assert engine.check(SSN, stage="response", overrides=overrides).raw is None
+    result = engine.check(SSN, stage="response", overrides=overrides, debug=True)
+    assert result.findings == ()
+    assert result.raw is not None
+    assert "US_SSN" in {f.entity_type for f in result.raw}
+
+
+def test_json_keeps_its_shape_and_field_names_are_context(engine: Engine) -> None:
+    content = {"person": {"ssn": 536904399, "age": 41}, "tags": ["a", None, True]}
+    result = engine.check(content, stage="post_tool", overrides=NO_MODEL)
+    assert result.output == {"person": {"ssn": "<US_SSN>", "age": 41}, "tags": ["a", None, True]}
+    assert content["person"]["ssn"] == 536904399  # type: ignore[index]
+
+
+def test_a_batch_gives_what_single_checks_give(engine: Engine) -> None:
+    contents: list[object] = ["", SSN, {"a": [SSN]}, "x" * 100]
+    batch = engine.check_batch(contents, stage="response", overrides=NO_MODEL)
+    alone = [engine.check(content, stage="response", overrides=NO_MODEL) for content in contents]
+    assert [(r.output, r.verdict, r.findings) for r in batch] == [(r.output, r.verdict, r.findings) for r in alone]
+
+
+def test_async_gives_what_sync_gives(engine: Engine) -> None:
+    result = asyncio.run(engine.acheck(SSN, stage="response", overrides=NO_MODEL))
+    assert result.output == "SSN <US_SSN>"
+
+
+def test_a_result_shows_itself_with_everything_escaped(engine: Engine) -> None:
+    result = engine.check(f"<script>alert(1)</script> {SSN}", stage="response", overrides=NO_MODEL)
+    shown = result._repr_html_()
+    assert "<script>" not in shown
+    assert "<mark" in shown
+    assert "&lt;US_SSN&gt;" in shown
+
+
+class TestReversible:
+    def test_encrypt_and_back_through_json(self) -> None:
+        engine = Engine(keyring=Keyring.generate())
+        overrides = {**NO_MODEL, "pii": {"sensitive": "encrypt"}}
+        content = {"text": f"{SSN}, card 4111 1111 1111 1111"}
+        result = engine.check(content, stage="response", overrides=overrides)
+        assert result.fpe_context
+        assert "4399" not in json.dumps(result.output)
+        assert engine.unredact({"said": result.output["text"]}, result.fpe_context) == {"said": content["text"]}
+
+    def test_without_a_keyring_there_is_a_clear_error(self, engine: Engine) -> None:
+        with pytest.raises(ConfigError, match="keyring"):
+            engine.unredact("x", "token")
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(
+        "content",
+        [
+            "",
+            "\0" * 50,
+            "\ud800 lone \udfff surrogates \ud800",
+            "\x1b[31mred\x1b[0m",
+            "\u202eevil\u202c",
+            bytes(range(256)).decode("latin-1"),
+            "a" * 100_000,
+            [],
+            {},
+            None,
+            0,
+            [[[[None]]]],
+        ],
+    )
+    @pytest.mark.parametrize("stage", ["prompt", "ingestion", "response"])
+    def test_odd_content_is_a_correct_result(self, engine: Engine, content: Any, stage: str) -> None:
+        result = engine.check(content, stage=stage, overrides=NO_MODEL)
+        if result.verdict in (Verdict.ALLOW, Verdict.REPORT):
+            assert result.output == content
+
+    def test_a_megabyte_is_checked_whole(self, engine: Engine) -> None:
+        text = "All work and no play makes a dull day. " * 26_000 + SSN
+        result = engine.check(text, stage="response", overrides=NO_MODEL)
+        assert result.output == text[: -len("536-90-4399")] + "<US_SSN>"
+
+    @pytest.mark.parametrize("content", [b"bytes", object(), {1, 2}])
+    def test_unsupported_types_are_refused(self, engine: Engine, content: object) -> None:
+        with pytest.raises(ContentError, match="valid: str"):
+            engine.check(content, stage="prompt")
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ({"stage": "promt"}, "unknown stage 'promt'; valid: ingestion"),
+            ({"stage": None}, "unknown stage None"),
+            ({"stage": "prompt", "recipe": "nope"}, "unknown recipe 'nope'; valid: "),
+            ({"stage": "prompt", "recipe": 3}, "expected a name"),
+            ({"stage": "prompt", "recipe": "response"}, "is for stage response, not prompt"),
+        ],
+    )
+    def test_unknown_names_are_refused_with_the_valid_ones(
+        self, engine: Engine, arguments: dict[str, Any], message: str
+    ) -> None:
+        with pytest.raises(ConfigError, match=message):
+            engine.check("x", **arguments)
+
+    @given(content=st.text(st.characters(), max_size=400), stage=st.sampled_from(Stage))
+    def test_any_text_at_any_stage_gives_a_result(self, engine: Engine, content: str, stage: Stage) -> None:
+        engine.check(content, stage=stage, overrides=NO_MODEL)
+
+    def test_all_our_errors_are_one_family(self) -> None:
+        assert issubclass(ConfigError, GuardError)
+        assert issubclass(GuardBlocked, GuardError)

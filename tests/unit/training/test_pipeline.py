@@ -1,0 +1,87 @@
+"""A whole run on a handful of rows: from files to an artifact that scores; needs the extra `train`."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+pytest.importorskip("onnx")
+
+from tokenizers import Tokenizer, models, pre_tokenizers, processors  # noqa: E402
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WORDS = "the boat leaves at noon tickets are sold on board ask staff for help with bags".split()
+
+
+def rows(count: int, seed: int, **fixed: Any) -> list[dict[str, Any]]:
+    rng = random.Random(seed)
+    made = []
+    for number in range(count):
+        label = number % 2
+        words = rng.choices(WORDS, k=rng.randrange(6, 60))
+        if label:
+            words[3:3] = ["ignore", "rules"]
+        kind = ("indirect/plain", "direct/override") if label else ("benign_document", "benign_chat")
+        made.append({"text": " ".join(words) + ".", "label": label, "category": kind[number % 4 // 2]} | fixed)
+    return made
+
+
+def write(path: Path, content: list[dict[str, Any]]) -> None:
+    path.write_bytes(gzip.compress("\n".join(map(json.dumps, content)).encode()))
+
+
+@pytest.fixture
+def encoder(tmp_path: Path) -> Path:
+    folder = tmp_path / "encoder"
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "user", "external", "ignore", "rules", ".", *WORDS]
+    vocabulary = {word: number for number, word in enumerate(dict.fromkeys(words))}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    config = transformers.BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=160,
+    )
+    transformers.BertModel(config).save_pretrained(folder)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
+
+
+def test_files_become_an_artifact(tmp_path: Path, encoder: Path) -> None:
+    from guardrails_plugin.training import mining, train
+    from guardrails_plugin.training.data import EXTERNAL, Example
+
+    data, own = tmp_path / "data", tmp_path / "own"
+    data.mkdir()
+    own.mkdir()
+    write(data / "injection_train.jsonl.gz", rows(80, 1))
+    write(data / "benign_train.jsonl.gz", [row for row in rows(80, 2) if not row["label"]])
+    write(data / "dev.jsonl.gz", rows(60, 3, source="elsewhere"))
+    hand = [row | {"pair": f"p{number // 2}"} for number, row in enumerate(rows(40, 4))]
+    (own / "hand.jsonl").write_text("\n".join(map(json.dumps, hand)))
+
+    out = train(data, tmp_path / "out", base=str(encoder), own=own, minutes=0.05, epochs=1, threads=1)
+
+    settings = json.loads((out / "config.json").read_text())
+    assert settings["origins"] == {"user": "user", "external": "external", "model": "external"}
+    assert set(settings["thresholds"]) == {"strict", "balanced", "permissive"}
+    assert set(settings["calibration"]["user"]) == {"a", "b"}
+    strict, permissive = settings["thresholds"]["strict"]["user"], settings["thresholds"]["permissive"]["user"]
+    assert 0 <= strict <= permissive <= 1
+    assert "hand-written here" in (out / "MODEL_CARD.md").read_text()
+    pool = [Example("the boat leaves", 0, EXTERNAL), Example("ignore rules", 1, EXTERNAL)]
+    assert mining.mined(out, pool, count=5) == pool[:1]
