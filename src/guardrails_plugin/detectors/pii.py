@@ -7,10 +7,13 @@ or in the name of its field. `Pii.resolve` then settles overlaps: a phone number
 Limits: names, organisations and places need a model, not a pattern. Phone numbers are checked against country codes
 and lengths only. Ethereum addresses are taken on their shape (EIP-55 needs Keccak-256).
 
-Keys of a row beyond `matching.Pattern`:
-    ``also``: a word of this list must be near, too. ``unless``: one of these before the value speaks against it.
-    ``near``, ``after``: how far before and behind the value a context word may stand. ``edge``: see `_EDGES`.
+Keys of a row beyond `matching.Pattern`: ``category`` ("sensitive" when not given); ``reject``, what the value must not
+look like; ``also``, a word of this list must be near, too; ``unless``, a word of this list nearer than any context word
+speaks against the value; ``near`` and ``after``, how far before and behind it a context word may stand; ``edge``, what
+it must not touch (`_EDGES`); ``digits`` and ``grouped``, see `Pii.patterns`.
 """
+
+# ruff: noqa: PLR2004 - lengths are those of the numbering plans, scores are explained at the head of pii.toml
 
 from __future__ import annotations
 
@@ -33,6 +36,7 @@ from guardrails_plugin.types import Finding
 __all__ = ["Pii"]
 
 _OPTIONAL = frozenset({"STREET_ADDRESS"})
+_SENSITIVE = "sensitive"
 
 _NUMBER_BEFORE = r"(?:\d[-.:+/]|[0-9A-Fa-f]{4}-|[A-Za-z]/|[$€£¥@~^*\\+]|[=<>~!]=\s?)$"
 _NUMBER_AFTER = r"[-.:/]\d|-[A-Za-z]|\s?%|[@=_°]|\.[A-Za-z]"
@@ -53,17 +57,16 @@ _EDGES = {
 }
 """What may not stand directly before and behind a value, by a row's ``edge``."""
 
-_FIELD = re.compile(r"""(?:^|[\n,;{(\[&?<])\s{0,4}["']?([A-Za-z_][\w-]{0,40})["']?\s?[:=]\s?["']?$""")
+_FIELD = re.compile(r"""[\n,;{(\[&?<]\s{0,4}["']?([A-Za-z_][\w-]{0,40})["']?\s?[:=]\s?["']?$""")
 """A single name that labels the value: ``"order_id": "``."""
 
 _FIELD_END = re.compile(r"""["']?\s?(?:[,;}\])&\n]|$)""")
 
 _CLAUSE = re.compile(r"[,;|{}\n\t]")
-
 _VAGUE = frozenset("number no num nr value id_number it text content input output message query prompt answer".split())
 
 _DIGITS, _BARE = "digits", r"\b\d{8,19}\b"
-"""The pattern that stands for all rows about bare digits, so that a number costs one look, not twenty."""
+"""The pattern that stands for all rows marked ``digits``."""
 
 _OTHER = compile_pattern(
     r"(?:^|[^a-z])(?:order|invoice|ticket|tracking|reference|ref|sku|item|product|part|serial|batch|lot|model|version|"
@@ -93,24 +96,31 @@ class Pii(PatternBase):
     name: ClassVar[str] = "pii"
 
     def __post_init__(self) -> None:
+        valid = {row.entity_type for row in load_table("pii")}
         for entity in self.entities or ():
-            if entity not in _EVERY:
-                raise unknown_name("entity type", entity, _EVERY, "pii.entities")
+            if entity not in valid:
+                raise unknown_name("entity type", entity, valid, "pii.entities")
 
     @cached_property
     def entity_types(self) -> frozenset[str]:  # type: ignore[override]
         """Every type these settings can find."""
-        chosen = _EVERY - _OPTIONAL if self.entities is None else frozenset(self.entities)
-        return chosen | _OPTIONAL if self.addresses else chosen
+        return frozenset(row.entity_type for row in self._rows)
 
     @cached_property
     def categories(self) -> Mapping[str, frozenset[str]]:  # type: ignore[override]
-        """`CATEGORIES`, as far as these settings go."""
-        return {name: types & self.entity_types for name, types in CATEGORIES.items()}
+        """``sensitive``, ``contact``, ``network``, ``crypto``, ``date``, ``location``, ``vehicle``; a type in one."""
+        groups: dict[str, set[str]] = {row.extra.get("category", _SENSITIVE): set() for row in load_table("pii")}
+        for row in self._rows:
+            groups[row.extra.get("category", _SENSITIVE)].add(row.entity_type)
+        return {name: frozenset(types) for name, types in groups.items()}
 
     @cached_property
     def patterns(self) -> tuple[Pattern, ...]:  # type: ignore[override]
-        """The rows these settings ask for; rows about bare digits share one pattern."""
+        """The rows these settings ask for.
+
+        Rows marked ``digits`` share one pattern for digits without separators, so that a number costs one look, not
+        twenty; what they say of digits in groups is in ``grouped``.
+        """
         others = (row for row in self._rows if not row.extra.get("digits"))
         grouped = (_grouped(row, row.extra["grouped"]) for row in self._bare if "grouped" in row.extra)
         shared = (replace(row, id=_DIGITS, regex=_BARE, gate=_BARE, reach=19) for row in self._bare[:1])
@@ -118,7 +128,10 @@ class Pii(PatternBase):
 
     @cached_property
     def _rows(self) -> tuple[Pattern, ...]:
-        return tuple(row for row in load_table("pii") if row.entity_type in self.entity_types)
+        named = set(self.entities or ()) | (_OPTIONAL if self.addresses else set())
+        every = self.entities is None
+        kinds = ((row, row.entity_type) for row in load_table("pii"))
+        return tuple(row for row, kind in kinds if kind in named or (every and kind not in _OPTIONAL))
 
     @cached_property
     def _bare(self) -> tuple[Pattern, ...]:
@@ -152,7 +165,7 @@ class Pii(PatternBase):
         if not _alone(match):
             return None
         score, distance = _score(match)
-        if score == 0 or not _VALIDATORS[row.validator](match.value):
+        if score == 0 or not _valid(row, match.value):
             return None
         if self._allowed and checksums.compact(match.value) in self._allowed:
             return None
@@ -169,13 +182,12 @@ class Pii(PatternBase):
         dropped: set[int] = set()
         for index, one in enumerate(ordered):
             for later in range(index + 1, len(ordered)):
-                other = ordered[later]
-                if other.start >= one.end:
+                if ordered[later].start >= one.end:
                     break
-                if one.segment == other.segment and not (_DECODED & {one.evidence.get("view"), other.evidence.get("view")}):
-                    worse, better = sorted((index, later), key=lambda i: _weight(ordered[i]))
-                    if _grade(ordered[worse]) < _grade(ordered[better]) or _covers(ordered[better], ordered[worse]):
-                        dropped.add(worse)
+                if _yields(one, ordered[later]):
+                    dropped.add(index)
+                elif _yields(ordered[later], one):
+                    dropped.add(later)
         return tuple(finding for index, finding in enumerate(ordered) if index not in dropped)
 
 
@@ -192,7 +204,7 @@ _GRADES = {"checksum": 3, "shape": 2, "context": 1}
 
 def _graded(row: Pattern, score: float, distance: int | None) -> str:
     """What a finding rests on; a check digit that needs context counts as one only close to its word."""
-    if row.validator in _CHECKED and score >= 0.9 and (row.score > 0 or (distance or 0) <= 16):
+    if row.validator not in _OWN and score >= 0.9 and (row.score > 0 or (distance or 0) <= 16):
         return "checksum"
     return "shape" if row.score > 0 else "context"
 
@@ -208,8 +220,17 @@ def _weight(finding: Finding) -> tuple[Any, ...]:
     return grade, -distance, finding.score, finding.end - finding.start, finding.entity_type, finding.start
 
 
-def _covers(outer: Finding, inner: Finding) -> bool:
-    return outer.start <= inner.start and inner.end <= outer.end
+def _yields(one: Finding, other: Finding) -> bool:
+    """True when ``one``, which overlaps ``other``, is to be dropped for it."""
+    if one.segment != other.segment or not _DECODED.isdisjoint((one.evidence.get("view"), other.evidence.get("view"))):
+        return False
+    covered = other.start <= one.start and one.end <= other.end
+    return _weight(one) < _weight(other) and (covered or _grade(one) < _grade(other))
+
+
+def _valid(row: Pattern, value: str) -> bool:
+    check = _OWN.get(row.validator) or getattr(checksums, row.validator)
+    return check(value) and not ("reject" in row.extra and re.search(row.extra["reject"], value, re.IGNORECASE))
 
 
 def _alone(match: Match) -> bool:
@@ -254,17 +275,19 @@ def _around(match: Match, near: int, after: int) -> tuple[bytes, bytes, bytes]:
     text = match.view.text
     first = max(0, match.start - near)
     lead = "\n" * (first == 0) + text[first : match.start]
-    tail = _CLAUSE.split(text[match.end : match.end + after] + "\n", maxsplit=1)[0]
+    tail = text[match.end : match.end + after] + "\n" * (match.end + after >= len(text))
+    if stop := _CLAUSE.search(tail):
+        tail = tail[: stop.start()] + "\n"
     field = _FIELD.search(lead)
     if field and field[1].lower() not in _VAGUE and _FIELD_END.match(text, match.end):
-        lead, tail = "\n" + field[1], ""
-    return f"\n{match.text.hint}\n".encode(), f"{lead}\n".encode(), f"{tail}\n".encode()
+        lead, tail = f"\n{field[1]}", "\n"
+    return f"\n{match.text.hint}\n".encode(), f"{lead}\n".encode(), f"\n{tail}".encode()
 
 
 def _distance(words: tuple[str, ...], around: tuple[bytes, ...]) -> int | None:
     """From the value to the nearest of the words in the field's name, before and behind it."""
     pattern, (names, before, after) = _pattern(words), around
-    if pattern.search(b"\n".join(around)) is None:
+    if pattern.search(b"".join(around)) is None:
         return None
     if pattern.search(names):
         return 0
@@ -275,7 +298,7 @@ def _distance(words: tuple[str, ...], around: tuple[bytes, ...]) -> int | None:
 
 @cache
 def _pattern(words: tuple[str, ...]) -> Any:
-    """Whole words, also as parts of ``camelCase`` and ``snake_case`` names: "ssn" in ``userSsn``, "lic" not in "public"."""
+    """Whole words, also of ``camelCase`` and ``snake_case`` names: "ssn" of ``userSsn``, not "lic" of "public"."""
     return compile_pattern("|".join(map(_word, words)), where="context")
 
 
@@ -291,17 +314,14 @@ def _word(word: str) -> str:
 
 
 _PLANS = {
-    code: tuple(map(int, lengths.split("-")))
-    for code, lengths in (
-        pair.split(":")
-        for pair in (
-            "1:10-10 7:10-10 20:8-10 27:9-9 30:10-10 31:9-9 32:8-9 33:9-9 34:9-9 36:8-9 39:8-11 40:9-9 41:9-9 43:7-12 "
-            "44:9-10 45:8-8 46:7-9 47:8-8 48:9-9 49:7-11 51:8-9 52:10-10 53:8-8 54:10-11 55:10-11 56:9-9 57:10-10 "
-            "58:10-10 60:8-10 61:9-9 62:8-12 63:8-10 64:8-10 65:8-8 66:8-9 81:9-10 82:8-10 84:9-10 86:10-11 90:10-10 "
-            "91:10-10 92:9-10 93:9-9 94:9-9 95:7-10 98:10-10"
-        ).split()
-    )
-}
+    code: lengths
+    for lengths, codes in {
+        (7, 9): "46", (7, 10): "95", (7, 11): "49", (7, 12): "43", (8, 8): "45 47 53 65", (8, 9): "32 36 51 66",
+        (8, 10): "20 60 63 64 82 98", (8, 11): "39", (8, 12): "62", (9, 9): "27 31 33 34 40 41 48 56 61 93 94",
+        (9, 10): "44 81 84 92", (10, 10): "1 7 30 52 57 58 90 91", (10, 11): "54 55 86",
+    }.items()
+    for code in codes.split()
+}  # fmt: skip
 """Digits of a national number by country code (ITU-T E.164, national numbering plans)."""
 
 
@@ -329,11 +349,9 @@ def _ip(text: str) -> bool:
     return telling and not bytewise and any(map(str.isdigit, text))
 
 
-_COUNTRIES = frozenset(
-    "AD AE AF AG AL AM AO AR AT AU AZ BA BB BD BE BF BG BH BJ BM BN BO BR BS BW BY BZ CA CH CI CL CM CN CO CR CY CZ DE "
-    "DK DO DZ EC EE EG ES ET FI FJ FR GB GE GH GI GR GT HK HN HR HU ID IE IL IN IQ IR IS IT JM JO JP KE KH KR KW KY KZ "
-    "LA LB LI LK LT LU LV LY MA MC MD ME MG MK MM MN MO MT MU MX MY MZ NA NG NI NL NO NP NZ OM PA PE PH PK PL PR PT PY "
-    "QA RO RS RU RW SA SE SG SI SK SN SV SY TH TN TR TT TW TZ UA UG US UY UZ VE VN YE ZA ZM ZW".split()
+_COUNTRIES = frozenset(checksums.IBAN_LENGTHS) | frozenset(
+    "AF AG AM AO AR AU BB BD BF BJ BM BN BO BS BW CA CI CL CM CN CO DZ EC ET GH GM HK ID IN IR JM JP KE KH KR KY LA LK "
+    "MA MM MO MX MY MZ NA NG NP NZ PA PE PH PY RW SG SN SY TH TT TW TZ UG US UY UZ VE VN ZA ZM ZW".split()
 )
 
 

@@ -31,6 +31,7 @@ from pydantic.dataclasses import dataclass
 
 from guardrails_plugin.detectors.base import SETTINGS, PatternBase
 from guardrails_plugin.detectors.table import load_table
+from guardrails_plugin.gate import shape
 from guardrails_plugin.matching import Match, Pattern
 from guardrails_plugin.types import Finding
 
@@ -104,7 +105,8 @@ _CATEGORIES = ("keys", "private_keys", "connection_strings", "generic", "weak")
 _LEAST_ENTROPY = 2.0
 """Bits per character below which no value is random: 16 random hex digits have less than 2.4 once in 10^4."""
 
-_NEAR = r"""{name}[\w\s.\[\]"'`{{}}:/$@-]{{0,40}}?(?:=|:|>|,|\()[\s"'`\\=>(]{{0,6}}(?P<value>{form})(?:[^\w-]|$)"""
+_JOINT = r"[\w\s.\[\]\"'`{}:/$@-]{0,40}"
+_NEAR = r"""{name}{joint}?(?:=|:|>|,|\()[\s"'`\\=>(]{{0,6}}(?P<value>{form})(?:[^\w-]|$)"""
 """Behind an issuer's name: the rest of an identifier, a sign of assignment, quotes, the value."""
 
 
@@ -115,10 +117,14 @@ def _rows() -> tuple[Pattern, ...]:
 
 
 def _spelt_out(row: Pattern) -> Pattern:
-    if "near" not in row.extra:
+    name = row.extra.get("near")
+    if name is None:
         return row
-    regex = _NEAR.format(name=row.extra["near"], form=row.regex)
-    return replace(row, regex=regex, ignore_case=True, extra={**row.extra, "form": row.regex})
+    # The whole way to the sign of assignment: names alone ("together", "segment") are frequent in prose.
+    reach = (shape(name).width or 0) // 4 + 41  # issuers' names are ASCII: a byte a character
+    regex = _NEAR.format(name=name, joint=_JOINT, form=row.regex)
+    extra = {**row.extra, "form": row.regex}
+    return replace(row, regex=regex, ignore_case=True, gate=f"{name}{_JOINT}[=:>,(]", reach=reach, extra=extra)
 
 
 @cache
@@ -221,6 +227,8 @@ def _discord(match: Match, score: float) -> Checked:
 
 _USERINFO = _linear(r"(?:://[^\s:@/]*:|\bpassword=|\bpwd=)([^\s;&]+?)(?:@[^@]*$|[;&]|$)", ignore_case=True)
 _TRIVIAL = frozenset("pass passwd password pwd secret token key user username string passphrase none null".split())
+_VARIABLE = _linear(r"\$[A-Za-z_{(]|[<{\[%*]")
+_CALL = _linear(r"[\w\])][(\[]|[()]$")
 _LOCAL = _linear(r"@(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])")
 
 
@@ -228,9 +236,15 @@ def _uri(match: Match, score: float) -> Checked:
     """A connection string whose password is none of the words that manuals write; on this machine it counts less."""
     found = _USERINFO.search(match.value)
     password = found[1] if found else match.value
-    if password.lower() in _TRIVIAL or password[0] in "$<{[%*" or _is_placeholder(password):
+    if password.lower() in _TRIVIAL or _VARIABLE.match(password) or _is_placeholder(password):
         return match, 0.0
     return match, min(score, 0.6) if _LOCAL.search(match.value) else score
+
+
+def _dsn(match: Match, score: float) -> Checked:
+    """The password of a connection string; ``host=None, password=None`` is a call."""
+    value = match.value
+    return match, 0.0 if value.lower() in _TRIVIAL or _VARIABLE.match(value) or _CALL.search(value) else score
 
 
 _NAME = _linear(r"[\w.$-]*(?:key|token|secret|pass|pwd|cred|auth|bearer)[\w.-]*", ignore_case=True)
@@ -247,27 +261,35 @@ _OTHER_NAME = _linear(
 
 _PASSWORD = _linear(r"pass|pwd", ignore_case=True)
 _CODE = _linear(r"^[/.~\\@&:$%#*+=|!?-]|://|^[A-Za-z_]\w*(?:(?:\.|->|::)[A-Za-z_]\w*)+$|[()]|^\d+(?:[.:/-]\d+)*$|^v?\d+\.\d+")
-_WORDS = _linear(r"^(?:(?:[A-Z]?[a-z]+|[A-Z]+)(?:\d{1,4})?[-_./:]?)+$")
-_KNOWN = _linear(r"^(?:sha-?\d+|md5|utf-?8|base64|bcrypt|argon2\w*|oauth2?|ed25519|rs\d+|hs\d+|es\d+)$", ignore_case=True)
+_TOKEN = _linear(r"[A-Za-z0-9_+/.~:|!@#$^&*-]+={0,2}")
+_WORDS = _linear(r"^_*(?:(?:[A-Z]?[a-z]+|[A-Z]+)(?:\d{1,4})?[-_./:]?)+$")
+_KNOWN = _linear(r"^(?:(?:test|demo|foo|bar)\w{0,6}|sha-?\d+|md5|utf-?8|base64|bcrypt|argon2\w*|oauth2?|ed25519|rs\d+|hs\d+|es\d+)$", ignore_case=True)
 
 
 def _assigned(match: Match, score: float) -> Checked:
     """A value behind a name: the name is a secret's, and the value no word, path, number or expression."""
-    value = match.value.rstrip(".,;:!?")
+    value = _trimmed(match.value)
+    after = match.view.text[match.end : match.end + 1]
     match = replace(match, end=match.start + len(value))
     before = match.view.text[max(0, match.start - 96) : match.start]
     name = ([""] + _NAME.findall(before))[-1].rstrip(".-_")
-    if not name or _OTHER_NAME.search(name) or _KNOWN.match(value):
+    quoted = before.endswith(('"', "'", "`"))
+    if not name or _OTHER_NAME.search(name) or _KNOWN.match(value) or before.endswith("(") or after in ("(", "["):
         return match, 0.0
-    quoted = before[-1:] in "\"'`" and before[-1:] != ""
     if _PASSWORD.search(name):
         return match, score if _is_password(value, quoted) else 0.0
     return match, score if _is_random(value) else 0.0
 
 
+def _trimmed(value: str) -> str:
+    """Without the full stop of its sentence, and without the next parameter of its query."""
+    head, _, rest = value.partition("&")
+    return (head if "=" in rest else value).rstrip(".,;:!?")
+
+
 def _unnamed(match: Match, score: float) -> Checked:
     """A value whose surroundings already say that it is a token."""
-    value = match.value.rstrip(".,;:!?")
+    value = _trimmed(match.value)
     return replace(match, end=match.start + len(value)), score if _is_random(value) else 0.0
 
 
@@ -279,7 +301,7 @@ def _unnamed_password(match: Match, score: float) -> Checked:
 def _credentials(match: Match, score: float) -> Checked:
     """``user:password``, or a password; only what manuals write is refused."""
     password = match.value.rpartition(":")[2]
-    return match, 0.0 if password.lower() in _TRIVIAL or _is_placeholder(password) else score
+    return match, 0.0 if password.lower() in _TRIVIAL or _VARIABLE.match(password) or _is_placeholder(password) else score
 
 
 def _is_password(value: str, quoted: bool) -> bool:
@@ -287,7 +309,7 @@ def _is_password(value: str, quoted: bool) -> bool:
     if len(value) < 6 or value.lower() in _TRIVIAL or (not quoted and _CODE.search(value)) or "://" in value:
         return False
     letters, digits = any(c.isalpha() for c in value), any(c.isdigit() for c in value)
-    signs = any(c in "!@#$%^&*?+~=" for c in value[1:])
+    signs = any(c in "!@#$%^*?~" for c in value[1:])
     return (letters and (digits or signs)) or (quoted and digits and signs)
 
 
@@ -297,7 +319,7 @@ def _is_random(value: str) -> bool:
     >>> [_is_random(v) for v in ("prod-db-credentials-v2", "kq83hd02nf74js91", "application/json")]
     [False, True, False]
     """
-    if len(value) < 10 or _CODE.search(value):
+    if len(value) < 12 or _CODE.search(value) or not _TOKEN.fullmatch(value):
         return False
     switches = sum(a.isdigit() != b.isdigit() for a, b in zip(value, value[1:], strict=False) if (a + b).isalnum())
     if _WORDS.match(value) and switches < 4:
@@ -313,6 +335,7 @@ _VALIDATORS: Mapping[str, Callable[[Match, float], Checked]] = {
     "crc32": _crc32,
     "credentials": _credentials,
     "discord": _discord,
+    "dsn": _dsn,
     "jwt": _jwt,
     "random": _unnamed,
     "uri": _uri,

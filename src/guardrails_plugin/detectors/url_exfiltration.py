@@ -53,7 +53,8 @@ _TEMPLATE = re.compile(
 )
 _PRIVATE = (
     r"conversation|chat[_ -]?(?:history|log|content|messages)|history|transcript"
-    r"|(?:system|user|full|last|previous|original)[_ -]?prompt|secrets?|pass(?:word|wd|phrase|code)s?|credentials?|private|confidential|sensitive|memory|memories"
+    r"|(?:system|user|full|last|previous|original)[_ -]?prompt|secrets?|pass(?:word|wd|phrase|code)s?|credentials?"
+    r"|private|confidential|sensitive|memory|memories"
     r"|user[_ -]?(?:data|info|input|messages?|query|details|secrets?)|stolen|steal|leak(?:ed)?|exfil\w*|loot|dump|ssn"
     r"|social[_ -]?security|credit[_ -]?card|card[_ -]?number|\bpii\b|e-?mails?[_ -](?:body|content|text|s)|inbox"
     r"|env(?:ironment)?[_ -]?var\w*|(?:file|document)[_ -]?contents?|all[_ -]?(?:data|messages)|\bdata\b|summary"
@@ -69,9 +70,10 @@ _PRIVATE_NAME = re.compile(
 )
 _PLAIN_VALUE = re.compile(r"true|false|yes|no|on|off|all|none|accept\w*|[\d.,-]+|v\d+|\w{1,5}", re.IGNORECASE)
 _SIGNATURE_NAME = re.compile(
-    r"x-(?:amz|goog|oss|ms|cos)-\w+(?:-\w+)*|\w*sig(?:nature)?|\w*token|jwt|policy|key-pair-id|expires?|hmac|hash|h|s|e|st|se|sp|sv|sr"
-    r"|spr|skoid|sktid|oh|oe|ccb|_nc_\w+|ixid|ixlib|awsaccesskeyid|googleaccessid|key|auth\w*|etag|v|ver|version|cb"
-    r"|utm_\w+|gclid|fbclid|msclkid|mc_eid|mc_cid|code|state|nonce|session\w*|sid|ref|u|p|upn|q_token|integrity",
+    r"x-(?:amz|goog|oss|ms|cos)-\w+(?:-\w+)*|\w*sig(?:nature)?|\w*token|jwt|policy|key-pair-id|expires?|hmac|hash|etag"
+    r"|h|s|e|st|se|sp|sv|sr|spr|skoid|sktid|oh|oe|ccb|_nc_\w+|ixid|ixlib|awsaccesskeyid|googleaccessid|key|auth\w*"
+    r"|v|ver|version|cb|utm_\w+|gclid|fbclid|msclkid|mc_eid|mc_cid|code|state|nonce|session\w*|sid|ref|u|p|upn"
+    r"|integrity",
     re.IGNORECASE,
 )
 _KEY = re.compile(

@@ -131,8 +131,8 @@ def normal_host(host: str) -> str:
     """
     host = host.strip().translate(_WIDE_DOTS).rstrip(".").lower()
     if host.isascii():
-        return host if len(host) <= _LONGEST_HOST else host[:_LONGEST_HOST]
-    return _punycode(host[:_LONGEST_HOST])
+        return host[-_LONGEST_HOST:]
+    return _punycode(host[-_LONGEST_HOST:])
 
 
 @lru_cache(4096)

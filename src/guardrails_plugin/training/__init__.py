@@ -23,11 +23,11 @@ def train(
     threads: int = 2,
     mine_with: str | Path | None = None,
 ) -> Path:
-    """Trains a prompt-injection classifier and writes the artifact folder `out`.
+    """Trains a prompt-injection classifier; returns the artifact folder, which is `out`.
 
     Args:
         data: folder with ``injection_train``, ``benign_train`` and ``dev`` as ``.jsonl.gz``.
-        out: folder for ``model.onnx``, ``tokenizer.json``, ``config.json`` and ``MODEL_CARD.md``.
+        out: folder for the artifact.
         base: ``e5``, ``minilm`` or the path of a Hugging Face encoder.
         own: folder with further ``.jsonl`` files: hand-written or a user's own examples.
         work: folder for checkpoints, ``out/work`` if not given; the same folder resumes a stopped run.
@@ -36,9 +36,6 @@ def train(
         seed: of the mixture and of the order of rows.
         threads: for torch and for scoring.
         mine_with: artifact of an earlier run, by which hard benign rows are found.
-
-    Returns:
-        The artifact folder.
     """
     from guardrails_plugin.training.loop import LoopConfig  # torch
     from guardrails_plugin.training.mixture import MixtureConfig

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from guardrails_plugin.training import calibrate, card, evaluate, export, loop, windows
+from guardrails_plugin.training import calibrate, card, export, loop, windows
 from guardrails_plugin.training.data import EXTERNAL, USER, Example, family
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def write_artifact(model: WindowClassifier, base: Backbone, corpus: Corpus, conf
         settings=settings,
         trained_on=corpus.train,
         results={name: (part.examples, probabilities(part, fitted)) for name, part in parts.items() if part.examples},
-        loss=_quantisation(model, base, runner, dev.examples, config),
+        loss=_quantisation(model, base, runner, dev.examples, config=config),
         mixture=asdict(config.mixture),
         loop=asdict(config.loop),
     )
@@ -161,7 +161,7 @@ def _settings(
 
 
 def _quantisation(
-    model: WindowClassifier, base: Backbone, runner: Any, examples: Sequence[Example], config: TrainConfig
+    model: WindowClassifier, base: Backbone, runner: Any, examples: Sequence[Example], *, config: TrainConfig
 ) -> export.QuantisationLoss:
     rng = random.Random(config.loop.seed)
     chosen = rng.sample(list(examples), min(QUANTISATION_ROWS, len(examples)))

@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 
     from guardrails_plugin.training.data import Example
 
+HABIT, SLIP = 0.5, 0.3
+"""Shares of hurried texts without capitals or final stop, and with two letters swapped; not measured."""
+
+LEAST_FOR_SLIP = 12
+HURRIED = 300
+"""Characters of a text that somebody types in a hurry: a few lines."""
+
 _LEET = str.maketrans("aeiostAEIOST", "431057431057")
 _HOMOGLYPHS = str.maketrans("aeopcxyAEOPCX", "аеорсхуАЕОРСХ")
 _FULLWIDTH = {code: code + 0xFEE0 for code in range(0x21, 0x7F)}
@@ -107,11 +114,11 @@ def disguised(example: Example, rng: random.Random, *, longest: int = 400) -> Ex
 
 def roughened(text: str, rng: random.Random) -> str:
     """The text as somebody in a hurry types it: lower case, no final stop, letters swapped."""
-    if rng.random() < 0.5:
+    if rng.random() < HABIT:
         text = text.lower()
-    if rng.random() < 0.5:
+    if rng.random() < HABIT:
         text = text.rstrip(".!")
-    if rng.random() < 0.3 and len(text) > 12:
+    if rng.random() < SLIP and len(text) > LEAST_FOR_SLIP:
         place = rng.randrange(2, len(text) - 2)
         text = text[:place] + text[place + 1] + text[place] + text[place + 2 :]
     return text
@@ -129,6 +136,6 @@ def augmented(
             copy = disguised(example, rng)
             if copy is not example:
                 result.append(copy)
-        elif draw < disguise + rough and len(example.text) < 300:
+        elif draw < disguise + rough and len(example.text) < HURRIED:
             result.append(replace(example, text=roughened(example.text, rng)))
     return result

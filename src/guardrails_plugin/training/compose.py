@@ -50,6 +50,9 @@ WRAPPERS: tuple[str, ...] = (
 )
 """Ways in which a sentence stands in a document; half of them are plain."""
 
+TASKS_SHARE, PHRASES_SHARE = 0.3, 0.5
+"""Share of composed attacks, and of their twins, that are put together from phrases rather than quoted."""
+
 _BOUNDARY = re.compile(r"(?<=[.!?])\s+|\n+|(?<=[।。！？])")
 _JSON_STRING = re.compile(r'(?<=: ")[^"\\]{3,}(?=")')
 
@@ -96,13 +99,13 @@ class Composer:
         return text[begin : begin + size]
 
     def _attack(self, rng: random.Random) -> tuple[str, str, str]:
-        if not self.attacks or rng.random() < 0.3:
+        if not self.attacks or rng.random() < TASKS_SHARE:
             return phrase(rng, agent=True), "tasks", "en"
         chosen = rng.choice(self.attacks)
         return chosen.text, chosen.source, chosen.lang
 
     def _harmless(self, rng: random.Random) -> str:
-        if not self.harmless or rng.random() < 0.5:
+        if not self.harmless or rng.random() < PHRASES_SHARE:
             return phrase(rng, agent=False)
         return rng.choice(self.harmless).text
 
@@ -137,6 +140,6 @@ def _into_json(body: str, payload: str, rng: random.Random) -> str | None:
         return None
     chosen = rng.choice(strings)
     quoted = json.dumps(payload, ensure_ascii=False)[1:-1]
-    value = chosen.group() if rng.random() < 0.5 else ""
+    value = rng.choice((chosen.group(), ""))
     joined = f"{value} {quoted}".strip()
     return body[: chosen.start()] + joined + body[chosen.end() :]

@@ -154,10 +154,10 @@ def family(source: str) -> str:
     >>> family("inject[garak]→postgresql-doc"), family("mined:sotu"), family("BFCL-v4/live_simple")
     ('garak', 'sotu', 'BFCL-v4')
     """
-    head = source.split("→")[0]
+    head = source.split("→", maxsplit=1)[0]
     inner = re.match(r"^(?:inject|compose|obf)[\[(](?:user\+)?(.+?)[\])]?$", head)
     name = inner.group(1) if inner else head.removeprefix("mined:")
-    return re.split(r"[/(]|:", name)[0]
+    return re.split(r"[/(]|:", name, maxsplit=1)[0]
 
 
 def shared_between_origins(

@@ -18,7 +18,7 @@ from guardrails_plugin.training.model import WindowClassifier, collate, row_logi
 from guardrails_plugin.training.windows import Row, batches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -69,7 +69,6 @@ def fit(
     config: LoopConfig,
     *,
     checkpoint: Path | None = None,
-    on_checkpoint: Callable[[WindowClassifier], None] | None = None,
 ) -> None:
     """Trains `model` in place.
 
@@ -78,7 +77,6 @@ def fit(
         texts: what it is trained on.
         config: rates, length and seed of the run.
         checkpoint: where state is kept; a run that finds one there goes on from it.
-        on_checkpoint: called with the model each time state was kept.
     """
     random.seed(config.seed)
     torch.manual_seed(config.seed)
@@ -95,14 +93,11 @@ def fit(
             if done >= 1.0:
                 break
             _set_rate(optimizer, done, config)
-            progress.add(_step(model, optimizer, texts, batch, config))
+            progress.add(_step(model, optimizer, texts, batch=batch, config=config))
             bar.update()
             bar.set_postfix(loss=f"{progress.loss:.3f}", refresh=False)
             if checkpoint and time.monotonic() - kept > 60 * config.checkpoint_minutes:
                 _keep(checkpoint, model, optimizer, progress)
-                if on_checkpoint:
-                    on_checkpoint(model)
-                    model.train()
                 kept = time.monotonic()
     if checkpoint:
         _keep(checkpoint, model, optimizer, progress)
@@ -144,6 +139,7 @@ def _step(
     model: WindowClassifier,
     optimizer: torch.optim.Optimizer,
     texts: TrainingSet,
+    *,
     batch: list[Row],
     config: LoopConfig,
 ) -> float:

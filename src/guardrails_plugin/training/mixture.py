@@ -66,6 +66,13 @@ LONGEST = 2000
 text's score is that of its highest window."""
 
 
+CARRIER = (200, 8000)
+"""Characters of a document into which something is put: room around it, and no whole book."""
+
+LONGEST_PAYLOAD, LONGEST_HARMLESS = 600, 300
+"""Characters of an inserted attack, and of a harmless sentence quoted in its place: some sentences."""
+
+
 @dataclass(frozen=True, slots=True)
 class MixtureConfig:
     """How a training set is put together."""
@@ -115,7 +122,7 @@ def composer_of(public: Sequence[Example], own: Sequence[Example]) -> Composer:
     carriers = [
         example
         for example in public
-        if not example.label and example.origin == EXTERNAL and 200 < len(example.text) < 8000
+        if not example.label and example.origin == EXTERNAL and CARRIER[0] < len(example.text) < CARRIER[1]
     ]
     pool = [*public, *own]
     attacks = [
@@ -123,12 +130,14 @@ def composer_of(public: Sequence[Example], own: Sequence[Example]) -> Composer:
         for example in pool
         if example.label
         and example.origin == USER
-        and len(example.text) < 600
+        and len(example.text) < LONGEST_PAYLOAD
         and "obf" not in example.category
         and family(example.source) != "override×goal"
     ]
     harmless = [
-        example for example in own if not example.label and example.origin == EXTERNAL and len(example.text) < 300
+        example
+        for example in own
+        if not example.label and example.origin == EXTERNAL and len(example.text) < LONGEST_HARMLESS
     ]
     return Composer(carriers, attacks, harmless)
 

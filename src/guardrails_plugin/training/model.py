@@ -62,4 +62,4 @@ def freeze_embeddings(model: WindowClassifier) -> None:
     training shows rarely stay where they are next to the words it shows often.
     """
     embeddings: Any = model.encoder.get_input_embeddings()
-    embeddings.weight.requires_grad_(False)
+    embeddings.weight.requires_grad_(requires_grad=False)

@@ -21,9 +21,12 @@ PAD_MULTIPLE = 32
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """How texts are cut: `size` tokens of text a window, a new window each `stride`, at most `most` windows."""
+    """How texts are cut: `size` tokens a window with its frame, a new window each `stride`, at most `most` windows.
 
-    size: int = 120
+    124 leaves room for no padding beyond 128; the overlap holds a sentence of 30 tokens whole in one window.
+    """
+
+    size: int = 124
     stride: int = 90
     most: int = 16
 
@@ -46,15 +49,16 @@ class Row:
         return -(-self.longest // PAD_MULTIPLE) * PAD_MULTIPLE
 
 
-def starts(tokens: int, cut: Cut) -> list[int]:
-    """First token of every window over `tokens` tokens; the last window ends with the text.
+def starts(tokens: int, size: int, cut: Cut) -> list[int]:
+    """First token of every window of `size` over `tokens` tokens, as the runtime cuts them.
 
-    >>> starts(100, Cut(60, 30)), starts(20, Cut(60, 30))
-    ([0, 30, 40], [0])
+    Over the limit the first windows and the last one are kept.
+
+    >>> starts(100, 60, Cut(stride=30)), starts(20, 60, Cut(stride=30))
+    ([0, 30, 60], [0])
     """
-    last = max(0, tokens - cut.size)
-    found = [*range(0, last, cut.stride), last]
-    return found if len(found) <= cut.most else found[: cut.most - 1] + [last]
+    found = list(range(0, max(tokens - (size - cut.stride), 1), cut.stride))
+    return found if len(found) <= cut.most else [*found[: cut.most - 1], found[-1]]
 
 
 def pair_frame(tokenizer: Tokenizer, origin: str) -> tuple[list[int], list[int]]:
@@ -74,8 +78,9 @@ def encode(
         encoded = tokenizer.encode_batch(list(texts[begin : begin + chunk]), add_special_tokens=False)
         for offset, encoding in enumerate(encoded):
             before, after = frames[origins[begin + offset]]
-            ids = encoding.ids
-            windows = tuple((*before, *ids[first : first + cut.size], *after) for first in starts(len(ids), cut))
+            ids, size = encoding.ids, cut.size - len(before) - len(after)
+            firsts = starts(len(ids), size, cut)
+            windows = tuple((*before, *ids[first : first + size], *after) for first in firsts)
             rows.append(Row(begin + offset, windows))
     return rows
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from guardrails_plugin.detectors import checksums as c
 
-VALID = {
+Check = Callable[[str], bool]
+
+VALID: dict[Check, list[str]] = {
     c.aba: ["021000021", "121000358", "026009593"],
     c.abn: ["51 824 753 556", "83914571673"],
     c.acn: ["004 085 616", "000 000 019"],
@@ -55,6 +59,7 @@ WEAK = {c.medicare_au, c.bech32}
 
 SURE = {c.aba, c.bsn, c.card, c.cn_id, c.iban, c.luhn, c.nhs, c.npi, c.sin, c.tfn, c.verhoeff, c.abn, c.document_731}
 
+
 def name(value: object) -> str:
     return getattr(value, "__name__", str(value))
 
@@ -68,12 +73,12 @@ def test_every_check_has_valid_numbers() -> None:
 
 
 @pytest.mark.parametrize(("check", "number"), CASES, ids=name)
-def test_valid_numbers_pass(check, number) -> None:
+def test_valid_numbers_pass(check: Check, number: str) -> None:
     assert check(number)
 
 
 @pytest.mark.parametrize(("check", "number"), [case for case in CASES if case[0] not in WEAK], ids=name)
-def test_a_wrong_digit_is_noticed(check, number) -> None:
+def test_a_wrong_digit_is_noticed(check: Check, number: str) -> None:
     """Luhn and the like notice each one; mod 10 with even weights and two remainders for one digit miss some."""
     wrong = [
         number[:index] + digit + number[index + 1 :]
@@ -86,24 +91,24 @@ def test_a_wrong_digit_is_noticed(check, number) -> None:
 
 
 @pytest.mark.parametrize(("check", "number"), CASES, ids=name)
-def test_length_matters(check, number) -> None:
+def test_length_matters(check: Check, number: str) -> None:
     assert not check("")
     assert check in (c.luhn, c.card) or not check(number + "00")
 
 
 @pytest.mark.parametrize("check", VALID, ids=name)
 @given(text=st.text() | st.text("0123456789XABCZ -./", max_size=30))
-def test_nothing_raises(check, text) -> None:
+def test_nothing_raises(check: Check, text: str) -> None:
     assert check(text) in (True, False)
 
 
 @given(st.text("0123456789", min_size=1, max_size=18).filter(lambda body: int(body) > 0))
-def test_luhn_digit_completes(body) -> None:
+def test_luhn_digit_completes(body: str) -> None:
     assert c.luhn(body + c.luhn_digit(body))
 
 
 @given(st.sampled_from(["GB", "DE", "NL", "NO", "MT"]), st.data())
-def test_mod97_digits_complete(country, data) -> None:
+def test_mod97_digits_complete(country: str, data: st.DataObject) -> None:
     size = int(c.IBAN_LENGTHS[country]) - 4
     bban = data.draw(st.text("0123456789ABCXYZ", min_size=size, max_size=size))
     assert c.iban(country + c.mod97_digits(country, bban) + bban)
@@ -117,8 +122,9 @@ def test_mod97_digits_complete(country, data) -> None:
         (c.sin, "046 454 286"), (c.cpf, "111.111.111-11"), (c.cnpj, "00.000.000/0000-00"), (c.verhoeff, "000000000000"),
         (c.pesel, "44131401350"), (c.hetu, "321352-308T"), (c.nric, "A1234567D"), (c.vin, "1HGCM8263IA004352"),
         (c.bech32, "bc1Qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"), (c.base58check, "0A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa"),
-        (c.iban, "XX82WEST12345698765432"), (c.bsn, "000000000"), (c.steuer_id, "12345678901"), (c.za_id, "8013015009087"),
+        (c.iban, "XX82WEST12345698765432"), (c.bsn, "000000000"),
+        (c.steuer_id, "12345678901"), (c.za_id, "8013015009087"),
     ],
 )  # fmt: skip
-def test_near_misses_fail(check, number) -> None:
+def test_near_misses_fail(check: Check, number: str) -> None:
     assert not check(number)

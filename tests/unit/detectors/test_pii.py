@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardrails_plugin.detectors.examples import expand
-from guardrails_plugin.detectors.pii import CATEGORIES, Pii
+from guardrails_plugin.detectors.pii import Pii
 from guardrails_plugin.detectors.table import load_table
-from guardrails_plugin.matching import Matcher
+from guardrails_plugin.matching import Matcher, Pattern
 from guardrails_plugin.normalize import normalize
 from guardrails_plugin.types import NO_CONTEXT, Finding, Origin, Segment
 
@@ -40,7 +40,7 @@ def cases(kind: str) -> list[object]:
 
 
 @pytest.mark.parametrize(("row", "text"), cases("good"))
-def test_good_examples_are_found_where_they_stand(row, text) -> None:
+def test_good_examples_are_found_where_they_stand(row: Pattern, text: str) -> None:
     start, end = (text.index("«"), text.index("»") - 1) if "«" in text else (0, len(text))
     plain = text.replace("«", "").replace("»", "")
     spans = [(f.start, f.end) for f in found(plain, row.extra.get("hint", "")) if f.entity_type == row.entity_type]
@@ -48,13 +48,13 @@ def test_good_examples_are_found_where_they_stand(row, text) -> None:
 
 
 @pytest.mark.parametrize(("row", "text"), cases("bad"))
-def test_bad_examples_are_not_found_by_their_row(row, text) -> None:
+def test_bad_examples_are_not_found_by_their_row(row: Pattern, text: str) -> None:
     rules = {finding.evidence["rule"] for finding in found(text, row.extra.get("hint", ""))}
     assert row.id not in rules
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
-def test_rows_are_complete(row) -> None:
+def test_rows_are_complete(row: Pattern) -> None:
     assert row.gating is not None
     assert row.width is not None
     assert row.extra["source"].startswith("https://")
@@ -64,9 +64,9 @@ def test_rows_are_complete(row) -> None:
 
 
 def test_every_type_has_a_row_and_one_category() -> None:
-    categorised = [entity for types_ in CATEGORIES.values() for entity in types_]
+    categorised = [entity for each in ALL.categories.values() for entity in each]
     assert len(categorised) == len(set(categorised))
-    assert {row.entity_type for row in ROWS} == set(categorised) == ALL.entity_types
+    assert {row.entity_type for row in ROWS} == set(categorised) == set(ALL.entity_types)
 
 
 NEAR_MISSES = [
@@ -135,7 +135,7 @@ NEAR_MISSES = [
 
 
 @pytest.mark.parametrize("text", NEAR_MISSES)
-def test_near_misses_are_not_found(text) -> None:
+def test_near_misses_are_not_found(text: str) -> None:
     assert types(text) == {}
 
 
@@ -154,10 +154,10 @@ BENIGN = [
     "The train leaves at 7:45 from platform 12 and costs 39.90; the next one is the ICE 1234 at 8:15.",
     "Mix 250 g flour, 125 g butter and 2 eggs; bake 35-40 minutes at 180 °C; serves 4-6 people.",
     "In 1969 two people walked on the Moon; about 600 million watched, and 382 kg of rock came back by 1972.",
-    "#!/bin/bash\nset -euo pipefail\nfor f in *.log; do gzip -9 \"$f\" && mv \"$f.gz\" /var/backups/2024/05/; done",
+    '#!/bin/bash\nset -euo pipefail\nfor f in *.log; do gzip -9 "$f" && mv "$f.gz" /var/backups/2024/05/; done',
     '{"id": 123456789, "status": "ok", "items": [1001, 1002, 1003], "total": 4521.75, "ts": 1715421234}',
     "ID,quantity,price\n100000001,3,19.99\n100000002,1,5.49\n100000003,12,120.00\n",
-    "<div class=\"col-md-4\" id=\"item-123456789\" data-ts=\"1715421234567\" style=\"width:1024px\">Hello</div>",
+    '<div class="col-md-4" id="item-123456789" data-ts="1715421234567" style="width:1024px">Hello</div>',
     "The UUID 123e4567-e89b-12d3-a456-426614174000 and the ULID 01ARZ3NDEKTSV4RRFFQ69G5FAV are both sortable or not.",
     "Die Sitzung am 12. Mai 2024 beginnt um 9 Uhr; der Haushalt umfasst 1.234.567,89 Euro.",
     "La réunion du 14 mars 2024 a réuni 1 200 participants ; le budget est de 3 450 000 euros.",
@@ -169,7 +169,7 @@ BENIGN = [
     "CVE-2024-12345 affects OpenSSL 3.0.13; the patch is at revision 20240511, build 22631.3593.",
     "She scored 300 points in 200 games, averaging 415.5 per season between 1998 and 2004, a club record.",
     "Part no. AB-123456-C, model XJ900, serial 4C530001230509117164: the warranty ends 12/31/2026.",
-    "int main(void) { unsigned long n = 18446744073709551615UL; printf(\"%lu\\n\", n & 0xDEADBEEF); return 0; }",
+    'int main(void) { unsigned long n = 18446744073709551615UL; printf("%lu\\n", n & 0xDEADBEEF); return 0; }',
     "Please summarise this public document about licences, accounts and passports in three sentences.",
     "How do I validate a credit card number, an IBAN or a social security number with a regular expression?",
     "My phone battery lasts 12 hours; the cell has 4500 mAh and the call dropped 3 times in 2023.",
@@ -184,7 +184,7 @@ BENIGN = [
 
 
 @pytest.mark.parametrize("text", BENIGN)
-def test_benign_paragraphs_stay_silent(text) -> None:
+def test_benign_paragraphs_stay_silent(text: str) -> None:
     assert types(text) == {}
 
 
@@ -206,7 +206,7 @@ def test_benign_paragraphs_stay_silent(text) -> None:
         ("4155552671", "phone", "PHONE_NUMBER", "4155552671"),
     ],
 )
-def test_names_of_fields_are_context(text, hint, entity, value) -> None:
+def test_names_of_fields_are_context(text: str, hint: str, entity: str, value: str) -> None:
     assert types(text, hint) == {entity: value}
 
 
@@ -223,7 +223,7 @@ def test_names_of_fields_are_context(text, hint, entity, value) -> None:
         ("card 11010519491231002X id", "CN_RESIDENT_ID"),
     ],
 )
-def test_of_overlapping_findings_the_surest_stays(text, entity) -> None:
+def test_of_overlapping_findings_the_surest_stays(text: str, entity: str) -> None:
     assert list(types(text)) == [entity]
 
 
@@ -237,16 +237,20 @@ def test_the_nearest_context_word_wins() -> None:
 
 
 @pytest.mark.parametrize("before", ["né à Zürich, 电话 ", "Привет 😀 ", "日本語"])
-def test_offsets_count_code_points(before) -> None:
+def test_offsets_count_code_points(before: str) -> None:
     text = f"{before}078-05-1120 ✓ john.smith@example.com"
     assert types(text) == {"US_SSN": "078-05-1120", "EMAIL_ADDRESS": "john.smith@example.com"}
 
 
 @pytest.mark.parametrize(
     "text",
-    ["card ４１１１ １１１１ １１１１ １１１１", "card 4111\u200b 1111 11\u200b11 1111", "card 4111\u00a01111\u00a01111\u00a01111"],
+    [
+        "card ４１１１ １１１１ １１１１ １１１１",
+        "card 4111\u200b 1111 11\u200b11 1111",
+        "card 4111\u00a01111\u00a01111\u00a01111",
+    ],
 )
-def test_disguised_digits_are_found_at_their_place(text) -> None:
+def test_disguised_digits_are_found_at_their_place(text: str) -> None:
     assert types(text) == {"CREDIT_CARD": text[5:]}
 
 
@@ -293,7 +297,7 @@ TEXTS = st.lists(
 
 
 @given(TEXTS)
-def test_findings_are_sorted_valid_and_repeatable(text) -> None:
+def test_findings_are_sorted_valid_and_repeatable(text: str) -> None:
     findings = found(text)
     assert findings == found(text) == found(text, detector=Pii(addresses=True))
     assert [(f.start, f.end) for f in findings] == sorted((f.start, f.end) for f in findings)
@@ -302,7 +306,7 @@ def test_findings_are_sorted_valid_and_repeatable(text) -> None:
 
 
 @given(TEXTS)
-def test_gates_and_threads_change_nothing(text) -> None:
+def test_gates_and_threads_change_nothing(text: str) -> None:
     normal = normalize(Segment(text, Origin.USER))
     plain = Pii(addresses=True)
     vars(plain)["_matcher"] = Matcher({"pii": plain.patterns}, use_hyperscan=False)
@@ -313,7 +317,7 @@ def test_gates_and_threads_change_nothing(text) -> None:
 
 
 @given(TEXTS, st.sampled_from(["x " * 60, "word. " * 30, "\n" * 130]))
-def test_what_overlaps_decides_and_nothing_else(text, gap) -> None:
+def test_what_overlaps_decides_and_nothing_else(text: str, gap: str) -> None:
     """Far from each other, two copies have the findings that each has alone (but for the whole-text rows)."""
     whole = {row.id for row in ROWS if row.regex.startswith("^")}
     one = [(f.start, f.end, f.entity_type) for f in found(f"{gap}{text}{gap}")]

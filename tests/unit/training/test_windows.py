@@ -21,19 +21,23 @@ def tokenizer() -> Tokenizer:
 
 @pytest.mark.parametrize("tokens", [0, 1, 9, 10, 11, 25, 100, 101])
 def test_windows_cover_every_token(tokens: int) -> None:
-    cut = Cut(size=10, stride=7, most=100)
-    covered = {place for first in starts(tokens, cut) for place in range(first, first + cut.size)}
+    covered = {place for first in starts(tokens, 10, Cut(stride=7, most=100)) for place in range(first, first + 10)}
     assert set(range(tokens)) <= covered
 
 
-def test_neighbours_overlap_and_the_last_ends_with_the_text() -> None:
-    assert starts(100, Cut(size=60, stride=30)) == [0, 30, 40]
-    assert starts(60, Cut(size=60, stride=30)) == [0]
+def test_no_window_lies_wholly_in_the_one_before() -> None:
+    assert starts(90, 60, Cut(stride=30)) == [0, 30]
+    assert starts(91, 60, Cut(stride=30)) == [0, 30, 60]
+    assert starts(60, 60, Cut(stride=30)) == [0]
 
 
 def test_the_limit_keeps_the_end_of_the_text() -> None:
-    found = starts(1000, Cut(size=10, stride=10, most=4))
-    assert found == [0, 10, 20, 990]
+    assert starts(1000, 10, Cut(stride=10, most=4)) == [0, 10, 20, 990]
+
+
+def test_a_window_with_its_frame_has_the_size_of_the_cut(tokenizer: Tokenizer) -> None:
+    (row,) = encode(tokenizer, ["w1 " * 50], ["external"], Cut(size=16, stride=8))
+    assert {len(window) for window in row.windows[:-1]} == {16}
 
 
 def test_the_frame_is_what_the_tokenizer_puts_around_a_pair(tokenizer: Tokenizer) -> None:

@@ -1,0 +1,97 @@
+"""Ingestion and retrieval guards with the real llama-index-core."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+
+import pytest
+from llama_index.core.ingestion import IngestionCache, IngestionPipeline
+from llama_index.core.node_parser import SentenceSplitter
+from llama_index.core.schema import Document, MetadataMode, NodeWithScore, QueryBundle, TextNode
+from pydantic import ValidationError
+
+from guardrails_plugin import Engine, Keyring
+from guardrails_plugin.llama_index import GuardNodePostprocessor, GuardTransform, guard_documents
+
+NO_MODEL = {"prompt_injection": {"disabled": True}}
+BLOCK = {**NO_MODEL, "pii": {"sensitive": "block"}}
+RAW = "536-90-4399"
+
+
+def documents() -> list[Document]:
+    return [
+        Document(text=f"His SSN is {RAW}.", metadata={"author": "Ann", "ssn": RAW}, doc_id="a"),
+        Document(text="Nothing in here.", metadata={"page": 3}, doc_id="b"),
+    ]
+
+
+def test_text_and_metadata_are_cleaned_and_the_input_is_not_touched() -> None:
+    own = documents()
+    nodes = IngestionPipeline(transformations=[GuardTransform(overrides=NO_MODEL)]).run(documents=own)
+    assert [node.get_content() for node in nodes] == ["His SSN is <US_SSN>.", "Nothing in here."]
+    assert nodes[0].metadata["ssn"] == "<US_SSN>"
+    assert nodes[1].metadata["page"] == 3
+    assert own == documents()
+
+
+def test_the_mark_is_seen_by_neither_model_nor_embedding() -> None:
+    (node, _) = GuardTransform(overrides=NO_MODEL)(documents())
+    assert node.metadata["guard"] == "transform"
+    for mode in (MetadataMode.EMBED, MetadataMode.LLM):
+        assert "guard" not in node.get_content(metadata_mode=mode)
+
+
+def test_blocked_documents_are_dropped_and_accounted_for() -> None:
+    transform = GuardTransform(overrides=BLOCK)
+    nodes = transform(documents())
+    assert [node.get_content() for node in nodes] == ["Nothing in here."]
+    assert [result.reasons for result in transform.dropped] == [("pii: US_SSN",)]
+
+
+def test_async_and_later_steps_work() -> None:
+    pipeline = IngestionPipeline(transformations=[GuardTransform(overrides=NO_MODEL), SentenceSplitter(chunk_size=64, chunk_overlap=8)])
+    nodes = asyncio.run(pipeline.arun(documents=documents()))
+    assert RAW not in "".join(node.get_content(MetadataMode.ALL) for node in nodes)
+
+
+def test_a_changed_policy_is_never_served_from_the_cache() -> None:
+    cache = IngestionCache()
+    pipelines = [
+        IngestionPipeline(transformations=[GuardTransform(overrides=changes)], cache=cache)
+        for changes in ({**NO_MODEL, "pii": {"disabled": True}}, NO_MODEL)
+    ]
+    open_, closed = (pipeline.run(documents=documents()[:1])[0].get_content() for pipeline in pipelines)
+    assert RAW in open_
+    assert RAW not in closed
+
+
+def test_documents_are_guarded_before_a_docstore_sees_them() -> None:
+    kept = guard_documents(documents(), overrides=BLOCK)
+    assert [document.id_ for document in kept] == ["b"]
+
+
+def test_retrieved_nodes_are_dropped_or_cleaned_and_keep_their_scores() -> None:
+    nodes = [NodeWithScore(node=TextNode(text=d.text, metadata=d.metadata), score=0.5) for d in documents()]
+    cleaned = GuardNodePostprocessor(overrides=NO_MODEL).postprocess_nodes(nodes, QueryBundle("who?"))
+    assert [(n.node.get_content(), n.score) for n in cleaned] == [("His SSN is <US_SSN>.", 0.5), ("Nothing in here.", 0.5)]
+    blocked = GuardNodePostprocessor(overrides=BLOCK).postprocess_nodes(nodes)
+    assert [n.node.get_content() for n in blocked] == ["Nothing in here."]
+
+
+def test_transforms_travel_to_worker_processes() -> None:
+    transform = pickle.loads(pickle.dumps(GuardTransform(overrides=NO_MODEL)))
+    assert RAW not in transform(documents())[0].get_content()
+
+
+def test_misspelt_options_are_refused() -> None:
+    with pytest.raises(ValidationError, match="recipee"):
+        GuardTransform(recipee="x")
+
+
+def test_an_engine_of_ones_own_encrypts() -> None:
+    engine = Engine(keyring=Keyring.generate())
+    changes = {**NO_MODEL, "pii": {"sensitive": "encrypt"}}
+    (node, _) = GuardTransform(engine=engine, overrides=changes)(documents())
+    assert RAW not in node.get_content()
+    assert "<" not in node.get_content()
