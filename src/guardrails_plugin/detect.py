@@ -229,8 +229,9 @@ def _again(step: Step, texts: Sequence[Text], context: Context, matches: _Matche
 
 def _overlaps(finding: Finding, known: Sequence[Finding]) -> bool:
     return any(
-        f.segment == finding.segment and f.start < finding.end and finding.start < f.end and f.detector == finding.detector
+        f.start < finding.end and finding.start < f.end
         for f in known
+        if (f.segment, f.detector) == (finding.segment, finding.detector)
     )
 
 

@@ -34,14 +34,16 @@ def result_html(result: GuardResult) -> str:
         f'<b style="color:{colour}">{result.verdict.name}</b> at <code>{result.stage}</code> '
         f"(recipe <code>{escape(result.recipe)}</code>, {result.seconds * 1000:.1f} ms)"
     )
-    parts = [f"<div>{head}</div>", f'<div style="color:#57606a">{escape(result.summary)}</div>', _text("before", _before(result))]
+    summary = f'<div style="color:#57606a">{escape(result.summary)}</div>'
+    parts = [f"<div>{head}</div>", summary, _text("before", _before(result))]
     if not result.blocked:
         parts.append(_text("after", _after(result)))
     return f'<div style="font-family:sans-serif;font-size:13px;line-height:1.5">{"".join(parts)}</div>'
 
 
 def _text(title: str, body: str) -> str:
-    style = "white-space:pre-wrap;border:1px solid #d0d7de;border-radius:6px;padding:6px;margin:2px 0;overflow-wrap:anywhere"
+    box = "border:1px solid #d0d7de;border-radius:6px;padding:6px;margin:2px 0"
+    style = f"white-space:pre-wrap;overflow-wrap:anywhere;{box}"
     return f'<div style="color:#57606a;margin-top:4px">{title}</div><div style="{style}">{body}</div>'
 
 

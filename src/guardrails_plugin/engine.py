@@ -112,7 +112,7 @@ class Engine:
             ConfigError: unknown stage, recipe, rule, action, or contradictory overrides.
             ContentError: a content that cannot be guarded.
         """
-        return self._check([content], self._plan(stage, recipe, overrides), [context], debug)[0]
+        return self._check([content], self._plan(stage, recipe, overrides), [context], debug=debug)[0]
 
     def check_batch(
         self,
@@ -126,7 +126,7 @@ class Engine:
     ) -> list[GuardResult]:
         """Guard many contents at once; models see them as one batch. One result per content, in order."""
         plan = self._plan(stage, recipe, overrides)
-        return self._check(contents, plan, [context] * len(contents), debug)
+        return self._check(contents, plan, [context] * len(contents), debug=debug)
 
     async def acheck(
         self,
@@ -157,7 +157,7 @@ class Engine:
         origin = DEFAULT_ORIGINS[plan.stage]
 
         def whole(text: str) -> GuardResult:
-            return self._check([Segment(text, origin)], plan, [context], debug=False, call=call)[0]
+            return self._check([Segment(text, origin)], plan, [context], call=call)[0]
 
         return StreamGuard(plan, whole, call=call, origin=origin, context=context)
 
@@ -205,7 +205,8 @@ class Engine:
         contents: Sequence[object],
         plan: Plan,
         contexts: Sequence[Context],
-        debug: bool,
+        *,
+        debug: bool = False,
         call: Call | None = None,
     ) -> list[GuardResult]:
         """The one flow: normalise, detect, decide, rewrite, record."""
@@ -217,7 +218,8 @@ class Engine:
         outcomes = detect(texts, plan, contexts, timings)
         results = []
         for content, outcome, context in zip(contents, outcomes, contexts, strict=True):
-            result = self._result(content, outcome, plan, call or self._call(context), debug, _Clock(timings, began))
+            own, clock = call or self._call(context), _Clock(timings, began)
+            result = self._result(content, outcome, plan, own, clock, debug=debug)
             results.append(result)
             if self._sinks:
                 record = audit_record(result, context, plan.fingerprint)
@@ -231,8 +233,9 @@ class Engine:
         outcome: Outcome,
         plan: Plan,
         call: Call,
-        debug: bool,
         clock: _Clock,
+        *,
+        debug: bool,
     ) -> GuardResult:
         decisions = tuple(sorted(outcome.decisions, key=_place)) if outcome.decisions else ()
         worst = verdict(decisions, outcome.failures)

@@ -120,7 +120,9 @@ def _spacey(node: tuple[str, Any]) -> bool:
         return name in ("NOT_LITERAL", "ANY")
     kinds = {str(kind): value for kind, value in argument}
     categories = {str(value) for kind, value in argument if str(kind) == "CATEGORY"}
-    if "NEGATE" in kinds or categories - {"CATEGORY_DIGIT", "CATEGORY_WORD"}:
+    if "NEGATE" in kinds:
+        return "CATEGORY_SPACE" not in categories
+    if categories - {"CATEGORY_DIGIT", "CATEGORY_WORD"}:
         return True
     codes = [value if str(kind) == "RANGE" else (value, value) for kind, value in argument if str(kind) != "CATEGORY"]
     return any(low <= space <= high for low, high in codes for space in (9, 10, 11, 12, 13, 32))

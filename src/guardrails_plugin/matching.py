@@ -10,9 +10,8 @@ the findings are the same, a property test holds it.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -150,10 +149,13 @@ class Matcher:
 
     def __init__(self, tables: Mapping[str, Sequence[Pattern]], *, use_hyperscan: bool | None = None) -> None:
         self._rows = [(name, pattern) for name, patterns in tables.items() for pattern in patterns]
-        gated = [(index, p.gating, p) for index, (_, p) in enumerate(self._rows) if p.gating is not None]
-        ungated = [index for index, (_, p) in enumerate(self._rows) if p.gating is None]
-        scanner = _pick(use_hyperscan)
-        self._scanner: Scanner = scanner([(i, g, p.ignore_case, p.shape.literal) for i, g, p in gated if g], ungated)
+        gated = [
+            (number, pattern.gating, pattern.ignore_case, pattern.shape.literal)
+            for number, (_, pattern) in enumerate(self._rows)
+            if pattern.gating is not None
+        ]
+        ungated = [number for number, (_, pattern) in enumerate(self._rows) if pattern.gating is None]
+        self._scanner: Scanner = _pick(use_hyperscan)(gated, ungated)
 
     @cached_property
     def bounded(self) -> bool:
@@ -196,7 +198,7 @@ class Matcher:
         word = max(data.rfind(space) for space in (b" ", b"\n", b"\t", b"\r")) + 1
         live = max(0, min(len(data) - self._spacey_reach, max(len(data) - self.reach, word)))
         for index, ends in self._scanner.hits(data).items():
-            live = min(live, _live_match(self._rows[index][1], data, ends))
+            live = min(live, _live_match(self._rows[index][1], data, ends, word))
         at = _code_points(data, view.text)(live)
         return view.span(at, at + 1).start
 
@@ -209,22 +211,28 @@ _CLOSING = 128
 """Bytes after a match without bound in which its closing part may still be arriving."""
 
 
-def _live_match(pattern: Pattern, data: bytes, ends: Sequence[int] | None) -> int:
-    """Where the first match of a pattern that is not complete yet may begin; the data's length when there is none."""
+def _live_match(pattern: Pattern, data: bytes, ends: Sequence[int] | None, word: int) -> int:
+    """Where the first match of a pattern that is not complete yet may begin; the data's length when there is none.
+
+    Args:
+        pattern: one whose gate was hit.
+        data: what has arrived.
+        ends: of the gate's hits.
+        word: where the last word begins, the only one that a match without white space can be in.
+    """
     if pattern.gating is None:
         return max(0, len(data) - (pattern.width or len(data)))
+    if pattern.shape.spaceless:
+        return max(word, ends[0] - pattern.gating.reach) if ends and ends[-1] > word else len(data)
     if pattern.width is None:
         return min((s for s, e in _everywhere(pattern, data, 0) if e + _CLOSING > len(data)), default=len(data))
     first = len(data)
     width = pattern.width // 4 if data.isascii() else pattern.width
-    for end in reversed(ends if ends is not None else ()):
-        if end + width < len(data) or (pattern.shape.spaceless and _SPACE.search(data, end)):
+    for end in reversed(ends or ()):
+        if end + width < len(data):
             break
         first = max(0, end - pattern.gating.reach)
     return first
-
-
-_SPACE = re.compile(rb"[ \t\n\r]")
 
 
 def _continues(view: View | None) -> bool:

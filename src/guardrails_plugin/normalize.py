@@ -15,6 +15,7 @@ import html
 import re
 import string
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 from urllib.parse import unquote
 
 import re2
@@ -47,7 +48,7 @@ Run = tuple[int, int, str]
 _Runs = Callable[[str], Iterator[Run]]
 
 
-def _compiled(pattern: str) -> re2._Regexp[str]:
+def _compiled(pattern: str) -> Any:
     options = re2.Options()
     options.log_errors = False
     return re2.compile(pattern, options=options)
@@ -119,7 +120,7 @@ def _patched(parent: View, runs: Iterable[Run], kind: str) -> View:
     pieces: list[Piece] = []
     at = last = 0
 
-    def add(text: str, start: int, end: int, linear: bool) -> None:
+    def add(text: str, start: int, end: int, *, linear: bool) -> None:
         nonlocal at
         if text:
             pieces.append(Piece(at, start, end, linear))

@@ -67,6 +67,8 @@ def rewrite(
         spans: from `clusters`, all within ``start:end``.
         actions: by name.
         call: what actions may use.
+        start: first character to put out.
+        end: behind the last character to put out; the text's end by default.
 
     Returns:
         The new text, and what was put where in it.

@@ -48,6 +48,7 @@ class HyperscanScanner:
         return find_spec("hyperscan") is not None
 
     def hits(self, data: bytes) -> Mapping[int, Sequence[int] | None]:
+        """See `Scanner`."""
         found: list[tuple[int, int]] = []
         if self._database is not None:
             self._database.scan(data, match_event_handler=_collect, context=found, scratch=self._scratch())
@@ -86,6 +87,7 @@ class AhoCorasickScanner:
         self._automaton = BytesAhoCorasick([literal.encode() for literal in literals]) if literals else None
 
     def hits(self, data: bytes) -> Mapping[int, Sequence[int] | None]:
+        """See `Scanner`; never says where."""
         if self._automaton is None:
             return self._always
         seen = {index for index, _, _ in self._automaton.find_matches_as_indexes(data.lower(), overlapping=True)}
@@ -137,4 +139,4 @@ def _write_own(path: Path, content: bytes) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent)
     with os.fdopen(handle, "wb") as file:
         file.write(hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
-    os.replace(name, path)
+    Path(name).replace(path)

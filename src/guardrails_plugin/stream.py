@@ -113,7 +113,8 @@ class StreamGuard:
     def _refused(self, result: GuardResult) -> GuardResult:
         """The whole text's result, blocked for what was seen before it was whole."""
         decisions = (*result.decisions, *self._why)
-        failures = result.failures if self._why else (*result.failures, Failure("stream", "held back too much", True))
+        too_long = () if self._why else (Failure("stream", "held back too much", blocks=True),)
+        failures = (*result.failures, *too_long)
         findings = tuple(decision.finding for decision in decisions)
         return replace(
             result, verdict=Verdict.BLOCK, output=None, findings=findings, decisions=decisions, failures=failures
@@ -127,7 +128,7 @@ class StreamGuard:
         spans = clusters(decisions)
         matches = _match_spans(self._local, text)
         end = len(self._text) if final else self._settled(text, spans, matches)
-        if self._judges and not final:
+        if self._judges.steps and not final:
             end = self._approved(end)
         if end <= self._done or self._blocked:
             return ""

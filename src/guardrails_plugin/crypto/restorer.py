@@ -1,7 +1,8 @@
 """Finds encrypted values in a text by what they are, wherever they stand, and puts the originals back.
 
-A value counts where it is not part of a longer word or number, unless its original was. Numbers (digits and capitals, such as cards or IBANs)
-are also found when their separators were dropped or changed; the original then takes over the new separators.
+A value counts where it is not part of a longer word or number, unless its original was. Numbers (digits and capitals,
+such as cards or IBANs) are also found when their separators were dropped or changed; the original then takes over the
+new separators.
 """
 
 from __future__ import annotations

@@ -37,8 +37,7 @@ class _Found(NamedTuple):
 _CONTROL_CHARS = "\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f"
 _CONTROL = re.compile(f"[{_CONTROL_CHARS}]")
 _ESCAPE = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"
-    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c\n]{0,1024}(?:\x07|\x1b\\|\x9c)?|\x1b[ -/]*[0-~]?"
+    r"\x1b\[[0-?]*[ -/]*[@-~]?|\x9b[0-?]+[ -/]*[@-~]|\x1b[\]PX^_][ -~]{0,1024}(?:\x07|\x1b\\)|\x1b[ -/]*[0-~]?"
 )
 _CONTROLS = re.compile(f"(?:{_ESCAPE.pattern}|[{_CONTROL_CHARS}])+")
 _COLOUR = re.compile(r"(?:\x1b\[[0-9;:]*m)+")

@@ -127,7 +127,7 @@ class MaliciousUrl(PatternBase):
         facts = [*self._listed(parts), *host_facts(parts, self._brands), *part_facts(parts, self._brands)]
         facts += exfiltration_facts(parts, how, match.around)
         facts += hidden_facts(match)
-        if plain != url.replace("\\/", "/"):
+        if plain.lower() != url.replace("\\/", "/").lower():
             facts.append(Fact("defanged", 0.2))
         return facts
 

@@ -152,8 +152,8 @@ class Pii(PatternBase):
         parts = _around(match, CONTEXT_CHARS, CONTEXT_CHARS // 2)
         if _distance(self._bare_words, parts) is None:
             return None
-        value = match.value.encode()
-        likely = (row for row in self._bare if _distance(row.context, parts) is not None)
+        value, around = match.value.encode(), b"".join(parts).lower()
+        likely = (row for row in self._bare if any(stem in around for stem in _stems(row.context)))
         rows = (row for row in likely if row.compiled.fullmatch(value))
         found = filter(None, (self._confirm(replace(match, pattern=row)) for row in rows))
         return max(found, key=_weight, default=None)
@@ -302,6 +302,12 @@ def _pattern(words: tuple[str, ...]) -> Any:
     return compile_pattern("|".join(map(_word, words)), where="context")
 
 
+@cache
+def _stems(words: tuple[str, ...]) -> tuple[bytes, ...]:
+    """What must be near for one of the words to be: a cheap first look."""
+    return tuple({word.split()[0].lower().encode() for word in words})
+
+
 def _word(word: str) -> str:
     parts = word.split()
     if not parts[0][-1].isascii():
@@ -331,7 +337,8 @@ def _international(text: str) -> bool:
     for size in (1, 2):
         if digits[:size] in _PLANS:
             low, high = _PLANS[digits[:size]]
-            return low <= len(digits) - size <= high and len(set(digits[size:])) > 1
+            trunk = digits[size : size + 1] == "0" and digits[:size] != "39"
+            return low <= len(digits) - size <= high and len(set(digits[size:])) > 1 and not trunk
     return digits[:1] in tuple("2345689") and 9 <= len(digits) <= 15
 
 
@@ -342,7 +349,7 @@ def _ip(text: str) -> bool:
     except ValueError:
         return False
     if address.version == 4:
-        return not (address.is_loopback or text.startswith(("0.", "255.255.")))
+        return not (address.is_loopback or text.startswith(("0.", "255.")))
     groups = [group for group in text.split(":") if group]
     telling = len(groups) > 2 or any(len(group) == 4 and not group.isalpha() for group in groups)
     bytewise = len(groups) == 8 and all(len(group) == 2 for group in groups)

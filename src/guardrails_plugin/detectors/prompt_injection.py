@@ -17,6 +17,7 @@ from dataclasses import dataclass as plain_dataclass
 from dataclasses import field
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar
 
 from pydantic.dataclasses import dataclass
@@ -51,8 +52,8 @@ class PromptInjection(PatternBase):
     allow: frozenset[str] = field(default=frozenset(), repr=False)
 
     judges: ClassVar[bool] = True
-    entity_types: ClassVar[frozenset[str]] = frozenset({_TYPE})
-    categories: ClassVar[dict[str, frozenset[str]]] = {}
+    entity_types = frozenset({_TYPE})
+    categories = MappingProxyType({})
 
     @cached_property
     def patterns(self) -> Sequence[Pattern]:  # type: ignore[override]

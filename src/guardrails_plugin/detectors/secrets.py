@@ -24,6 +24,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache, cached_property
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import re2
@@ -55,8 +56,10 @@ class Secrets(PatternBase):
     name: ClassVar[str] = "secrets"
 
     def __post_init__(self) -> None:
+        if self.types is None:
+            return
         valid = {row.entity_type for row in _rows()}
-        if unknown := sorted(set(self.types or ()) - valid):
+        if unknown := sorted(set(self.types) - valid):
             raise ValueError(f"unknown entity types {', '.join(unknown)}; valid: {', '.join(sorted(valid))}")
 
     @cached_property
@@ -72,8 +75,9 @@ class Secrets(PatternBase):
 
     @cached_property
     def categories(self) -> Mapping[str, frozenset[str]]:  # type: ignore[override]
-        """``keys``, ``private_keys``, ``connection_strings``, ``generic``, and ``weak``: identifiers and public keys."""
-        groups: dict[str, set[str]] = {name: set() for name in _CATEGORIES}
+        """``keys``, ``private_keys``, ``connection_strings``, ``generic``; ``weak``: public keys, ids, hashes."""
+        names = ("keys", "private_keys", "connection_strings", "generic", "weak")
+        groups: dict[str, set[str]] = {name: set() for name in names}
         for row in self.patterns:
             groups[str(row.extra.get("category", "keys"))].add(row.entity_type)
         return {name: frozenset(types) for name, types in groups.items()}
@@ -84,13 +88,24 @@ class Secrets(PatternBase):
         form = row.extra.get("form")
         if value in self.allow or (form and not _form(form).fullmatch(value)):
             return None
-        if _is_placeholder(value) or _entropy(value) < (row.entropy or _LEAST_ENTROPY):
+        placeholder = row.validator != "uri" and row.entity_type != "PRIVATE_KEY" and _is_placeholder(value)
+        if placeholder or _entropy(value) < (row.entropy or _LEAST_ENTROPY):
             return None
         near = bool(row.context) and any(word in match.around for word in row.context)
         score = max(row.score, row.context_score) if near else row.score
         if row.validator:
             match, score = _VALIDATORS[row.validator](match, score)
         return match.finding(self.name, score=score) if score > 0 else None
+
+
+_LEAST_ENTROPY, _HEX_ENTROPY = 2.0, 2.6
+"""Bits per character of any secret; of 12 random hex digits (less: once in 400)."""
+
+_LEAST_PASSWORD, _LEAST_RANDOM, _LEAST_LETTERS = 6, 12, 20
+"""Characters of a password, of a token, and of a token without digits, that stands behind a name."""
+
+_LEAST_COUNTED, _MOST_COUNTED = 4, 128
+"""Characters of a run that counts up; of a value that is searched for such runs."""
 
 
 def _linear(pattern: str, *, ignore_case: bool = False) -> Any:
@@ -100,10 +115,8 @@ def _linear(pattern: str, *, ignore_case: bool = False) -> Any:
     return re2.compile(pattern, options)
 
 
-_CATEGORIES = ("keys", "private_keys", "connection_strings", "generic", "weak")
-
-_LEAST_ENTROPY = 2.0
-"""Bits per character below which no value is random: 16 random hex digits have less than 2.4 once in 10^4."""
+_form = cache(_linear)
+"""A value's form with its own case; the pattern around it ignores case for the issuer's name."""
 
 _JOINT = r"[\w\s.\[\]\"'`{}:/$@-]{0,40}"
 _NEAR = r"""{name}{joint}?(?:=|:|>|,|\()[\s"'`\\=>(]{{0,6}}(?P<value>{form})(?:[^\w-]|$)"""
@@ -127,12 +140,6 @@ def _spelt_out(row: Pattern) -> Pattern:
     return replace(row, regex=regex, ignore_case=True, gate=f"{name}{_JOINT}[=:>,(]", reach=reach, extra=extra)
 
 
-@cache
-def _form(regex: str) -> Any:
-    """A value's form with its own case; the pattern around it ignores case for the issuer's name."""
-    return _linear(regex)
-
-
 _PLACEHOLDER = _linear(
     r"example|placeholder|redacted|change.?me|changeit|dummy|sample|insert|replace[_-]?(?:me|with|this)"
     r"|(?:^|[^a-z0-9])(?:fake|demo|mock|your|todo)(?:[^a-z0-9]|$)"
@@ -149,7 +156,7 @@ def _is_placeholder(value: str) -> bool:
     >>> [_is_placeholder(v) for v in ("your-api-key", "1234567890abcdef", "q8Zt5mWx0LbR")]
     [True, True, False]
     """
-    return bool(_PLACEHOLDER.search(value)) or 2 * _counted(value) > len(value)
+    return bool(_PLACEHOLDER.search(value)) or (len(value) < _MOST_COUNTED and 2 * _counted(value) > len(value))
 
 
 def _counted(value: str) -> int:
@@ -160,7 +167,7 @@ def _counted(value: str) -> int:
         if step in (1, -1) and (step == last or run == 1):
             run, last = run + 1, step
             continue
-        total, run, last = total + (run if run >= 4 else 0), 1, 0
+        total, run, last = total + (run if run >= _LEAST_COUNTED else 0), 1, 0
     return total
 
 
@@ -214,10 +221,9 @@ def _crc32(match: Match, score: float) -> Checked:
 
 def _basic(match: Match, score: float) -> Checked:
     """RFC 7617: ``user:password`` in base64."""
-    user, colon, password = _decoded(match.value).partition(b":")
-    plain = colon and password and all(32 <= byte < 127 for byte in user + password)
-    trivial = password.decode("latin-1").lower() in _TRIVIAL
-    return match, score if plain and not trivial and not _is_placeholder(password.decode("latin-1")) else 0.0
+    plain = _decoded(match.value)
+    user, _, password = plain.decode("latin-1").partition(":")
+    return match, score if user and plain.isascii() and not _is_unfilled(password) else 0.0
 
 
 def _discord(match: Match, score: float) -> Checked:
@@ -225,45 +231,55 @@ def _discord(match: Match, score: float) -> Checked:
     return match, score if _decoded(match.value.partition(".")[0]).isdigit() else 0.0
 
 
-_USERINFO = _linear(r"(?:://[^\s:@/]*:|\bpassword=|\bpwd=)([^\s;&]+?)(?:@[^@]*$|[;&]|$)", ignore_case=True)
 _TRIVIAL = frozenset("pass passwd password pwd secret token key user username string passphrase none null".split())
-_VARIABLE = _linear(r"\$[A-Za-z_{(]|[<{\[%*]")
-_CALL = _linear(r"[\w\])][(\[]|[()]$")
+_VARIABLE = _linear(r"^(?:$|\$[A-Za-z_{(]|[<{\[%*])|[\w\])][(\[]|[()]$")
+_USERINFO = _linear(r"(?:://[^\s:@/]*:|\bpassword=|\bpwd=)([^\s;&]+?)(?:@[^@]*$|[;&]|$)", ignore_case=True)
 _LOCAL = _linear(r"@(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])")
 
 
+def _is_unfilled(password: str) -> bool:
+    """True for the words, variables and calls that stand where a password belongs."""
+    return password.lower() in _TRIVIAL or bool(_VARIABLE.search(password)) or _is_placeholder(password)
+
+
 def _uri(match: Match, score: float) -> Checked:
-    """A connection string whose password is none of the words that manuals write; on this machine it counts less."""
+    """A connection string with a password in it; for a server on this machine it counts less."""
     found = _USERINFO.search(match.value)
-    password = found[1] if found else match.value
-    if password.lower() in _TRIVIAL or _VARIABLE.match(password) or _is_placeholder(password):
-        return match, 0.0
-    return match, min(score, 0.6) if _LOCAL.search(match.value) else score
+    score = min(score, 0.6) if _LOCAL.search(match.value) else score
+    return match, 0.0 if _is_unfilled(found[1] if found else match.value) else score
 
 
-def _dsn(match: Match, score: float) -> Checked:
-    """The password of a connection string; ``host=None, password=None`` is a call."""
-    value = match.value
-    return match, 0.0 if value.lower() in _TRIVIAL or _VARIABLE.match(value) or _CALL.search(value) else score
+def _credentials(match: Match, score: float) -> Checked:
+    """``user:password``, or a password."""
+    return match, 0.0 if _is_unfilled(match.value.rpartition(":")[2]) else score
 
 
-_NAME = _linear(r"[\w.$-]*(?:key|token|secret|pass|pwd|cred|auth|bearer)[\w.-]*", ignore_case=True)
+_NAMES = r"[\w.$-]*(?:key|token|secret|pass|pwd|cred|auth|bearer|licen[sc]e|session|_pat|_sid)[\w.-]*"
+_NAME = _linear(_NAMES, ignore_case=True)
+_PART = _linear(r"[A-Z]{2,}|[A-Z]?[a-z]+|\d+")
 _OTHER_NAME = _linear(
-    r"publi[cs]h?|primary|foreign|partition|cache|sort|index|keyword|keyboard|hotkey|monkey|turkey|donkey|hockey"
-    r"|jockey|whiskey|tokeni[sz]|csrf|nonce|fingerprint|checksum|digest|hash|passeng|passage|passi[ov]|passport|passed"
-    r"|bypass|compass|encompass|surpass|object|idempot|integrity|author(?:$|[^i])|credits"
-    r"|(?:id|ids|name|names|type|path|file|dir|url|uri|endpoint|field|label|prompt|regex|pattern|length|size|count"
-    r"|expir\w*|ttl|policy|algorithm|alg|version|alias|ref|format|scope|scopes|status|prefix|suffix|at|time|date"
-    r"|code|class|column|param|header|method|provider|store|ring|chain|map|set|pair|usage|usages|limit)$",
-    ignore_case=True,
+    r"(?:^|_)(?:public|publish(?:able)?|primary|foreign|partition|cache|sort|index|csrf|nonce|object|idempotency|next"
+    r"|page|csv|pad|eos|bos|fingerprint|checksum|digest|hash|sha\d*|md)(?:_|$)"
+    r"|keywords?|keyboard|(?:hot|mon|tur|don|hoc|joc|whis)key|tokeni[sz]|authors?(?:_|$)|credit|integrity"
+    r"|passeng|passag|passi[ov]|passport|passed|(?:by|com|sur|tres)pass"
+    r"|(?:_|key|token|secret|pass|password|session|auth)(?:id|ids|name|names|type|path|file|dir|url|uri|endpoint|field"
+    r"|label|prompt|regex|pattern|length|size|count|expir\w*|expires_in|ttl|policy|alg|algorithm|version|alias|ref|format"
+    r"|scopes?|status|prefix|suffix|at|time|date|class|column|param|header|method|provider|store|ring|chain|map|set"
+    r"|usages?|limit|location|vault_name)$"
 )
-"""Names that hold one of the secret words and no secret."""
+"""Names, in parts ("key_id"), that hold one of the secret words and no secret."""
 
 _PASSWORD = _linear(r"pass|pwd", ignore_case=True)
-_CODE = _linear(r"^[/.~\\@&:$%#*+=|!?-]|://|^[A-Za-z_]\w*(?:(?:\.|->|::)[A-Za-z_]\w*)+$|[()]|^\d+(?:[.:/-]\d+)*$|^v?\d+\.\d+")
+_CODE = _linear(
+    r"^[/.~\\@&:$%#*+=|!?-]|://|^[A-Za-z_]\w*(?:(?:\.|->|::)[A-Za-z_]\w*)+$|[()]|^\d+(?:[.:/-]\d+)*$|^v?\d+\.\d+"
+)
 _TOKEN = _linear(r"[A-Za-z0-9_+/.~:|!@#$^&*-]+={0,2}")
-_WORDS = _linear(r"^_*(?:(?:[A-Z]?[a-z]+|[A-Z]+)(?:\d{1,4})?[-_./:]?)+$")
-_KNOWN = _linear(r"^(?:(?:test|demo|foo|bar)\w{0,6}|sha-?\d+|md5|utf-?8|base64|bcrypt|argon2\w*|oauth2?|ed25519|rs\d+|hs\d+|es\d+)$", ignore_case=True)
+_WORDS = _linear(r"_*(?:(?:[A-Z]?[a-z]{2,}|[A-Z]{2,})(?:\d{1,4})?[-_./:]?)+")
+_KNOWN = _linear(
+    r"^(?:(?:test|demo|foo|bar|foobar)[\d_]{0,6}|sha-?\d+|md5|utf-?8|base64|bcrypt|argon2\w*|oauth2?|ed25519|[reh]s\d+)$",
+    ignore_case=True,
+)
+"""Values from other vocabularies that mix letters and digits."""
 
 
 def _assigned(match: Match, score: float) -> Checked:
@@ -272,12 +288,12 @@ def _assigned(match: Match, score: float) -> Checked:
     after = match.view.text[match.end : match.end + 1]
     match = replace(match, end=match.start + len(value))
     before = match.view.text[max(0, match.start - 96) : match.start]
-    name = ([""] + _NAME.findall(before))[-1].rstrip(".-_")
+    name = "_".join(_PART.findall(["", *_NAME.findall(before)][-1])).lower()
     quoted = before.endswith(('"', "'", "`"))
     if not name or _OTHER_NAME.search(name) or _KNOWN.match(value) or before.endswith("(") or after in ("(", "["):
         return match, 0.0
     if _PASSWORD.search(name):
-        return match, score if _is_password(value, quoted) else 0.0
+        return match, score if _is_password(value, quoted=quoted) else 0.0
     return match, score if _is_random(value) else 0.0
 
 
@@ -295,22 +311,16 @@ def _unnamed(match: Match, score: float) -> Checked:
 
 def _unnamed_password(match: Match, score: float) -> Checked:
     """A value whose surroundings already say that it is a password."""
-    return match, score if _is_password(match.value, quoted=False) else 0.0
+    return match, score if _is_password(match.value) else 0.0
 
 
-def _credentials(match: Match, score: float) -> Checked:
-    """``user:password``, or a password; only what manuals write is refused."""
-    password = match.value.rpartition(":")[2]
-    return match, 0.0 if password.lower() in _TRIVIAL or _VARIABLE.match(password) or _is_placeholder(password) else score
-
-
-def _is_password(value: str, quoted: bool) -> bool:
+def _is_password(value: str, *, quoted: bool = False) -> bool:
     """Letters with digits or signs among them, and not a name from a program."""
-    if len(value) < 6 or value.lower() in _TRIVIAL or (not quoted and _CODE.search(value)) or "://" in value:
+    if len(value) < _LEAST_PASSWORD or value.lower() in _TRIVIAL or "://" in value:
         return False
     letters, digits = any(c.isalpha() for c in value), any(c.isdigit() for c in value)
     signs = any(c in "!@#$%^*?~" for c in value[1:])
-    return (letters and (digits or signs)) or (quoted and digits and signs)
+    return (quoted or not _CODE.search(value)) and (letters or quoted) and (digits + signs + letters > 1)
 
 
 def _is_random(value: str) -> bool:
@@ -319,13 +329,13 @@ def _is_random(value: str) -> bool:
     >>> [_is_random(v) for v in ("prod-db-credentials-v2", "kq83hd02nf74js91", "application/json")]
     [False, True, False]
     """
-    if len(value) < 12 or _CODE.search(value) or not _TOKEN.fullmatch(value):
+    if len(value) < _LEAST_RANDOM or _CODE.search(value) or not _TOKEN.fullmatch(value):
         return False
-    switches = sum(a.isdigit() != b.isdigit() for a, b in zip(value, value[1:], strict=False) if (a + b).isalnum())
-    if _WORDS.match(value) and switches < 4:
-        cases = sum(a.islower() != b.islower() for a, b in zip(value, value[1:], strict=False))
-        return len(value) >= 20 and value.isalpha() and cases > 0.35 * len(value) and _entropy(value) > 3.8
-    return switches >= 2 and _entropy(value) >= (3.0 if len(value) >= 16 else 2.7)
+    kinds = [(char.isdigit(), char.islower()) for char in value]
+    changes = sum(a != b for a, b in pairwise(kinds))
+    least = 3 if _WORDS.fullmatch(value) else 5
+    mixed = any(digit for digit, _ in kinds) or len(value) >= _LEAST_LETTERS
+    return mixed and least * changes >= len(value) and _entropy(value) > _HEX_ENTROPY
 
 
 _VALIDATORS: Mapping[str, Callable[[Match, float], Checked]] = {
@@ -335,7 +345,6 @@ _VALIDATORS: Mapping[str, Callable[[Match, float], Checked]] = {
     "crc32": _crc32,
     "credentials": _credentials,
     "discord": _discord,
-    "dsn": _dsn,
     "jwt": _jwt,
     "random": _unnamed,
     "uri": _uri,

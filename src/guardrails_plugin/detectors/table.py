@@ -1,11 +1,11 @@
-"""Pattern tables: TOML rows to `Pattern` objects.
+r"""Pattern tables: TOML rows to `Pattern` objects.
 
 A row::
 
     [[pattern]]
     id = "github_pat"                 # unique in the file, snake_case
     entity_type = "GITHUB_TOKEN"
-    regex = '''\\bghp_[A-Za-z0-9]{36}\\b'''
+    regex = '''\bghp_[A-Za-z0-9]{36}\\b'''
     score = 0.95                      # other fields: see `matching.Pattern`
     issuer = "GitHub"                 # further keys are kept in `Pattern.extra`
     source = "https://docs.github.com/..."
@@ -44,7 +44,7 @@ def load_table(name: str) -> tuple[Pattern, ...]:
     Raises:
         ConfigError: a row is malformed; the message names file and row.
     """
-    rows = tomllib.loads((files(__package__) / "data" / f"{name}.toml").read_text("utf-8"))["pattern"]
+    rows = tomllib.loads((files("guardrails_plugin.detectors") / "data" / f"{name}.toml").read_text("utf-8"))["pattern"]
     patterns = tuple(_pattern(row, f"{name}.toml: pattern[{index}]") for index, row in enumerate(rows))
     if len({pattern.id for pattern in patterns}) < len(patterns):
         raise ConfigError(f"{name}.toml: two patterns have the same id")
@@ -52,7 +52,9 @@ def load_table(name: str) -> tuple[Pattern, ...]:
 
 
 def _pattern(row: Mapping[str, Any], where: str) -> Pattern:
-    known = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items() if key in _FIELDS}
+    known: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in row.items() if key in _FIELDS
+    }
     try:
         return Pattern(**known, extra={key: value for key, value in row.items() if key not in _FIELDS})
     except TypeError as error:

@@ -188,22 +188,27 @@ def host_facts(parts: Parts, brands: Brands) -> Iterator[Fact]:
     if parts.ip is not None:
         yield ip_fact(parts.ip, plain=parts.plain_ip, port=parts.port)
         return
-    shown = unicode_host(parts.host)
-    if not shown.isascii() and not all(unicodedata.category(char)[0] in "LMN" or char in "-._" for char in shown):
-        return  # no host name, but text in a broken encoding
-    if shown.isascii() and not _ASCII_NAME.fullmatch(shown):
-        return  # a placeholder: {host}, $HOST, ...
-    yield from _local_facts(parts.host)
-    if "." not in parts.host:
-        return
-    if "%" in parts.shown:
+    yield from _name_facts(parts.host, brands, lured=LURE_PATH.search(parts.path) is not None)
+    if "%" in parts.shown and "." in parts.host:
         yield Fact("encoded_host", 0.7, "malicious")
-    if not shown.isascii():
-        yield from _script_facts(shown, brands)
-    if not below(parts.host, brands.owned):
-        yield from _brand_facts(shown, brands, lured=LURE_PATH.search(parts.path) is not None)
-    yield from _shape_facts(parts.host)
-    yield from _platform_facts(parts)
+    if any((parts.host + parts.path).startswith(channel) for channel in listed("channels")):
+        yield Fact("message_channel", 0.4, "exfiltration")
+
+
+@lru_cache(4096)  # a text names the same few hosts again and again
+def _name_facts(host: str, brands: Brands, *, lured: bool) -> tuple[Fact, ...]:
+    shown = unicode_host(host)
+    if shown.isascii() and not _ASCII_NAME.fullmatch(shown):
+        return ()  # a placeholder: {host}, $HOST, ...
+    if not shown.isascii() and not all(unicodedata.category(char)[0] in "LMN" or char in "-._" for char in shown):
+        return ()  # no host name, but text in a broken encoding
+    facts = list(_local_facts(host))
+    if "." in host:
+        facts += _script_facts(shown, brands) if not shown.isascii() else ()
+        facts += _brand_facts(shown, brands, lured=lured) if not below(host, brands.owned) else ()
+        facts += _shape_facts(host)
+        facts += _platform_facts(host)
+    return tuple(facts)
 
 
 def _script_facts(shown: str, brands: Brands) -> Iterator[Fact]:
@@ -251,14 +256,17 @@ def _brand_facts(shown: str, brands: Brands, *, lured: bool) -> Iterator[Fact]:
 def _subdomain_facts(labels: list[str], brands: Brands, *, risky: bool, lured: bool) -> Iterator[Fact]:
     """Facts of all labels but the last, the registered one."""
     for label, follows in pairwise(labels):
-        if brands.named(label) and follows in _SUFFIX_LABELS:
+        if brands.named(label) and follows.partition("-")[0] in _SUFFIX_LABELS:
             # Libraries reach publishers through hosts such as "scholar.google.com.proxy.university.edu".
             relayed = not (risky or lured) and any("proxy" in other for other in labels)
             yield Fact("brand_domain_as_subdomain", 0.45 if relayed else 0.88, "malicious")
         elif any(brands.imitated(token) for token in label.split("-") if token.isascii()):
             yield Fact("lookalike_of_brand", 0.6)
         elif any(map(brands.named, label.split("-"))):
-            yield Fact("brand_in_subdomain", 0.72 if risky and lured else 0.42 if lured else 0.2)
+            if risky and lured:
+                yield Fact("brand_and_lure_in_subdomain", 0.72, "malicious")
+            else:
+                yield Fact("brand_in_subdomain", 0.42 if lured else 0.2)
 
 
 def _joined(label: str, brands: Brands) -> bool:
@@ -305,13 +313,10 @@ def _shape_facts(host: str) -> Iterator[Fact]:
         yield Fact("telling_name", 0.3)
 
 
-def _platform_facts(parts: Parts) -> Iterator[Fact]:
-    host = parts.host
+def _platform_facts(host: str) -> Iterator[Fact]:
     if below(host, listed("capture")):
         yield Fact("request_capture_service", 0.55, "exfiltration")
     elif below(host, listed("tunnels")):
         yield Fact("tunnel", 0.25)
     elif below(host, listed("shorteners")):
         yield Fact("shortener", 0.15)
-    elif any((host + parts.path).startswith(channel) for channel in listed("channels")):
-        yield Fact("message_channel", 0.4, "exfiltration")

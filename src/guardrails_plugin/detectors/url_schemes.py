@@ -99,7 +99,7 @@ def _nested_fact(url: str) -> Fact:
         return Fact("nested_script", 0.7, "malicious")
     if scheme in ("file", "gopher", "dict"):
         harmless = scheme == "file" and not _SENSITIVE_FILE.search(url)
-        return Fact("nested_local_access", 0.4 if harmless else 0.8, "malicious")
+        return Fact("nested_local_access", 0.2 if harmless else 0.8, "malicious")
     parts = parse(refang(url))
     if parts is not None and parts.ip is not None:
         fact = ip_fact(parts.ip, plain=parts.plain_ip)

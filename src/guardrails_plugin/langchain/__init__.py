@@ -1,4 +1,4 @@
-"""Guards for LangChain. Needs ``pip install guardrails-plugin[langchain]``; imports langchain_core and nothing heavier."""
+"""Guards for LangChain: ``pip install guardrails-plugin[langchain]``. Imports langchain_core and nothing heavier."""
 
 from guardrails_plugin.langchain.runnable import Guard as Guard
 

@@ -57,7 +57,7 @@ class Guard(RunnableSerializable[Any, Any]):
     _engine: Engine = PrivateAttr(default_factory=default_engine)
 
     def __init__(self, stage: Stage | str, *, engine: Engine | None = None, **fields: Any) -> None:
-        super().__init__(stage=stage, **fields)
+        super().__init__(**{"stage": stage, **fields})
         if engine is not None:
             self._engine = engine
 

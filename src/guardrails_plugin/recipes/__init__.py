@@ -1,4 +1,4 @@
-"""Recipes: which detectors run at a stage, and what is done about what they find. ``<stage>.toml`` are the built-in ones."""
+"""Recipes: which detectors run at a stage and what is done about their findings; ``<stage>.toml`` are built in."""
 
 from guardrails_plugin.recipes.loader import builtin_recipes as builtin_recipes
 from guardrails_plugin.recipes.loader import load_recipes as load_recipes

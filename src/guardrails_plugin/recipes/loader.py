@@ -25,7 +25,7 @@ __all__ = ["builtin_recipes", "load_recipes", "parse_recipe"]
 @cache
 def builtin_recipes() -> tuple[Recipe, ...]:
     """The recipes that ship with the package, one per stage."""
-    folder = files(__package__)
+    folder = files("guardrails_plugin.recipes")
     return tuple(parse_recipe((folder / f"{stage}.toml").read_text("utf-8"), f"{stage}.toml") for stage in Stage)
 
 

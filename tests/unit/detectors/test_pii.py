@@ -227,6 +227,39 @@ def test_of_overlapping_findings_the_surest_stays(text: str, entity: str) -> Non
     assert list(types(text)) == [entity]
 
 
+EVERYDAY = {
+    "My SSN is 123-45-6789.": ("US_SSN", "123-45-6789"),
+    "My phone number is 555-123-4567": ("PHONE_NUMBER", "555-123-4567"),
+    "reach me on +1-202-555-0173 today": ("PHONE_NUMBER", "+1-202-555-0173"),
+    "(202)555-0173": ("PHONE_NUMBER", "(202)555-0173"),
+    "call 2025550173 now": ("PHONE_NUMBER", "2025550173"),
+    "07911 123456": ("PHONE_NUMBER", "07911 123456"),
+    "+44 7911 123456": ("PHONE_NUMBER", "+44 7911 123456"),
+    "Toronto office: 416-555-0123": ("PHONE_NUMBER", "416-555-0123"),
+    "DL: D1234567": ("US_DRIVERS_LICENSE", "D1234567"),
+    "my driver's license number is A123-4567-8901": ("US_DRIVERS_LICENSE", "A123-4567-8901"),
+    "passport number is 123456789": ("US_PASSPORT", "123456789"),
+    "UK passport number 123456789": ("UK_PASSPORT", "123456789"),
+    "bank account 1234567890": ("US_BANK_NUMBER", "1234567890"),
+    "IBAN: GB29NWBK60161331926819": ("IBAN_CODE", "GB29NWBK60161331926819"),
+    "NI number QQ 12 34 56 C": ("UK_NATIONAL_INSURANCE_NUMBER", "QQ 12 34 56 C"),
+    "She was born on January 5, 1990 in Ohio": ("DATE_OF_BIRTH", "January 5, 1990"),
+    "DOB 01/05/1990": ("DATE_OF_BIRTH", "01/05/1990"),
+    "my ip is 10.0.0.1": ("IP_ADDRESS", "10.0.0.1"),
+    "zip code 90210": ("US_ZIP", "90210"),
+    "lives at 123 Main St, Anytown, CA 12345 now": ("STREET_ADDRESS", "123 Main St, Anytown, CA 12345"),
+    "Send it to 221B Baker Street, London NW1 6XE": ("STREET_ADDRESS", "221B Baker Street, London NW1 6XE"),
+    "100 Queen St W, Toronto, ON M5H 2N2": ("STREET_ADDRESS", "100 Queen St W, Toronto, ON M5H 2N2"),
+    "ssn,name\n078-05-1120,Ann": ("US_SSN", "078-05-1120"),
+    "Visa ending: 4012888888881881, thanks": ("CREDIT_CARD", "4012888888881881"),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), EVERYDAY.items())
+def test_everyday_sentences(text: str, expected: tuple[str, str]) -> None:
+    assert tuple(types(text, detector=ALL).items()) == (expected,)
+
+
 def test_the_nearest_context_word_wins() -> None:
     text = "ssn 078051120, passport number 340020013, routing number 021000021"
     assert types(text) == {
