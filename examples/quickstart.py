@@ -40,8 +40,6 @@ REPLY = (
 )
 COLOURS = {"allow": "green", "report": "blue", "transform": "yellow", "block": "red"}
 DONE = {"block": "blocked", "defang": "defanged", "encrypt": "encrypted", "replace": "replaced", "report": "reported"}
-OFF = {"disabled": True}
-
 Checks = list[tuple[str, bool]]
 console = Console(width=118, highlight=False)
 
@@ -82,7 +80,7 @@ def chain(engine: Engine) -> Checks:
     """LangChain: the prompt is guarded before the model sees it, the answer before anybody else does."""
     console.rule('1. LangChain: prompt | Guard("llm_prompt") | model | Guard("response")')
     prompt = ChatPromptTemplate.from_messages(
-        [("system", "You answer the customers of a bank."), ("human", "Answer this ticket:\n\n{ticket}")]
+        [("system", "You work for a bank. Write a short and friendly answer to every ticket."), ("human", "{ticket}")]
     )
     model = GenericFakeChatModel(messages=iter([AIMessage(REPLY)] * 2))
     seen: list[str] = []
@@ -171,8 +169,7 @@ def main() -> int:
     engine = Engine(sinks=[recorder])
     with_key = Engine(sinks=[recorder], keyring=Keyring.generate())
     for stage in ("llm_prompt", "response", "ingestion"):  # patterns are compiled, the model is loaded at first use
-        engine.check_batch([load(name) for name in names()], stage=stage, overrides={"prompt_injection": OFF})
-        engine.check("Good morning, everybody.", stage=stage)
+        engine.check_batch([f"First use. {load(name)}" for name in names()], stage=stage)
     recorder.records.clear()
     console.print(f"engine ready after {time.perf_counter() - began:.1f} s: patterns compiled, model loaded\n")
 

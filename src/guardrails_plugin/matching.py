@@ -68,6 +68,11 @@ class Pattern:
         return compile_pattern(self.regex, ignore_case=self.ignore_case, where=self.id)
 
     @cached_property
+    def value_group(self) -> int:
+        """Number of the group that is the value; 0, the whole match, when none is called so."""
+        return int(self.compiled.groupindex.get(b"value", 0))
+
+    @cached_property
     def gating(self) -> Gate | None:
         """Where a match may begin; None: anywhere."""
         if self.gate:
@@ -261,18 +266,18 @@ def _search(pattern: Pattern, data: bytes, ends: Sequence[int] | None) -> Iterat
             if match is None or match.start() > end:
                 cursor = end + 1
                 break
-            yield _value(match)
+            yield _value(pattern, match)
             cursor = max(match.end(), match.start() + 1)
 
 
 def _everywhere(pattern: Pattern, data: bytes, first: int) -> Iterator[tuple[int, int]]:
     while first <= len(data) and (match := pattern.compiled.search(data, first)):
-        yield _value(match)
+        yield _value(pattern, match)
         first = max(match.end(), match.start() + 1)
 
 
-def _value(match: Any) -> tuple[int, int]:
-    span: tuple[int, int] = match.span("value") if "value" in match.re.groupindex else match.span()
+def _value(pattern: Pattern, match: Any) -> tuple[int, int]:
+    span: tuple[int, int] = match.span(pattern.value_group)
     return span if span[0] >= 0 else match.span()
 
 

@@ -37,7 +37,7 @@ _ESCAPE = (
     r"(?:%[0-9A-Fa-f]{2})+|&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});|(?:\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2})+"
 )
 _BASE64 = r"[A-Za-z0-9+/_-]{16,}(?:\r?\n[A-Za-z0-9+/_-]{16,})*={0,2}"
-_HEX = r"(?:[0-9A-Fa-f]{2}){8,}|[0-9A-Fa-f]{2}(?:[ :,][0-9A-Fa-f]{2}){7,400}"
+_HEX = r"(?:[0-9A-Fa-f]{2}){8,}|\b[0-9A-Fa-f]{2}(?:[ :,][0-9A-Fa-f]{2}){7,400}\b"
 # Single letters with the same separator, "i g n o r e"; words may be two separators apart.
 _SPACED = "|".join(rf"(?:\b[A-Za-z]{sep}{{1,3}}){{4,300}}[A-Za-z]\b" for sep in (r" ", r"\.", r"-", r"_", r"\*", r"/"))
 

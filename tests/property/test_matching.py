@@ -24,8 +24,8 @@ def alone(pattern: Pattern, text: Text) -> list[tuple[int, int]]:
     for view in text.views:
         data = view.text.encode()
         for match in pattern.compiled.finditer(data):
-            own = "value" in pattern.compiled.groupindex and match.span("value")[0] >= 0
-            start, end = match.span("value") if own else match.span()
+            own = match.span(pattern.value_group)
+            start, end = own if own[0] >= 0 else match.span()
             found.append((len(data[:start].decode()), len(data[:end].decode())))
     return found
 

@@ -163,7 +163,9 @@ class MaliciousUrl(PatternBase):
         reasons = ", ".join(dict.fromkeys(fact.reason for fact in ordered[:4]))
         # A single hint of malice is a suspicion.
         group = "suspicious" if score < _LIKELY and ordered[0].group == "malicious" else ordered[0].group
-        return match.finding(self.name, score=round(score, 3), entity_type=_TYPES[group], evidence={"reason": reasons})
+        bare = match.pattern.id == "defanged" and group == "malicious" and "/" not in match.value
+        entity_type = "MALICIOUS_DOMAIN" if bare else _TYPES[group]
+        return match.finding(self.name, score=round(score, 3), entity_type=entity_type, evidence={"reason": reasons})
 
 
 def _combined(scores: Sequence[float]) -> float:

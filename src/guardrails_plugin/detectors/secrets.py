@@ -19,12 +19,13 @@ import base64
 import binascii
 import json
 import math
+import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache, cached_property
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any, ClassVar
 
 import re2
@@ -161,14 +162,12 @@ def _is_placeholder(value: str) -> bool:
 
 def _counted(value: str) -> int:
     """How many characters stand in runs that count up or down ("3456", "fedc")."""
-    total, run, last = 0, 1, 0
-    for one, two in zip(value, value[1:] + "\0", strict=True):
-        step = 1 if one + two == "90" else ord(two) - ord(one)
-        if step in (1, -1) and (step == last or run == 1):
-            run, last = run + 1, step
-            continue
-        total, run, last = total + (run if run >= _LEAST_COUNTED else 0), 1, 0
-    return total
+    steps = (1 if (one, two) == _NINE_ZERO else two - one for one, two in pairwise(value.encode()))
+    runs = (len(list(run)) + 1 for step, run in groupby(steps) if step in (1, -1))
+    return sum(run for run in runs if run >= _LEAST_COUNTED)
+
+
+_NINE_ZERO = tuple(b"90")
 
 
 def _entropy(value: str) -> float:
@@ -254,10 +253,10 @@ def _credentials(match: Match, score: float) -> Checked:
     return match, 0.0 if _is_unfilled(match.value.rpartition(":")[2]) else score
 
 
-_NAMES = r"[\w.$-]*(?:key|token|secret|pass|pwd|cred|auth|bearer|licen[sc]e|session|_pat|_sid)[\w.-]*"
-_NAME = _linear(_NAMES, ignore_case=True)
-_PART = _linear(r"[A-Z]{2,}|[A-Z]?[a-z]+|\d+")
-_OTHER_NAME = _linear(
+_NAME = re.compile(r"[\w.$-]+")
+_SECRET_NAME = re.compile(r"key|token|secret|pass|pwd|cred|auth|bearer|licen[sc]e|session|_pat|_sid", re.IGNORECASE)
+_PART = re.compile(r"[A-Z]{2,}|[A-Z]?[a-z]+|\d+")
+_OTHER_NAME = re.compile(
     r"(?:^|_)(?:public|publish(?:able)?|primary|foreign|partition|cache|sort|index|csrf|nonce|object|idempotency|next"
     r"|page|csv|pad|eos|bos|fingerprint|checksum|digest|hash|sha\d*|md)(?:_|$)"
     r"|keywords?|keyboard|(?:hot|mon|tur|don|hoc|joc|whis)key|tokeni[sz]|authors?(?:_|$)|credit|integrity"
@@ -269,11 +268,11 @@ _OTHER_NAME = _linear(
 )
 """Names, in parts ("key_id"), that hold one of the secret words and no secret."""
 
-_PASSWORD = _linear(r"pass|pwd", ignore_case=True)
-_CODE = _linear(
+_PASSWORD = re.compile(r"pass|pwd")
+_CODE = re.compile(
     r"^[/.~\\@&:$%#*+=|!?-]|://|^[A-Za-z_]\w*(?:(?:\.|->|::)[A-Za-z_]\w*)+$|[()]|^\d+(?:[.:/-]\d+)*$|^v?\d+\.\d+"
 )
-_TOKEN = _linear(r"[A-Za-z0-9_+/.~:|!@#$^&*-]+={0,2}")
+_TOKEN = re.compile(r"[A-Za-z0-9_+/.~:|!@#$^&*-]+={0,2}")
 _WORDS = _linear(r"_*(?:(?:[A-Z]?[a-z]{2,}|[A-Z]{2,})(?:\d{1,4})?[-_./:]?)+")
 _KNOWN = _linear(
     r"^(?:(?:test|demo|foo|bar|foobar)[\d_]{0,6}|sha-?\d+|md5|utf-?8|base64|bcrypt|argon2\w*|oauth2?|ed25519|[reh]s\d+)$",
@@ -288,7 +287,8 @@ def _assigned(match: Match, score: float) -> Checked:
     after = match.view.text[match.end : match.end + 1]
     match = replace(match, end=match.start + len(value))
     before = match.view.text[max(0, match.start - 96) : match.start]
-    name = "_".join(_PART.findall(["", *_NAME.findall(before)][-1])).lower()
+    named = next((word for word in reversed(_NAME.findall(before)) if _SECRET_NAME.search(word)), "")
+    name = "_".join(_PART.findall(named)).lower()
     quoted = before.endswith(('"', "'", "`"))
     if not name or _OTHER_NAME.search(name) or _KNOWN.match(value) or before.endswith("(") or after in ("(", "["):
         return match, 0.0

@@ -259,7 +259,7 @@ def _subdomain_facts(labels: list[str], brands: Brands, *, risky: bool, lured: b
         if brands.named(label) and follows.partition("-")[0] in _SUFFIX_LABELS:
             # Libraries reach publishers through hosts such as "scholar.google.com.proxy.university.edu".
             relayed = not (risky or lured) and any("proxy" in other for other in labels)
-            yield Fact("brand_domain_as_subdomain", 0.45 if relayed else 0.88, "malicious")
+            yield Fact("brand_domain_as_subdomain", 0.3 if relayed else 0.88, "malicious")
         elif any(brands.imitated(token) for token in label.split("-") if token.isascii()):
             yield Fact("lookalike_of_brand", 0.6)
         elif any(map(brands.named, label.split("-"))):

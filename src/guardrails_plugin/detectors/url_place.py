@@ -37,7 +37,7 @@ _DELIMITER = re.compile(r"[\s<>\"'`]")
 # What JSON or HTML writes for a quote or a line end; a link's own end; a full stop that is no dot of a host.
 _ESCAPED = re.compile(
     r"\\(?:[nrt\"']|u0022|u0027|u003[ce])|&(?:quot|gt|lt|#39|#34);|\]\(|\)\[|[\u0085\u2028\u2029]"
-    r"|[\u3002\uff0e](?![A-Za-z0-9-]+[/?#:.]|[A-Za-z]{2,}$)"
+    r"|[\u3002\uff0e](?![A-Za-z0-9-]+[/?#:.\u3002\uff0e]|[A-Za-z]{2,}$)"
 )
 # Text in a script without spaces goes on where the URL ends: after punctuation, or right behind a host.
 _EAST_ASIAN = re.compile(r"[,;:!?](?=[\u2e80-\ud7ff])")

@@ -70,9 +70,15 @@ def write_artifact(model: WindowClassifier, base: Backbone, corpus: Corpus, conf
         loss=_quantisation(model, base, runner, dev.examples, config=config),
         mixture=asdict(config.mixture),
         loop=asdict(config.loop),
+        run=_run(config),
     )
     (config.out / "MODEL_CARD.md").write_text(card.model_card(facts))
     return config.out
+
+
+def _run(config: TrainConfig) -> dict[str, Any]:
+    path = config.work / "run.json"
+    return dict(json.loads(path.read_text())) if path.exists() else {}
 
 
 def score(runner: Any, base: Backbone, examples: Sequence[Example], config: TrainConfig) -> Scored:

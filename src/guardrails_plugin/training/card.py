@@ -46,6 +46,7 @@ class Facts:
         loss: what rounding cost.
         mixture: settings of the mixture.
         loop: settings of the training loop.
+        run: what the run did, if it is known.
     """
 
     settings: Mapping[str, Any]
@@ -54,6 +55,7 @@ class Facts:
     loss: QuantisationLoss
     mixture: Mapping[str, Any]
     loop: Mapping[str, Any]
+    run: Mapping[str, Any]
 
 
 def model_card(facts: Facts) -> str:
@@ -65,8 +67,9 @@ def model_card(facts: Facts) -> str:
     )
     run = (
         f"Mixture seed {facts.mixture['seed']}, training seed {loop['seed']}, learning rate {loop['learning_rate']}, "
-        f"{loop['epochs']} epochs or {loop['minutes']} minutes, whichever ended first. The seeds fix the mixture and "
-        "the order of rows, not the last digits of bf16 sums nor how many steps fit into the minutes."
+        f"{loop['epochs']} epochs or {loop['minutes']} minutes, whichever ended first; {_seen(facts.run)}. "
+        "The seeds fix the mixture and the order of rows, not the last digits of bf16 sums nor how many steps fit "
+        "into the minutes."
     )
     rounding = (
         f"{loss.rows} dev texts: largest change of a logit {loss.largest:.3f}, mean {loss.mean:.4f}, "
@@ -93,6 +96,12 @@ def model_card(facts: Facts) -> str:
         "`guardrails-plugin train --data DIR --out DIR`. " + run,
     ]
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _seen(run: Mapping[str, Any]) -> str:
+    if not run:
+        return "steps not recorded"
+    return f"{run['texts']:,} texts seen in {run['steps']:,} steps, of a mixture of {run['mixture_texts']:,} texts"
 
 
 def sources_table(examples: Sequence[Example]) -> str:

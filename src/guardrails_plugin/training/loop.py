@@ -51,6 +51,15 @@ class TrainingSet:
     pad_id: int
 
 
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a run did: steps taken of those planned, and texts seen (a text twice counts twice)."""
+
+    steps: int
+    planned: int
+    texts: int
+
+
 @dataclass(slots=True)
 class _Progress:
     step: int = 0
@@ -69,7 +78,7 @@ def fit(
     config: LoopConfig,
     *,
     checkpoint: Path | None = None,
-) -> None:
+) -> Report:
     """Trains `model` in place.
 
     Args:
@@ -101,6 +110,7 @@ def fit(
                 kept = time.monotonic()
     if checkpoint:
         _keep(checkpoint, model, optimizer, progress)
+    return Report(progress.step, len(plan), sum(map(len, plan[: progress.step])))
 
 
 def predict(

@@ -126,7 +126,7 @@ def _fit(model: WindowClassifier, base: backbone.Backbone, rows: Sequence[Exampl
     origins = [ORIGINS.get(row.origin, row.origin) for row in rows]
     encoded = windows.encode(base.tokenizer, [row.text for row in rows], origins, config.cut)
     padded = sum(row.padded * len(row.windows) for row in encoded)
-    summary = {"rows": len(rows), "padded_tokens": padded, "loop": asdict(config.loop), "cut": asdict(config.cut)}
-    (config.work / "run.json").write_text(json.dumps(summary, indent=1))
     texts = loop.TrainingSet(encoded, [float(row.label) for row in rows], [1.0] * len(rows), base.pad_id)
-    loop.fit(model, texts, config.loop, checkpoint=config.work / "state.pt")
+    report = loop.fit(model, texts, config.loop, checkpoint=config.work / "state.pt")
+    summary = {"mixture_texts": len(rows), "tokens_an_epoch": padded} | asdict(report)
+    (config.work / "run.json").write_text(json.dumps(summary, indent=1))

@@ -1,0 +1,209 @@
+"""Every feed format is read, look-ups are exact and cheap, changed files are noticed, bad lines only counted."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+import tracemalloc
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guardrails_plugin.detectors.feeds import FeedIndex, Feeds, read_line
+from guardrails_plugin.detectors.url_parts import parse, refang
+from guardrails_plugin.errors import ConfigError
+
+LINES = {
+    "https://Evil.example/x?y=1#z": [("url", "evil.example/x?y=1")],
+    "http://evil.example:8080/a": [("url", "evil.example:8080/a")],
+    "http://evil.example": [("url", "evil.example/")],
+    "hxxp://evil[.]example/a": [("url", "evil.example/a")],
+    "http://198.51.100.7/x.exe": [("url", "198.51.100.7/x.exe")],
+    "evil.example/path": [("url", "evil.example/path")],
+    "EVIL.example.": [("domain", "evil.example")],
+    "evil[.]example": [("domain", "evil.example")],
+    "*.evil.example": [("domain", "evil.example")],
+    "bücher.example": [("domain", "xn--bcher-kva.example")],
+    "evil_host.example": [("domain", "evil_host.example")],
+    "||ads.example^": [("domain", "ads.example")],
+    "198.51.100.7": [("ip", "198.51.100.7/32")],
+    "198.51.100.7:4444": [("ip", "198.51.100.7/32")],
+    "198.51.100.0/24": [("ip", "198.51.100.0/24")],
+    "198.51.100.0/24 ; SBL123": [("ip", "198.51.100.0/24")],
+    "198.51.100.8 - 198.51.100.9": [("ip", "198.51.100.8/31")],
+    "2001:db8::/32": [("ip", "2001:db8::/32")],
+    "0.0.0.0 a.example b.example # both": [("domain", "a.example"), ("domain", "b.example")],
+    "127.0.0.1\tlocalhost": [],
+    "::1 ip6-localhost": [],
+    '"1","2024-01-01 00:00:00","http://evil.example/a,b","online","2024-01-01","malware_download","exe","x","y"': [
+        ("url", "evil.example/a,b")
+    ],
+    '"2024-01-01","77","198.51.100.7:80","ip:port","botnet_cc"': [("ip", "198.51.100.7/32")],
+    "2024-01-01,evil.example,phishing": [("domain", "evil.example")],
+    '{"cidr":"198.51.100.0/24","sblid":"SBL1","rir":"apnic"}': [("ip", "198.51.100.0/24")],
+    '{"type":"metadata","timestamp":1730000000,"size":3}': [],
+    "[domain-name:value = 'evil.example']": [("domain", "evil.example")],
+    "[url:value = 'http://evil.example/a' OR ipv4-addr:value = '198.51.100.7']": [
+        ("url", "evil.example/a"),
+        ("ip", "198.51.100.7/32"),
+    ],
+    "# comment": [],
+    "; comment": [],
+    "// comment": [],
+    "! comment": [],
+    "": [],
+    "not an entry": [None],
+    "single": [None],
+    '{"broken": ': [None],
+    "999.1.1.1": [None],
+    "http://": [None],
+}
+
+STIX = {
+    "type": "bundle",
+    "id": "bundle--1",
+    "objects": [
+        {"type": "identity", "name": "somebody", "value": "ignored-not"},
+        {"type": "indicator", "pattern_type": "stix", "pattern": "[domain-name:value = 'evil.example']"},
+        {"type": "indicator", "pattern_type": "stix", "pattern": "[ipv4-addr:value ISSUBSET '198.51.100.0/24']"},
+        {"type": "indicator", "pattern_type": "stix", "pattern": "[url:value = 'http://files.example/it\\'s']"},
+    ],
+}
+
+
+def feeds(tmp_path: Path, content: str, **settings: float) -> Feeds:
+    path = tmp_path / "feed"
+    path.write_text(content, encoding="utf-8")
+    return Feeds([path], **settings)
+
+
+@pytest.mark.parametrize(("line", "entries"), LINES.items())
+def test_lines(line: str, entries: list[object]) -> None:
+    assert list(read_line(line)) == entries
+
+
+@given(st.text(max_size=120) | st.text(st.sampled_from("http://.[]{}\",;'= 1a:%#\n"), max_size=80))
+def test_no_line_raises(line: str) -> None:
+    FeedIndex.build(read_line(line))
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_stix_bundles_in_one_line_or_many(tmp_path: Path, indent: int | None) -> None:
+    index = feeds(tmp_path, json.dumps(STIX, indent=indent)).index
+    assert index.host("www.evil.example")
+    assert index.ip(ip_address("198.51.100.255"))
+    assert url(index, "http://files.example/it's")
+    assert index.skipped == 1  # the identity's value is no entry
+
+
+def test_json_lines_and_lists_and_a_byte_order_mark(tmp_path: Path) -> None:
+    assert (
+        feeds(tmp_path, '{"cidr":"198.51.100.0/24"}\n{"cidr":"203.0.113.0/24"}\n{"type":"metadata"}\n').index.size == 2
+    )
+    assert feeds(tmp_path, '["evil.example", "http://a.example/x"]').index.size == 2
+    assert feeds(tmp_path, "\ufeffevil.example\r\n# x\r\nother.example\r\n").index.size == 2
+    assert feeds(tmp_path, "{\n broken").index.skipped == 1
+    assert feeds(tmp_path, "").index.size == 0
+
+
+def url(index: FeedIndex, text: str) -> bool:
+    parts = parse(refang(text))
+    assert parts is not None
+    return index.url(parts)
+
+
+def test_hosts_cover_their_subdomains_and_urls_only_themselves(tmp_path: Path) -> None:
+    index = feeds(tmp_path, "evil.example\nhttp://shared.example/bad\nhttp://q.example/a?id=1\n").index
+    assert index.host("evil.example")
+    assert index.host("a.b.evil.example")
+    assert not index.host("notevil.example")
+    assert not index.host("example")
+    assert not index.host("shared.example")
+    assert url(index, "https://shared.example/bad?utm=1")
+    assert not url(index, "https://shared.example/bad/more")
+    assert url(index, "http://q.example/a?id=1")
+    assert not url(index, "http://q.example/a?id=2")
+
+
+def test_address_ranges_merge_and_have_ends(tmp_path: Path) -> None:
+    index = feeds(tmp_path, "198.51.100.0/25\n198.51.100.128/25\n203.0.113.5\n2001:db8::/32\n").index
+    assert index.size == 3
+    inside = ["198.51.100.0", "198.51.100.255", "203.0.113.5", "2001:db8:ffff::1"]
+    outside = ["198.51.99.255", "198.51.101.0", "203.0.113.4", "203.0.113.6", "0.0.0.0", "2001:db9::", "::1"]
+    assert all(index.ip(ip_address(text)) for text in inside)
+    assert not any(index.ip(ip_address(text)) for text in outside)
+
+
+def test_bad_lines_are_counted(tmp_path: Path) -> None:
+    index = feeds(tmp_path, "evil.example\nnonsense here\n\x00\x01\nevil.example\n").index
+    assert (index.size, index.skipped) == (1, 2)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.csv"):
+        Feeds([tmp_path / "nowhere.csv"])
+    with pytest.raises(ConfigError, match="cannot read"):
+        Feeds([tmp_path])
+
+
+def test_a_changed_file_is_loaded_again_and_a_lost_one_keeps_its_content(tmp_path: Path) -> None:
+    loaded = feeds(tmp_path, "old.example\n", reload_seconds=0.0)
+    assert loaded.index.host("old.example")
+    path = tmp_path / "feed"
+    path.write_text("brand-new.example\n")
+    os.utime(path, ns=(1, 1))
+    assert loaded.index.host("brand-new.example")
+    assert not loaded.index.host("old.example")
+    path.unlink()
+    assert loaded.index.host("brand-new.example")
+
+
+def test_changes_are_looked_for_at_most_every_few_seconds(tmp_path: Path) -> None:
+    loaded = feeds(tmp_path, "old.example\n", reload_seconds=3600.0)
+    (tmp_path / "feed").write_text("brand-new.example\n")
+    assert loaded.index.host("old.example")
+
+
+def test_look_ups_during_reloads_always_see_a_whole_index(tmp_path: Path) -> None:
+    loaded = feeds(tmp_path, "always.example\none.example\n", reload_seconds=0.0)
+    path, missed, done = tmp_path / "feed", [], threading.Event()
+
+    def look() -> None:
+        while not done.is_set():
+            if not loaded.index.host("x.always.example"):
+                missed.append(1)
+
+    threads = [threading.Thread(target=look) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for number in range(30):
+        other = tmp_path / "next"
+        other.write_text("always.example\n" + f"n{number}.example\n" * (number + 1))
+        other.replace(path)
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert not missed
+
+
+@pytest.mark.slow
+def test_200_000_entries_take_little_memory_and_a_few_microseconds(tmp_path: Path) -> None:
+    path = tmp_path / "big"
+    path.write_text("".join(f"host{number * 7919 % 1_000_003}.evil{number}.example\n" for number in range(200_000)))
+    tracemalloc.start()
+    loaded = Feeds([path])
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert loaded.index.size == 200_000
+    assert kept < 4_000_000
+    index = loaded.index
+    assert index.host("deep.www.host0.evil0.example")
+    began = time.thread_time()
+    for _ in range(20_000):
+        index.host("a.b.example.com")
+    assert (time.thread_time() - began) / 20_000 < 50e-6
