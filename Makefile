@@ -1,41 +1,57 @@
-# make demo   the main job on examples/data, offline
-# make test   linters, type checkers, layers, tests, notebook
-# make bench  ratios against LangChain's PIIMiddleware and Presidio
-# make clean  removes the environments and caches
+# make demo    the main job on examples/data, offline
+# make test    linters, type checkers, layers, tests, notebook
+# make bench   cost as ratios: against LangChain's PIIMiddleware and Presidio in one run
+# make clean   removes environments and caches
 #
-# Each makes the environment it needs on its first run (Python 3.10+, make and pip is all it takes) and does not touch
-# pip or the network again until pyproject.toml changes.
+# Python 3.10+, make and pip are all it takes. The first run makes the environment (it downloads packages); later runs
+# touch neither pip nor the network until pyproject.toml changes: a stamp in the environment is a copy of it.
 
 PYTHON ?= python3
 VENV   := .venv
 BENCH  := .venv-bench
-BIN    := $(VENV)/bin
 
-.DEFAULT_GOAL := test
-.PHONY: demo test lint types layers pytest bench clean
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types layers pytest bench clean
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
 demo: $(VENV)/.demo
-	$(BIN)/python examples/quickstart.py
+	$(VENV)/bin/python examples/quickstart.py
 
 test: lint types layers pytest
 
 lint: $(VENV)/.test
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
 
 types: $(VENV)/.test
-	$(BIN)/mypy
-	$(BIN)/basedpyright --level error
+	$(VENV)/bin/mypy
+	$(VENV)/bin/basedpyright
 
 layers: $(VENV)/.test
-	$(BIN)/lint-imports
+	$(VENV)/bin/lint-imports --no-cache
 
 pytest: $(VENV)/.test
-	$(BIN)/python -m pytest -q -n 2
+	$(VENV)/bin/python -m pytest -q -n 2
 
 bench: $(BENCH)/.bench
-	$(BENCH)/bin/python tests/benchmarks/ratios.py
+	$(BENCH)/bin/python -m pytest -c tests/benchmarks/pytest.ini tests/benchmarks
 
 clean:
-	rm -rf $(VENV) $(BENCH) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
-	find src tests examples notebooks -name __pycache__ -type d -exec rm -rf {} +
+	rm -rf $(VENV) $(BENCH) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find src tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The test environment can run the demo too.
+$(VENV)/.demo: EXTRAS := langchain,llama-index
+$(VENV)/.test: EXTRAS := dev
+$(BENCH)/.bench: EXTRAS := bench
+
+$(VENV)/.demo $(VENV)/.test $(BENCH)/.bench: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 10) else "Python 3.10 or newer is needed: make PYTHON=...")'
+	@if ! cmp -s $< $@ && ! cmp -s $< $(@D)/.test; then \
+	  echo "installing into $(@D) (once, needs the network)" && \
+	  { $(@D)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(@D); } && \
+	  $(@D)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[$(EXTRAS)]"; \
+	fi
+	@cp $< $@

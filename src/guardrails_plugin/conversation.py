@@ -10,6 +10,7 @@ Long numbers are guarded as text (an SSN may be an integer); one that is rewritt
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -157,11 +158,19 @@ class _Walker:
             else:
                 kept = self._visit(key, origin, hint) if len(name) > _SHORT_KEY else key
                 own = _own_origin(value, name, origin)
-                guarded = self.walk(item, own, f"{hint[-32:]} {name[:48]}".strip(), depth + 1)
+                guarded = self.walk(item, own, f"{hint[-32:]} {_words(name)}".strip(), depth + 1)
             if kept in new:
                 raise ContentError("two keys of one object became equal when they were guarded")
             new[kept] = guarded
         return new
+
+
+def _words(name: str) -> str:
+    """A field name in lower-case words: ``customerSsn`` says "customer ssn"."""
+    return _HUMP.sub(" ", name[:48]).lower()
+
+
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def _like(value: tuple[Any, ...], items: list[Any]) -> tuple[Any, ...]:

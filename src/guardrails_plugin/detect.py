@@ -206,11 +206,11 @@ def _look_again(outcome: Outcome, plan: Plan, context: Context) -> None:
             return
         texts = [_blanked(text, hidden) for text in outcome.texts]
         matches = _Matches(plan.matcher, [texts])
-        known = list(outcome.raw)
+        known = {_identity(finding) for finding in outcome.raw}
         for step in steps:
             if not outcome.blocked and matches.concern(step.name):
-                _add(step, outcome, [f for f in _again(step, texts, context, matches) if not _overlaps(f, known)])
-        if len(outcome.raw) == len(known):
+                _add(step, outcome, [f for f in _again(step, texts, context, matches) if _identity(f) not in known])
+        if {_identity(finding) for finding in outcome.raw} == known:
             return
 
 
@@ -227,12 +227,8 @@ def _again(step: Step, texts: Sequence[Text], context: Context, matches: _Matche
     return () if isinstance(found, _Failed) else found
 
 
-def _overlaps(finding: Finding, known: Sequence[Finding]) -> bool:
-    return any(
-        f.start < finding.end and finding.start < f.end
-        for f in known
-        if (f.segment, f.detector) == (finding.segment, finding.detector)
-    )
+def _identity(finding: Finding) -> tuple[str, str, int, int, int]:
+    return finding.detector, finding.entity_type, finding.segment, finding.start, finding.end
 
 
 def _add(step: Step, outcome: Outcome, found: Sequence[Finding]) -> None:

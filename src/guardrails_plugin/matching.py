@@ -10,9 +10,10 @@ the findings are the same, a property test holds it.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -144,6 +145,10 @@ class Match:
         return Finding(detector, kind, score, span.start, span.end, self.text.segment, facts)
 
 
+_LABEL = re.compile(r"<([A-Z][A-Z0-9_]{2,60}?)(?:_[0-9]{1,9}|#[0-9a-f]{16})?>")
+_BLANK = "\0"
+
+
 class Matcher:
     """The compiled pattern tables of several detectors.
 
@@ -180,7 +185,7 @@ class Matcher:
     def match(self, text: Text) -> dict[str, list[Match]]:
         """Raw matches in every view of a text, by detector; each pattern's matches leftmost and without overlap."""
         found: dict[str, list[Match]] = defaultdict(list)
-        for view in text.views:
+        for view in map(self._unlabelled, text.views):
             data = view.text.encode()
             hits = self._scanner.hits(data)
             if not hits:
@@ -192,6 +197,17 @@ class Matcher:
                     found[name].append(Match(pattern, text, view, place(start), place(end)))
         return found
 
+
+    def _unlabelled(self, view: View) -> View:
+        """The view without the labels that replacing left (``<US_SSN>``): they are neither findings nor context."""
+        if "<" not in view.text:
+            return view
+        text = _LABEL.sub(lambda label: _BLANK * len(label[0]) if label[1] in self._types else label[0], view.text)
+        return view if text == view.text else replace(view, text=text)
+
+    @cached_property
+    def _types(self) -> frozenset[str]:
+        return frozenset(pattern.entity_type for _, pattern in self._rows)
 
     def live_from(self, text: Text) -> int:
         """First character of the original at which a match may begin that more text could make or change."""

@@ -18,7 +18,7 @@ from guardrails_plugin.crypto.ff1 import FF1
 from guardrails_plugin.crypto.format_preserving import decrypt, encrypt
 from guardrails_plugin.crypto.fpe_context import Entry, entry, open_, restore, seal
 from guardrails_plugin.crypto.keyring import Keyring
-from guardrails_plugin.detectors.checksums import IBAN_LENGTHS, luhn, luhn_digit, mod97_digits
+from guardrails_plugin.checksums import IBAN_LENGTHS, luhn, luhn_digit, mod97_digits
 from guardrails_plugin.errors import ConfigError
 from guardrails_plugin.protocols import Call
 from guardrails_plugin.types import Finding

@@ -35,7 +35,7 @@ class _Found(NamedTuple):
 
 
 _CONTROL_CHARS = "\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f"
-_CONTROL = re.compile(f"[{_CONTROL_CHARS}]")
+_CONTROL_BYTES = bytes(code for code in range(128) if re.match(f"[{_CONTROL_CHARS}]", chr(code)))
 _ESCAPE = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]?|\x9b[0-?]+[ -/]*[@-~]|\x1b[\]PX^_][ -~]{0,1024}(?:\x07|\x1b\\)|\x1b[ -/]*[0-~]?"
 )
@@ -46,7 +46,7 @@ _TAG = "\U000e0000-\U000e007f"
 _SELECTOR = "\ufe00-\ufe0f\U000e0100-\U000e01ef"
 _BIDI = "\u202a-\u202e\u2066-\u2069"
 _ZERO = "\u200b-\u200d\u2060-\u2064\u206a-\u206f\ufeff\u180e\u00ad\u115f\u1160\u3164\uffa0\u034f\ufff9-\ufffb"
-_RARE = re.compile(f"[{_TAG}{_SELECTOR}{_BIDI}{_ZERO}]")
+_RARE = re.compile(f"[{_CONTROL_CHARS}{_TAG}{_SELECTOR}{_BIDI}{_ZERO}]")
 _TAGS = re.compile(f"[{_TAG}]+")
 _SELECTORS = re.compile(f"[{_SELECTOR}]{{2,}}|[\U000e0100-\U000e01ef]|(?<=[A-Za-z])[{_SELECTOR}]")
 _FLAG = re.compile("\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{2,6}\U000e007f")
@@ -88,13 +88,21 @@ class InvisibleText:
 
     def _findings(self, text: Text) -> tuple[Finding, ...]:
         original = text.original
-        found = list(_controls(original)) if _CONTROL.search(original) else []
-        if not original.isascii() and _RARE.search(original):
-            found += _unseen(original)
+        if not _suspect(original):
+            return ()
+        found = [*_controls(original), *(() if original.isascii() else _unseen(original))]
         return by_place(
             Finding(self.name, kind, score, start, end, text.segment, evidence)
             for kind, score, start, end, evidence in found
         )
+
+
+def _suspect(text: str) -> bool:
+    """True when there is anything to look at."""
+    if not text.isascii():
+        return _RARE.search(text) is not None
+    data = text.encode()  # nearly all traffic: this is several times faster than a search
+    return len(data.translate(None, _CONTROL_BYTES)) < len(data)
 
 
 def _controls(text: str) -> Iterator[_Found]:

@@ -151,9 +151,10 @@ class Keywords:
             if self.whole_words and not (runs.begins[first] and runs.ends[last - 1]):
                 continue
             skeleton = self._skeletons[index]
-            (start, _), (_, end) = runs.span(first), runs.span(last - 1)
-            if end - start <= _longest(skeleton.length) and skeleton.spelt(text, runs, first):
-                yield _Hit(start, end, skeleton.number, "disguised")
+            if runs.span(last - 1)[1] - runs.span(first)[0] > _longest(skeleton.length):
+                continue
+            if place := skeleton.place(text, runs, first):
+                yield _Hit(*place, skeleton.number, "disguised")
 
 
 def _longest(size: int) -> int:

@@ -2,7 +2,7 @@
 
 How: a text's skeleton has one letter for every run of equal letters, with digits and signs read as the letters they
 are drawn like, accents and separators left out; every run knows its place. A term whose skeleton occurs in that of
-the text is then compared letter by letter (`Skeleton.spelt`).
+the text is then compared letter by letter (`Skeleton.place`).
 
 Source: leet table after Wikipedia, "Leet".
 Limits: a sign stands for one letter (two for 1 and 9); terms under three letters have no skeleton.
@@ -149,20 +149,47 @@ class Skeleton:
         letters = "".join(letter for _, letter in runs)
         return Skeleton(number, letters, tuple(run for run, _ in runs), len(term.split()), len(term))
 
-    def spelt(self, text: str, runs: Runs, first: int) -> bool:
-        """True when the runs from ``first`` on are the term letter by letter, in a disguise and not by chance."""
+    def place(self, text: str, runs: Runs, first: int) -> tuple[int, int] | None:
+        """Where the runs from ``first`` on spell the term, letter by letter and not by chance; else None."""
         spans = [runs.span(first + index) for index in range(len(self.runs))]
+        if any(after[0] - before[1] > _GAP for before, after in pairwise(spans)):
+            return None
+        start, end = self._trimmed(text, spans)
+        spans = [(start, spans[0][1]), *spans[1:-1], (spans[-1][0], end)]
         written = ["".join(_letter(char)[1] for char in text[start:end]) for start, end in spans]
         if not all(map(_fits, written, self.runs)):
-            return False
-        if any(after[0] - before[1] > _GAP for before, after in pairwise(spans)):
-            return False
+            return None
         size, real = sum(map(len, written)), sum(char.isalpha() for run in written for char in run)
         if real * 3 < size or (real < size < _LEAST_LEET):
-            return False
-        words = text[spans[0][0] : spans[-1][1]].split()
-        # Words that happen to stand side by side ("as s...") are no disguise: with spaces, every letter stands alone.
-        return len(words) <= self.words or all(len({_letter(char)[0] for char in word} - {""}) <= 1 for word in words)
+            return None
+        whole = text[start:end]
+        words = whole.split()
+        # Words that happen to stand side by side ("as s...") are no disguise: with spaces, every letter stands alone,
+        # and not in a longer spaced-out word ("s e x u a l").
+        apart = len(words) > self.words and (
+            any(len({_letter(char)[0] for char in word} - {""}) > 1 for word in words) or _spaced_on(text, start, end)
+        )
+        contracted = size == len(whole) - 1 and len(words) == 1 and "'" in whole  # "who're"
+        return None if apart or contracted else (start, end)
+
+    def _trimmed(self, text: str, spans: list[tuple[int, int]]) -> tuple[int, int]:
+        """Start and end without signs around the term that only look like more of its letters (the "!" of "h3ll!")."""
+        (start, first_end), (last_start, end) = spans[0], spans[-1]
+        while first_end - start > len(self.runs[0]) and not text[start].isalnum():
+            start += 1
+        while end - last_start > len(self.runs[-1]) and not text[end - 1].isalnum():
+            end -= 1
+        return start, end
+
+
+_LETTER_BEFORE = re.compile(r"(?:^|\W)[^\W_]\W{1,3}$")
+_LETTER_AFTER = re.compile(r"\W{1,3}[^\W_](?:\W|$)")
+
+
+def _spaced_on(text: str, start: int, end: int) -> bool:
+    """True when further single letters stand before or behind."""
+    before = text[max(0, start - 6) : start]
+    return _LETTER_BEFORE.search(before) is not None or _LETTER_AFTER.match(text, end) is not None
 
 
 def _first(pair: tuple[str, str]) -> str:

@@ -125,7 +125,7 @@ class MaliciousUrl(PatternBase):
         if not url or parts is None or (below(parts.host, self._allowed) and not parts.backslash):
             return []
         facts = [*self._listed(parts), *host_facts(parts, self._brands), *part_facts(parts, self._brands)]
-        facts += exfiltration_facts(parts, how, match.around)
+        facts += exfiltration_facts(parts, how, lambda: match.around)
         facts += hidden_facts(match)
         if plain.lower() != url.replace("\\/", "/").lower():
             facts.append(Fact("defanged", 0.2))

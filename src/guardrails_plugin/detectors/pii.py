@@ -26,7 +26,7 @@ from typing import Any, ClassVar
 
 from pydantic.dataclasses import dataclass
 
-from guardrails_plugin.detectors import checksums
+from guardrails_plugin import checksums
 from guardrails_plugin.detectors.base import SETTINGS, PatternBase, by_place
 from guardrails_plugin.detectors.table import load_table
 from guardrails_plugin.errors import unknown_name
@@ -235,10 +235,18 @@ def _valid(row: Pattern, value: str) -> bool:
 
 def _alone(match: Match) -> bool:
     """True when the value is not a part of something longer."""
-    before, after = _EDGES[match.pattern.extra.get("edge", "number")]
+    edge = match.pattern.extra.get("edge", "number")
+    before, after = _EDGES[edge]
     text = match.view.text
-    lead = text[max(0, match.start - 6) : match.start]
-    return before.search(lead) is None and after.match(text[match.end : match.end + 4]) is None
+    lead, tail = text[max(0, match.start - 6) : match.start], text[match.end : match.end + 4]
+    if edge == "number" and (" " in match.value or match.value.isdigit()):
+        # Written with spaces, or in one piece, it could be a group of a longer number.
+        if _GROUP_BEFORE.search(lead) or _GROUP_AFTER.match(tail):
+            return False
+    return before.search(lead) is None and after.match(tail) is None
+
+
+_GROUP_BEFORE, _GROUP_AFTER = re.compile(r"\d{3} $"), re.compile(r" \d{3}")
 
 
 def _cut(match: Match) -> Match:

@@ -9,8 +9,8 @@ Source: each row names the issuer's documentation. Shannon, "A Mathematical Theo
 entropy; RFC 7515 (JWT header), RFC 7617 (Basic credentials); GitHub's engineering blog, "Behind GitHub's new
 authentication token formats" (2021), for the CRC-32 tail, which npm shares.
 
-Limits: tokens without prefix are missed where nothing names them; dictionary-word passwords are only found in
-connection strings; whether a secret is live is never asked.
+Limits: tokens without prefix are missed where nothing names them, dictionary-word passwords outside connection
+strings; whether a secret is live is never asked.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ __all__ = ["Secrets"]
 
 @dataclass(frozen=True, config=SETTINGS)
 class Secrets(PatternBase):
-    """Credentials of about 300 issuers, private keys, connection strings and values assigned to secret names.
+    """Credentials of some 640 issuers, private keys, connection strings and values assigned to secret names.
 
     Attributes:
         types: entity types to look for; None: all.
@@ -77,8 +77,7 @@ class Secrets(PatternBase):
     @cached_property
     def categories(self) -> Mapping[str, frozenset[str]]:  # type: ignore[override]
         """``keys``, ``private_keys``, ``connection_strings``, ``generic``; ``weak``: public keys, ids, hashes."""
-        names = ("keys", "private_keys", "connection_strings", "generic", "weak")
-        groups: dict[str, set[str]] = {name: set() for name in names}
+        groups: dict[str, set[str]] = {name: set() for name in _CATEGORIES}
         for row in self.patterns:
             groups[str(row.extra.get("category", "keys"))].add(row.entity_type)
         return {name: frozenset(types) for name, types in groups.items()}
@@ -99,14 +98,16 @@ class Secrets(PatternBase):
         return match.finding(self.name, score=score) if score > 0 else None
 
 
+_CATEGORIES = ("keys", "private_keys", "connection_strings", "generic", "weak")
+
 _LEAST_ENTROPY, _HEX_ENTROPY = 2.0, 2.6
 """Bits per character of any secret; of 12 random hex digits (less: once in 400)."""
 
 _LEAST_PASSWORD, _LEAST_RANDOM, _LEAST_LETTERS = 6, 12, 20
 """Characters of a password, of a token, and of a token without digits, that stands behind a name."""
 
-_LEAST_COUNTED, _MOST_COUNTED = 4, 128
-"""Characters of a run that counts up; of a value that is searched for such runs."""
+_LEAST_SWITCHES, _LEAST_COUNTED, _MOST_COUNTED = 4, 4, 128
+"""Switches between letters and digits that no name has; characters of a run that counts, of a value searched for it."""
 
 
 def _linear(pattern: str, *, ignore_case: bool = False) -> Any:
@@ -116,8 +117,7 @@ def _linear(pattern: str, *, ignore_case: bool = False) -> Any:
     return re2.compile(pattern, options)
 
 
-_form = cache(_linear)
-"""A value's form with its own case; the pattern around it ignores case for the issuer's name."""
+_form = cache(_linear)  # a value has its own case; the pattern around it ignores case for the issuer's name
 
 _JOINT = r"[\w\s.\[\]\"'`{}:/$@-]{0,40}"
 _NEAR = r"""{name}{joint}?(?:=|:|>|,|\()[\s"'`\\=>(]{{0,6}}(?P<value>{form})(?:[^\w-]|$)"""
@@ -161,13 +161,10 @@ def _is_placeholder(value: str) -> bool:
 
 
 def _counted(value: str) -> int:
-    """How many characters stand in runs that count up or down ("3456", "fedc")."""
-    steps = (1 if (one, two) == _NINE_ZERO else two - one for one, two in pairwise(value.encode()))
+    """How many characters stand in runs that count up or down ("3456", "fedc", "8901")."""
+    steps = (1 if (one, two) == (57, 48) else two - one for one, two in pairwise(value.encode()))
     runs = (len(list(run)) + 1 for step, run in groupby(steps) if step in (1, -1))
     return sum(run for run in runs if run >= _LEAST_COUNTED)
-
-
-_NINE_ZERO = tuple(b"90")
 
 
 def _entropy(value: str) -> float:
@@ -205,10 +202,7 @@ _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 def _crc32(match: Match, score: float) -> Checked:
-    """GitHub's and npm's tail: CRC-32 of the 30 characters behind the prefix, base 62, six characters.
-
-    A wrong tail does not refuse: older tokens and truncated copies have none.
-    """
+    """GitHub's and npm's tail: CRC-32 of the 30 characters behind the prefix, in base 62; a wrong one is no proof."""
     body = match.value.partition("_")[2]
     number = zlib.crc32(body[:-6].encode())
     tail = ""
@@ -231,14 +225,14 @@ def _discord(match: Match, score: float) -> Checked:
 
 
 _TRIVIAL = frozenset("pass passwd password pwd secret token key user username string passphrase none null".split())
-_VARIABLE = _linear(r"^(?:$|\$[A-Za-z_{(]|[<{\[%*])|[\w\])][(\[]|[()]$")
+_VARIABLE = _linear(r"^(?:$|\$[A-Za-z_{(]|[<{\[%*])|[(\[]$|\w\[\w*\]\)*$|\(.*\)$")
 _USERINFO = _linear(r"(?:://[^\s:@/]*:|\bpassword=|\bpwd=)([^\s;&]+?)(?:@[^@]*$|[;&]|$)", ignore_case=True)
 _LOCAL = _linear(r"@(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])")
 
 
 def _is_unfilled(password: str) -> bool:
     """True for the words, variables and calls that stand where a password belongs."""
-    return password.lower() in _TRIVIAL or bool(_VARIABLE.search(password)) or _is_placeholder(password)
+    return password.lower().rstrip(")") in _TRIVIAL or bool(_VARIABLE.search(password)) or _is_placeholder(password)
 
 
 def _uri(match: Match, score: float) -> Checked:
@@ -254,7 +248,7 @@ def _credentials(match: Match, score: float) -> Checked:
 
 
 _NAME = re.compile(r"[\w.$-]+")
-_SECRET_NAME = re.compile(r"key|token|secret|pass|pwd|cred|auth|bearer|licen[sc]e|session|_pat|_sid", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"key|token|secret|pass|pwd|cred|auth|bearer|session|_pat|_sid", re.IGNORECASE)
 _PART = re.compile(r"[A-Z]{2,}|[A-Z]?[a-z]+|\d+")
 _OTHER_NAME = re.compile(
     r"(?:^|_)(?:public|publish(?:able)?|primary|foreign|partition|cache|sort|index|csrf|nonce|object|idempotency|next"
@@ -310,7 +304,7 @@ def _unnamed(match: Match, score: float) -> Checked:
 
 
 def _unnamed_password(match: Match, score: float) -> Checked:
-    """A value whose surroundings already say that it is a password."""
+    """Likewise, of a password."""
     return match, score if _is_password(match.value) else 0.0
 
 
@@ -331,11 +325,13 @@ def _is_random(value: str) -> bool:
     """
     if len(value) < _LEAST_RANDOM or _CODE.search(value) or not _TOKEN.fullmatch(value):
         return False
-    kinds = [(char.isdigit(), char.islower()) for char in value]
-    changes = sum(a != b for a, b in pairwise(kinds))
-    least = 3 if _WORDS.fullmatch(value) else 5
-    mixed = any(digit for digit, _ in kinds) or len(value) >= _LEAST_LETTERS
-    return mixed and least * changes >= len(value) and _entropy(value) > _HEX_ENTROPY
+    pairs = [(a, b) for a, b in pairwise(value) if a.isalnum() and b.isalnum()]
+    digits = sum(a.isdigit() != b.isdigit() for a, b in pairs)
+    cases = sum(a.islower() != b.islower() for a, b in pairs)
+    if not digits and len(value) < _LEAST_LETTERS:
+        return False
+    wordless = 5 * cases >= len(value) and not _WORDS.fullmatch(value)
+    return (wordless or digits >= _LEAST_SWITCHES) and _entropy(value) > _HEX_ENTROPY
 
 
 _VALIDATORS: Mapping[str, Callable[[Match, float], Checked]] = {

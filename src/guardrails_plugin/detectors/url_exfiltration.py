@@ -14,7 +14,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal
 from urllib.parse import unquote, unquote_plus
 
@@ -99,13 +99,13 @@ _BARE = {"key": 0.5, "sentence": 0.45, "private_name": 0.3, "words": 0.1, "email
 _WEIGHTS = {"image": _IN_IMAGE, "link": _IN_LINK, "bare": _BARE}
 
 
-def exfiltration_facts(parts: Parts, embed: Embed, around: str) -> Iterator[Fact]:
+def exfiltration_facts(parts: Parts, embed: Embed, around: Callable[[], str]) -> Iterator[Fact]:
     """What speaks for data leaving through this URL.
 
     Args:
         parts: the URL.
         embed: how it stands in the text.
-        around: lower-case text beside it.
+        around: gives the lower-case text beside it.
     """
     weights = _WEIGHTS[embed]
     draws = below(parts.host, listed("renderers"))
@@ -115,7 +115,7 @@ def exfiltration_facts(parts: Parts, embed: Embed, around: str) -> Iterator[Fact
         else:
             for kind in _carried(name, value, draws=draws):
                 yield Fact(f"{embed}_carries_{kind}", weights[kind], "exfiltration")
-    if _dangling(parts) and _APPENDING.search(around) and _OF_USER.search(around):
+    if _dangling(parts) and _APPENDING.search(around()) and _OF_USER.search(around()):
         yield Fact("data_to_be_appended", 0.75 if embed == "image" else 0.65, "exfiltration")
 
 
@@ -123,6 +123,8 @@ def _values(parts: Parts) -> Iterator[tuple[str, str]]:
     """Names and decoded values of the query, then path segments with an empty name."""
     for item in parts.query.split("&")[:_MOST_VALUES]:
         name, _, value = item.partition("=")
+        if len(value or name) < _SHORTEST:
+            continue
         yield (unquote_plus(name), unquote_plus(value[:_LONGEST])) if value else ("?", unquote_plus(name[:_LONGEST]))
     for segment in parts.path.split("/")[:_MOST_VALUES]:
         if len(segment) >= _SHORTEST:

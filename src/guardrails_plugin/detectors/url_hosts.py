@@ -51,9 +51,14 @@ def listed(name: str) -> frozenset[str]:
     return frozenset(_table()["lists"][name].split())
 
 
+@cache
+def _channels() -> tuple[str, ...]:
+    return tuple(listed("channels"))
+
+
 def below(host: str, domains: frozenset[str]) -> bool:
     """True when a host or a domain above it is one of the domains."""
-    while host:
+    while host and domains:
         if host in domains:
             return True
         host = host.partition(".")[2]
@@ -191,7 +196,7 @@ def host_facts(parts: Parts, brands: Brands) -> Iterator[Fact]:
     yield from _name_facts(parts.host, brands, lured=LURE_PATH.search(parts.path) is not None)
     if "%" in parts.shown and "." in parts.host:
         yield Fact("encoded_host", 0.7, "malicious")
-    if any((parts.host + parts.path).startswith(channel) for channel in listed("channels")):
+    if f"{parts.host}{parts.path}".startswith(_channels()):
         yield Fact("message_channel", 0.4, "exfiltration")
 
 

@@ -16,6 +16,7 @@ __all__ = ["IP", "PLATFORMS", "Parts", "address", "normal_host", "parse", "refan
 
 IP = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+_PLAIN = re.compile(r"https?://[A-Za-z0-9.:@_-]+(?:[/?#][^\\]*)?$")
 _DOT = re.compile(r"\s?(?:\[\.\]|\(\.\)|\{\.\}|[\[({]dot[\])}]|\[\.|\.\])\s?", re.IGNORECASE)
 _SCHEME = re.compile(r"h(?:xx|\*\*|tt|XX)p(s?)(?=\W)", re.IGNORECASE)
 _COLON = re.compile(r"^([A-Za-z][\w+.*-]*)(?:\[:\]|\(:\)|\[:|:)\]?\[?((?:\\?/|\\){1,2})\]?")
@@ -60,6 +61,8 @@ def refang(url: str) -> str:
     >>> refang("hxxps[:]//evil[.]example(dot)com/a")
     'https://evil.example.com/a'
     """
+    if _PLAIN.match(url):
+        return url
     url = url.replace("\\/", "/")  # JSON's way of writing a slash
     url = _SCHEME.sub(lambda m: f"http{m[1].lower()}", url, count=1) if url[:1] in "hH" else url
     url = _COLON.sub(r"\1:\2", url, count=1)

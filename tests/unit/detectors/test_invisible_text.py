@@ -98,7 +98,7 @@ def test_neighbours_are_one_finding() -> None:
 
 
 def test_overrides_weigh_less_in_right_to_left_text_and_balance_counts() -> None:
-    scores = [found(text)[0].score for text in ("\u202eabc", "\u202eשלום", "\u2067abc", "\u2067שלום\u2069")]
+    scores = [found(text)[0].score for text in ("\u202eabc", "\u2067abc", "\u202eשלום", "\u2067שלום\u2069")]
     assert scores == sorted(scores, reverse=True)
     assert scores[-1] < 0.2
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from guardrails_plugin.detectors.keywords import Keywords
 from guardrails_plugin.normalize import normalize
@@ -18,6 +19,9 @@ TERMS = (
     "hell",
     "ass",
     "bitch",
+    "idol",
+    "whore",
+    "pass",
     "Project Zeus",
     "Straße",
     "秘密",
@@ -75,10 +79,12 @@ def test_exact(text: str, value: str) -> None:
         ("é H3LL!", "H3LL"),
         ("heeelllll", "heeelllll"),
         ("b!tch", "b!tch"),
+        ("$1dol!!", "1dol"),
+        ("pa$$", "pa$$"),
         ("b1+ch", "b1+ch"),
         ("81tch", "81tch"),
         ("x a.s.s y", "a.s.s"),
-        ("x a s s y", "a s s"),
+        ("the a s s is", "a s s"),
         ("a-s-s", "a-s-s"),
         ("aaasss", "aaasss"),
         ("pr0ject-zeu5", "pr0ject-zeu5"),
@@ -104,7 +110,7 @@ def test_disguised(text: str, value: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "shell and hello, the class may pass",
+        "shell and hello, the class may compass",
         "hel heil he11o he ll",
         "as sure as can be, as sad",
         "was sitting",
@@ -116,6 +122,9 @@ def test_disguised(text: str, value: str) -> None:
         "uber fallen",
         "b1tches",
         "10 11 1337",
+        "J a c k A s s p i r i n",
+        "m a s s i v e",
+        "who're you",
     ],
 )
 def test_near_misses(text: str) -> None:
@@ -150,7 +159,7 @@ def test_found_in_encodings_at_the_encoded_run() -> None:
 
 def test_evidence_holds_the_terms_number_and_no_text() -> None:
     (finding,) = found("project zeus")
-    assert finding.evidence == {"term": 4.0, "form": "exact"}
+    assert finding.evidence == {"term": 7.0, "form": "exact"}
     assert "zeus" not in repr(finding).lower()
 
 
@@ -175,7 +184,7 @@ def test_terms_come_from_a_file_too(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_settings_are_refused(settings: dict[str, object]) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValidationError):
         Keywords(**settings)  # type: ignore[arg-type]
 
 

@@ -311,7 +311,7 @@ def test_unknown_entities_are_named() -> None:
     with pytest.raises(ValueError, match=r"US_SNN.*US_SSN"):
         Pii(entities=("US_SNN",))
     with pytest.raises(ValueError, match="entitys"):
-        Pii(entitys=("US_SSN",))
+        Pii(entitys=("US_SSN",))  # type: ignore[call-arg]
 
 
 def test_empty_text_has_no_findings() -> None:

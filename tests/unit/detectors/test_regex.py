@@ -72,7 +72,7 @@ def test_patterns_that_match_nothing_are_refused(regex: str) -> None:
     "settings", [{}, {"patterns": {}}, {"patterns": {"!": "x"}}, {"patterns": {"a": "x"}, "score": 2}, {"pattern": {}}]
 )
 def test_wrong_settings_are_refused(settings: dict[str, object]) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValidationError):
         Regex(**settings)  # type: ignore[arg-type]
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardrails_plugin.detectors import checksums as c
+from guardrails_plugin import checksums as c
 
 Check = Callable[[str], bool]
 

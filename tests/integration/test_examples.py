@@ -1,0 +1,105 @@
+"""The examples work as they are shipped: the quickstart script, and every Python block of the README."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DATA = sorted((ROOT / "examples" / "data").iterdir())
+
+OFFLINE = """
+import runpy, socket, sys
+
+class Offline(socket.socket):
+    def connect(self, address):
+        raise OSError(f"no network in this test: {address}")
+    connect_ex = connect
+
+def unresolved(host, *args, **kwargs):
+    raise OSError(f"no network in this test: {host}")
+
+socket.socket = Offline
+socket.getaddrinfo = socket.gethostbyname = unresolved
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+CLAIMS = [
+    "the model sees neither card nor SSN",
+    "nor does the reader of the answer",
+    "the image that would carry data away is no link any more",
+    "the stream says the same as the whole answer",
+    "the poisoned page was dropped, the others were kept",
+    "personal data was replaced",
+    "secrets were replaced",
+    "the clean document is untouched",
+    "nothing of the values is left",
+    "they keep their format",
+    "they come back, in other words too",
+]
+
+
+@pytest.mark.integration
+def test_the_quickstart_holds_what_it_claims_offline_in_under_30_seconds() -> None:
+    began = time.monotonic()
+    script = ROOT / "examples" / "quickstart.py"
+    # A terminal's colours would split the lines.
+    environment = {**os.environ, "NO_COLOR": "1", "TERM": "dumb", "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(
+        [sys.executable, "-c", OFFLINE, str(script)],
+        check=False,
+        capture_output=True,
+        encoding="utf-8",
+        env=environment,
+        timeout=120,
+    )
+    seconds = time.monotonic() - began
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [line[6:].strip() for line in done.stdout.splitlines() if line.startswith("  ok  ")] == CLAIMS
+    for shown in ("dropped: web_page.md", "prompt_injection: PROMPT_INJECTION", "llm_prompt", "ingestion", "defanged"):
+        assert shown in done.stdout
+    assert seconds < 30
+
+
+@pytest.mark.parametrize("path", DATA, ids=lambda path: path.name)
+def test_no_secret_stands_in_the_example_data(path: Path) -> None:
+    """Push protection and secret scanners look at files: placeholders become secrets in memory only."""
+    from guardrails_plugin import Engine
+
+    result = Engine().check(path.read_text("utf-8"), stage="prompt", overrides={"prompt_injection": {"disabled": True}})
+
+    assert [f.entity_type for f in result.findings if f.detector == "secrets"] == []
+
+
+def readme_blocks() -> list[tuple[int, str]]:
+    """Line and code of every Python block."""
+    text = (ROOT / "README.md").read_text("utf-8")
+    found = re.finditer(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    return [(text.count("\n", 0, match.start()) + 2, match[1]) for match in found]
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("line", "code"), readme_blocks(), ids=lambda value: str(value) if isinstance(value, int) else ""
+)
+def test_every_python_block_of_the_readme_runs(
+    line: int, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    # Padded, so that a traceback names the line of the README.
+    exec(compile("\n" * (line - 1) + code, str(ROOT / "README.md"), "exec"), {"__name__": "__main__"})
+
+
+def test_the_readme_has_an_example_for_each_framework() -> None:
+    code = "\n".join(block for _, block in readme_blocks())
+
+    assert "from guardrails_plugin.langchain import Guard" in code
+    assert "from guardrails_plugin.llama_index import GuardTransform" in code
