@@ -19,6 +19,7 @@ from guardrails_plugin.policy import Ruling, decide
 from guardrails_plugin.protocols import Action, Detector
 from guardrails_plugin.recipes.recipe import StreamSettings
 from guardrails_plugin.types import Context, Decision, Detection, Failure, Finding, Segment, Stage, Text, Verdict
+from guardrails_plugin.unicode_tables import DROPPED
 
 __all__ = ["Outcome", "Plan", "Step", "detect"]
 
@@ -217,7 +218,7 @@ def _look_again(outcome: Outcome, plan: Plan, context: Context) -> None:
 def _blanked(text: Text, hidden: Sequence[Finding]) -> Text:
     chars = list(text.original)
     for finding in hidden:
-        if finding.segment == text.segment:
+        if finding.segment == text.segment and not set(chars[finding.start : finding.end]) <= DROPPED:
             chars[finding.start : finding.end] = _BLANK * (finding.end - finding.start)
     return normalize(Segment("".join(chars), text.origin, text.hint), text.segment)
 

@@ -90,3 +90,10 @@ def test_unredact_turns_encryption_back(keyed: Engine, text: str, tenant: str) -
 @pytest.fixture(scope="module")
 def keyed() -> Engine:
     return Engine(keyring=Keyring.generate())
+
+
+@pytest.mark.parametrize("separator", [" ", ", ", "\t", " and ", ";"])
+def test_values_beside_each_other_are_all_found(engine: Engine, separator: str) -> None:
+    text = separator.join(["536-90-4399", "4111 1111 1111 1111", "536-90-4398", "536-90-4397"])
+    output = engine.check(text, stage="response", overrides=NO_MODEL).output
+    assert output == separator.join(["<US_SSN>", "<CREDIT_CARD>", "<US_SSN>", "<US_SSN>"])

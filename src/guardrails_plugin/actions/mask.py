@@ -7,12 +7,15 @@ from typing import ClassVar
 from guardrails_plugin.errors import ConfigError
 from guardrails_plugin.protocols import Call
 from guardrails_plugin.types import Finding, Verdict
+from guardrails_plugin.unicode_tables import DROPPED
 
 __all__ = ["Mask", "mask_char"]
 
 
 class Mask:
-    """As many mask characters as the value is long; separators are covered too, since they show the format.
+    """As many mask characters as the value shows; separators are covered too, since they tell the format.
+
+    Invisible characters go: a mask in their place would make what they stood in visible.
 
     Args:
         char: the mask character.
@@ -25,9 +28,9 @@ class Mask:
         self._char = mask_char(char, self.name)
 
     def apply(self, value: str, finding: Finding, call: Call) -> str:
-        """The mask, of the same length."""
+        """The mask, of the length that could be seen."""
         del finding, call
-        return self._char * len(value)
+        return self._char * sum(char not in DROPPED for char in value)
 
 
 def mask_char(char: object, action: str) -> str:

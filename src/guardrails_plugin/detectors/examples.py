@@ -33,7 +33,7 @@ def expand(template: str) -> str:
     """The example behind a template, deterministic.
 
     >>> expand("id-{digit:4}")
-    'id-9160'
+    'id-3988'
     """
     return _FIELD.sub(lambda field: _fill(CLASSES[field[1]], int(field[2]), f"{template}{field.start()}"), template)
 

@@ -43,7 +43,7 @@ _NUMBER_AFTER = r"[-.:/]\d|-[A-Za-z]|\s?%|[@=_°]|\.[A-Za-z]"
 _EDGES = {
     name: (re.compile(before), re.compile(after))
     for name, (before, after) in {
-        "number": (_NUMBER_BEFORE + r"|\d{3} $|\w\($", _NUMBER_AFTER + r"| \d{3}"),
+        "number": (_NUMBER_BEFORE + r"|\w\($", _NUMBER_AFTER),
         "phone": (_NUMBER_BEFORE, _NUMBER_AFTER),
         "plus": (r"[\w)\]]$|[$€£¥]$", _NUMBER_AFTER),
         "card": (r"(?:\d[-.]|[0-9A-Fa-f]{4}-|[$€£¥+])$", r"[-.]\d|[@_]"),
