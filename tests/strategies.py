@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import base64
+from itertools import pairwise
+from typing import Any
 
 from hypothesis import strategies as st
+
+NO_MODEL: dict[str, dict[str, Any]] = {"prompt_injection": {"disabled": True}}
+"""Overrides for tests of everything but the classifier."""
 
 VALUES = (
     "536-90-4399",
@@ -68,4 +73,4 @@ texts = st.lists(pieces, max_size=14).map(" ".join) | st.lists(pieces, max_size=
 def chunkings(text: str) -> st.SearchStrategy[list[str]]:
     """Every way to cut a text into chunks."""
     cuts = st.lists(st.integers(0, len(text)), max_size=30).map(lambda points: sorted({0, len(text), *points}))
-    return cuts.map(lambda points: [text[a:b] for a, b in zip(points, points[1:], strict=False)])
+    return cuts.map(lambda points: [text[a:b] for a, b in pairwise(points)])

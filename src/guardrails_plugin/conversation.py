@@ -101,7 +101,11 @@ def substitute(content: object, texts: Sequence[str], foreign: Foreign | None = 
     if isinstance(content, str):
         return texts[0]
     waiting: Iterator[str] = iter(texts)
-    return _Walker(lambda *_: next(waiting), foreign).walk(content, Origin.USER)
+
+    def take(_text: str, _origin: Origin, _hint: str) -> str:
+        return next(waiting)
+
+    return _Walker(take, foreign).walk(content, Origin.USER)
 
 
 class _Walker:

@@ -86,7 +86,8 @@ class Engine:
         self._sinks = tuple(sinks)
         self._planner = Planner(keyring=keyring, detectors=detectors, actions=actions, use_hyperscan=use_hyperscan)
         self._plans: dict[tuple[str, str | None, str], Plan] = {}
-        self._config = None if keyring or sinks or detectors or actions else (own, use_hyperscan)
+        own_parts = keyring or sinks or detectors or actions
+        self._config = None if own_parts else {"recipes": own or None, "use_hyperscan": use_hyperscan}
 
     def check(
         self,
@@ -194,9 +195,7 @@ class Engine:
         """Every recipe this engine knows."""
         return tuple(self._recipes.values())
 
-    def fingerprint(
-        self, *, stage: Stage | str, recipe: str | None = None, overrides: Overrides | None = None
-    ) -> str:
+    def fingerprint(self, *, stage: Stage | str, recipe: str | None = None, overrides: Overrides | None = None) -> str:
         """Identifies the policy of a stage: caches of guarded content must change when it does."""
         return self._plan(stage, recipe, overrides).fingerprint
 
@@ -306,13 +305,12 @@ class Engine:
                 "an engine with a keyring, sinks, detectors or actions of its own cannot be pickled (keys would "
                 "travel with it); build one in each process"
             )
-        return _rebuilt, self._config
+        return _rebuilt, (self._config,)
 
 
-def _rebuilt(recipes: tuple[Recipe, ...], use_hyperscan: bool | None) -> Engine:
-    if not recipes and use_hyperscan is None:
-        return default_engine()
-    return Engine(recipes=recipes or None, use_hyperscan=use_hyperscan)
+def _rebuilt(config: Mapping[str, Any]) -> Engine:
+    """What unpickling gives: this process's shared engine when nothing was configured."""
+    return Engine(**config) if any(value is not None for value in config.values()) else default_engine()
 
 
 @cache

@@ -66,9 +66,7 @@ class GuardBlocked(GuardError):  # noqa: N818 - the name users catch; it reports
         result: the whole result; it stays in this process and is not pickled.
     """
 
-    def __init__(
-        self, stage: str, reasons: tuple[str, ...], result_id: str, result: GuardResult | None = None
-    ) -> None:
+    def __init__(self, stage: str, reasons: tuple[str, ...], result_id: str, result: GuardResult | None = None) -> None:
         self.stage = stage
         self.reasons = reasons
         self.result_id = result_id

@@ -165,7 +165,7 @@ class Matcher:
             if pattern.gating is not None
         ]
         ungated = [number for number, (_, pattern) in enumerate(self._rows) if pattern.gating is None]
-        self._scanner: Scanner = _pick(use_hyperscan)(gated, ungated)
+        self._scanner: Scanner = _pick(use_hyperscan=use_hyperscan)(gated, ungated)
 
     @cached_property
     def bounded(self) -> bool:
@@ -196,7 +196,6 @@ class Matcher:
                 for start, end in _search(pattern, data, ends):
                     found[name].append(Match(pattern, text, view, place(start), place(end)))
         return found
-
 
     def _unlabelled(self, view: View) -> View:
         """The view without the labels that replacing left (``<US_SSN>``): they are neither findings nor context."""
@@ -261,7 +260,7 @@ def _continues(view: View | None) -> bool:
     return view is None or (view.kind not in ("base64", "hex", "hidden") and _continues(view.parent))
 
 
-def _pick(use_hyperscan: bool | None) -> Callable[..., Scanner]:
+def _pick(*, use_hyperscan: bool | None) -> Callable[..., Scanner]:
     if use_hyperscan is False or (use_hyperscan is None and not HyperscanScanner.available()):
         return AhoCorasickScanner
     return HyperscanScanner
@@ -303,5 +302,3 @@ def _code_points(data: bytes, text: str) -> Callable[[int], int]:
         return int
     starts = np.cumsum((np.frombuffer(data, np.uint8) & 0xC0) != 0x80)
     return lambda offset: int(starts[offset - 1]) if offset else 0
-
-

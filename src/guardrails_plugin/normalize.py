@@ -34,7 +34,9 @@ DECODE_DEPTH = 2
 """How often a decoded text is decoded again (base64 in percent escapes in base64 ...)."""
 
 _ESCAPE = (
-    r"(?:%[0-9A-Fa-f]{2})+|&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});|(?:\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2})+"
+    r"(?:%[0-9A-Fa-f]{2})+"
+    r"|&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});"
+    r"|(?:\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2})+"
 )
 _BASE64 = r"[A-Za-z0-9+/_-]{16,}(?:\r?\n[A-Za-z0-9+/_-]{16,})*={0,2}"
 _HEX = r"(?:[0-9A-Fa-f]{2}){8,}|\b[0-9A-Fa-f]{2}(?:[ :,][0-9A-Fa-f]{2}){7,400}\b"
@@ -240,7 +242,5 @@ def _token_start(text: str, end: int, floor: int) -> int:
 _TOKEN = frozenset(string.ascii_letters + string.digits + "+/=_%&#;\\-") | DROPPED
 _BASE64_LINE = re.compile(r"[A-Za-z0-9+/_-]{16}\r?\n\Z")
 _LAST_LETTER = re.compile(r"(?:[A-Za-z]|[0-9A-Fa-f]{2})[ ._*/:,-]{1,3}[0-9A-Za-z]{0,2}\Z")
-_OPEN_SPACED = re.compile(
-    r"(?:\b[A-Za-z][ ._*/-]{1,3}){2,}[A-Za-z]?\Z|(?:\b[0-9A-Fa-f]{2}[ :,]){3,}[0-9A-Fa-f]{0,2}\Z"
-)
+_OPEN_SPACED = re.compile(r"(?:\b[A-Za-z][ ._*/-]{1,3}){2,}[A-Za-z]?\Z|(?:\b[0-9A-Fa-f]{2}[ :,]){3,}[0-9A-Fa-f]{0,2}\Z")
 _SPACED_CHARS = 2048

@@ -21,17 +21,22 @@ __all__ = ["Action", "Call", "Detector", "PatternDetector", "Scorer", "Sink"]
 
 @runtime_checkable
 class Detector(Protocol):
-    """Reads texts and says what it found. Pure: same texts, same findings, from any thread, in linear time.
+    """Reads texts and says what it found. Pure: same texts, same findings, from any thread, in linear time."""
 
-    Attributes:
-        name: what recipes call it.
-        entity_types: every type it can find.
-        categories: named groups of its types that a recipe may give one action ("contact", "sensitive").
-    """
+    @property
+    def name(self) -> str:
+        """What recipes call it."""
+        ...
 
-    name: str
-    entity_types: frozenset[str]
-    categories: Mapping[str, frozenset[str]]
+    @property
+    def entity_types(self) -> frozenset[str]:
+        """Every type it can find; empty when that depends on more than its settings."""
+        ...
+
+    @property
+    def categories(self) -> Mapping[str, frozenset[str]]:
+        """Named groups of its types that a recipe may give one action ("contact", "sensitive")."""
+        ...
 
     def detect(self, texts: Sequence[Text], context: Context) -> Sequence[Sequence[Finding]]:
         """One sorted sequence of findings per text; all candidates, thresholds are the recipe's business."""
@@ -42,7 +47,10 @@ class Detector(Protocol):
 class PatternDetector(Detector, Protocol):
     """A detector that only declares patterns; the matcher runs those of all detectors in one pass."""
 
-    patterns: Sequence[Pattern]
+    @property
+    def patterns(self) -> Sequence[Pattern]:
+        """Its rows of the one pass."""
+        ...
 
     def confirm(self, match: Match) -> Finding | None:
         """The finding behind a raw match, or None when a checksum, entropy or context speaks against it."""
@@ -81,8 +89,15 @@ class Call:
 class Action(Protocol):
     """What is done about a finding. Only actions whose verdict is TRANSFORM are ever applied."""
 
-    name: str
-    verdict: Verdict
+    @property
+    def name(self) -> str:
+        """What recipes call it."""
+        ...
+
+    @property
+    def verdict(self) -> Verdict:
+        """What it makes of a content."""
+        ...
 
     def apply(self, value: str, finding: Finding, call: Call) -> str:
         """What stands in the text instead of ``value``."""
@@ -96,5 +111,3 @@ class Sink(Protocol):
     def write(self, record: Mapping[str, Any]) -> None:
         """Take one record; it holds no guarded text."""
         ...
-
-

@@ -290,9 +290,7 @@ class GuardResult:
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why it was blocked, as ``"<detector>: <ENTITY_TYPE>"``; empty when it was not."""
-        found = [
-            f"{d.finding.detector}: {d.finding.entity_type}" for d in self.decisions if d.verdict is Verdict.BLOCK
-        ]
+        found = [f"{d.finding.detector}: {d.finding.entity_type}" for d in self.decisions if d.verdict is Verdict.BLOCK]
         failed = [f"{f.detector}: failed ({f.failure})" for f in self.failures if f.blocks]
         return tuple(dict.fromkeys(found + failed))
 

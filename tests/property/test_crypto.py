@@ -14,11 +14,11 @@ from guardrails_plugin.actions.encrypt import Encrypt
 from guardrails_plugin.actions.hash import Hash
 from guardrails_plugin.actions.mask import Mask
 from guardrails_plugin.actions.partial_mask import PartialMask
+from guardrails_plugin.checksums import IBAN_LENGTHS, luhn, luhn_digit, mod97_digits
 from guardrails_plugin.crypto.ff1 import FF1
 from guardrails_plugin.crypto.format_preserving import decrypt, encrypt
 from guardrails_plugin.crypto.fpe_context import Entry, entry, open_, restore, seal
 from guardrails_plugin.crypto.keyring import Keyring
-from guardrails_plugin.checksums import IBAN_LENGTHS, luhn, luhn_digit, mod97_digits
 from guardrails_plugin.errors import ConfigError
 from guardrails_plugin.protocols import Call
 from guardrails_plugin.types import Finding

@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 from guardrails_plugin import Context, Engine, GuardBlocked, Keyring
 from guardrails_plugin.audit.jsonl import JsonlSink
 from guardrails_plugin.audit.log import LogSink
-from tests.strategies import VALUES
+from tests.strategies import NO_MODEL, VALUES
 
-NO_MODEL = {"prompt_injection": {"disabled": True}}
 BLOCKING = {**NO_MODEL, "pii": {"action": "block", "sensitive": "block"}, "secrets": {"action": "block"}}
 
 

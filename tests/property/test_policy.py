@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar, Literal
 
 import pytest
 from hypothesis import given
@@ -41,7 +42,7 @@ def test_a_failure_never_lowers_the_verdict(known: list[Finding], blocks: bool) 
 class Broken:
     name = "broken"
     entity_types = frozenset({"X"})
-    categories: dict[str, frozenset[str]] = {}
+    categories: ClassVar[dict[str, frozenset[str]]] = {}
 
     def detect(self, texts: Sequence[Text], context: Context) -> Sequence[Sequence[Finding]]:
         if any("poison" in text.original for text in texts):
@@ -49,7 +50,7 @@ class Broken:
         return [[] for _ in texts]
 
 
-def engine(on_error: str) -> Engine:
+def engine(on_error: Literal["block", "report"]) -> Engine:
     rule = Rule(detector="broken", on_error=on_error)
     return Engine(recipes=[Recipe(name="r", rules=[rule])], detectors={"broken": Broken()})
 

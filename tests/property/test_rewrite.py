@@ -13,17 +13,16 @@ from guardrails_plugin.protocols import Call
 from guardrails_plugin.registry import load
 from guardrails_plugin.rewrite import clusters, rewrite
 from guardrails_plugin.types import Decision, Finding
-from tests.strategies import texts
+from tests.strategies import NO_MODEL, texts
 
-NO_MODEL = {"prompt_injection": {"disabled": True}}
 ACTIONS = {name: load("actions", name)() for name in ("redact", "replace", "mask", "partial_mask")}
 
 
 def transform_all(action: str) -> dict[str, dict[str, object]]:
-    changes: dict[str, dict[str, object]] = {
-        name: {"action": action} for name in ("secrets", "pii", "malicious_url", "invisible_text")
-    }
+    changes: dict[str, dict[str, object]] = {name: {"action": action} for name in ("secrets", "pii", "malicious_url")}
     changes["pii"] |= {"sensitive": action}
+    # A label in place of an invisible character parts what it stood in, and so makes new words.
+    changes["invisible_text"] = {"action": "redact"}
     return {**changes, **NO_MODEL}
 
 

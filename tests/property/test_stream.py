@@ -7,9 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardrails_plugin import Engine
-from tests.strategies import chunkings, texts
-
-NO_MODEL = {"prompt_injection": {"disabled": True}}
+from tests.strategies import NO_MODEL, chunkings, texts
 
 
 def streamed(engine: Engine, chunks: list[str], stage: str) -> tuple[str, bool]:

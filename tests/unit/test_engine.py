@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardrails_plugin import ConfigError, ContentError, Engine, GuardBlocked, GuardError, Keyring, Stage, Verdict
+from tests.strategies import NO_MODEL
 
-NO_MODEL = {"prompt_injection": {"disabled": True}}
 SSN = "SSN 536-90-4399"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,8 +79,8 @@ def test_missing_recipes_are_an_error(tmp_path: Path, path: str) -> None:
 class TestOverrides:
     TEXT = "SSN 536-90-4399, mail alice.doe@example.com"
 
-    def check(self, overrides: dict[str, dict[str, object]], engine: Engine | None = None) -> str:
-        changes = {"prompt_injection": {"disabled": True}, **overrides}
+    def check(self, overrides: dict[str, dict[str, Any]], engine: Engine | None = None) -> str:
+        changes = {**NO_MODEL, **overrides}
         return str((engine or Engine()).check(self.TEXT, stage="response", overrides=changes).output)
 
     def test_one_type_any_case(self) -> None:
@@ -129,4 +130,6 @@ class TestOverrides:
             engine.check("x", stage="response", overrides=overrides)  # type: ignore[arg-type]
 
     def test_switching_off_a_detector_the_recipe_lacks_is_fine(self, engine: Engine) -> None:
-        engine.check("x", stage="response", overrides={"keywords": {"disabled": True}, "prompt_injection": {"disabled": True}})
+        engine.check(
+            "x", stage="response", overrides={"keywords": {"disabled": True}, "prompt_injection": {"disabled": True}}
+        )

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import ClassVar
 
 import pytest
 
 from guardrails_plugin import Context, Engine, Finding, Recipe, Rule
 from guardrails_plugin.recipes import StreamSettings
 from guardrails_plugin.types import Text
+from tests.strategies import NO_MODEL
 
-NO_MODEL = {"prompt_injection": {"disabled": True}}
 PROSE = "All work and no play makes a dull day, said the old man to the sea. "
 KEY = "-----BEGIN RSA PRIVATE KEY-----\n" + "MIIEpAIBAAKCAQEA0Z3VS5JJcds3xfn/ygWyF8PbnGy\n" * 30
 
@@ -46,9 +47,7 @@ def test_a_private_key_is_held_until_it_closes(engine: Engine) -> None:
 
 
 def test_a_key_that_never_closes_meets_the_cap_and_blocks() -> None:
-    recipe = Recipe(
-        name="r", rules=[Rule(detector="secrets", action="replace")], stream=StreamSettings(cap=2048)
-    )
+    recipe = Recipe(name="r", rules=[Rule(detector="secrets", action="replace")], stream=StreamSettings(cap=2048))
     lines = [PROSE, "-----BEGIN RSA PRIVATE KEY-----\n", *["MIIEpAIBAAKCAQEA0Z3VS5JJcds3xfn/ygWyF8PbnGy\n"] * 200]
     stream = Engine(recipes=recipe).stream(stage="response", recipe="r")
     released = "".join(stream.feed(line) for line in lines)
@@ -72,7 +71,7 @@ class Judge:
 
     name = "judge"
     entity_types = frozenset({"WORD"})
-    categories: dict[str, frozenset[str]] = {}
+    categories: ClassVar[dict[str, frozenset[str]]] = {}
 
     def detect(self, texts: Sequence[Text], context: Context) -> Sequence[Sequence[Finding]]:
         at = [text.original.find("poison") for text in texts]

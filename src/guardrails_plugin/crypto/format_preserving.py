@@ -18,9 +18,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
+from guardrails_plugin.checksums import luhn_digit, mod97_digits
 from guardrails_plugin.crypto.ff1 import MINIMUM_DOMAIN
 from guardrails_plugin.crypto.keyring import Keyring
-from guardrails_plugin.checksums import luhn_digit, mod97_digits
 
 __all__ = ["decrypt", "encrypt", "is_surrogate", "surrogate"]
 

@@ -13,8 +13,6 @@ speaks against the value; ``near`` and ``after``, how far before and behind it a
 it must not touch (`_EDGES`); ``digits`` and ``grouped``, see `Pii.patterns`.
 """
 
-# ruff: noqa: PLR2004 - lengths are those of the numbering plans, scores are explained at the head of pii.toml
-
 from __future__ import annotations
 
 import ipaddress
@@ -239,10 +237,10 @@ def _alone(match: Match) -> bool:
     before, after = _EDGES[edge]
     text = match.view.text
     lead, tail = text[max(0, match.start - 6) : match.start], text[match.end : match.end + 4]
-    if edge == "number" and (" " in match.value or match.value.isdigit()):
-        # Written with spaces, or in one piece, it could be a group of a longer number.
-        if _GROUP_BEFORE.search(lead) or _GROUP_AFTER.match(tail):
-            return False
+    # Written with spaces, or in one piece, it could be a group of a longer number.
+    groups = edge == "number" and (" " in match.value or match.value.isdigit())
+    if groups and (_GROUP_BEFORE.search(lead) or _GROUP_AFTER.match(tail)):
+        return False
     return before.search(lead) is None and after.match(tail) is None
 
 

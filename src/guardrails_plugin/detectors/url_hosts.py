@@ -41,7 +41,7 @@ class Fact(NamedTuple):
 
 @cache
 def _table() -> Mapping[str, Mapping[str, str]]:
-    text = (files(__package__) / "data" / "malicious_url.toml").read_text("utf-8")
+    text = (files("guardrails_plugin.detectors") / "data" / "malicious_url.toml").read_text("utf-8")
     return {key: value for key, value in tomllib.loads(text).items() if key != "pattern"}
 
 

@@ -28,9 +28,7 @@ class ChunkGuard:
         refusal: what ends a refused stream; None raises.
     """
 
-    def __init__(
-        self, stream: StreamGuard, whole: Callable[[Any], Any], stage: Stage, refusal: str | None
-    ) -> None:
+    def __init__(self, stream: StreamGuard, whole: Callable[[Any], Any], stage: Stage, refusal: str | None) -> None:
         self._stream = stream
         self._whole = whole
         self._stage = stage

@@ -294,5 +294,3 @@ def _facts(guard: Guard) -> dict[str, Any]:
 def _named(guard: Guard, config: RunnableConfig) -> dict[str, Any]:
     name = config.get("run_name") or guard.get_name()
     return {"name": name, "run_id": config.get("run_id")}
-
-

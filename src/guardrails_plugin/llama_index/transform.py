@@ -57,9 +57,7 @@ class GuardTransform(TransformComponent):
 
     def __call__(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
         """Guarded copies of the nodes that may stay."""
-        guarded = guard_nodes(
-            nodes, self._engine, Stage.INGESTION, recipe=self.recipe, overrides=self.overrides
-        )
+        guarded = guard_nodes(nodes, self._engine, Stage.INGESTION, recipe=self.recipe, overrides=self.overrides)
         self._dropped = [result for _, result in guarded if result.blocked]
         return [node for node, _ in guarded if node is not None]
 

@@ -104,7 +104,7 @@ class Encoder:
             )
         except ValidationError as error:
             raise ConfigError(f"model {folder.name!r}: config.json: {error.errors()[0]['msg']}") from None
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - each library has errors of its own; all mean the files are wrong
             raise ConfigError(f"model {folder.name!r} cannot be loaded: {type(error).__name__}: {error}") from None
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()

@@ -58,9 +58,9 @@ class Rule(BaseModel):
     name: str = ""
     action: str = "report"
     actions: Mapping[str, str] = Field(default_factory=dict)
-    threshold: Annotated[
-        dict[Origin, Threshold], BeforeValidator(_thresholds), AfterValidator(_complete)
-    ] = Field(default=0.5, validate_default=True)
+    threshold: Annotated[dict[Origin, Threshold], BeforeValidator(_thresholds), AfterValidator(_complete)] = Field(
+        default=0.5, validate_default=True
+    )
     trusted: frozenset[Origin] = frozenset()
     settings: Mapping[str, Any] = Field(default_factory=dict)
     on_error: Literal["block", "report"] = "block"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import dataclasses
 import pickle
@@ -28,8 +29,8 @@ from pydantic import BaseModel, ValidationError
 
 from guardrails_plugin import Engine, GuardBlocked, Keyring
 from guardrails_plugin.langchain import Guard
+from tests.strategies import NO_MODEL
 
-NO_MODEL = {"prompt_injection": {"disabled": True}}
 BLOCK = {**NO_MODEL, "pii": {"sensitive": "block"}}
 RAW = "536-90-4399"
 SAID = f"My SSN is {RAW}, thanks."
@@ -112,8 +113,8 @@ def test_tool_calls_are_guarded_everywhere_but_at_the_response_stage() -> None:
 
 
 def test_a_rewritten_tool_call_leaves_no_raw_chunk_behind() -> None:
-    chunk = {"name": "send", "args": f'{{"ssn": "{RAW}"}}', "id": "1", "index": 0, "type": "tool_call_chunk"}
-    output = guard("llm_prompt").invoke(AIMessageChunk("", tool_call_chunks=[chunk]))
+    chunk: Any = {"name": "send", "args": f'{{"ssn": "{RAW}"}}', "id": "1", "index": 0, "type": "tool_call_chunk"}
+    output = guard("llm_prompt").invoke(AIMessageChunk(content="", tool_call_chunks=[chunk]))
     assert RAW not in repr(output)
     assert output.tool_calls[0]["args"] == {"ssn": "<US_SSN>"}
 
@@ -124,7 +125,9 @@ def chain(reply: str, **fields: Any) -> Runnable[Any, Any]:
 
 
 class TestStreaming:
-    REPLY = f"Let me see. {SAID} " + "And the story goes on for a good while, so that there is something to stream. " * 4
+    REPLY = (
+        f"Let me see. {SAID} " + "And the story goes on for a good while, so that there is something to stream. " * 4
+    )
 
     def test_streams_many_chunks_that_add_up_to_the_whole_answer(self) -> None:
         whole = chain(self.REPLY).invoke({"q": "hi"}).content
@@ -145,10 +148,9 @@ class TestStreaming:
         assert len(ids) == 1
 
     def test_a_block_ends_the_stream_before_the_value(self) -> None:
-        seen = []
+        seen: list[str] = []
         with pytest.raises(GuardBlocked, match="US_SSN"):
-            for chunk in chain(self.REPLY, overrides=BLOCK).stream({"q": "hi"}):
-                seen.append(chunk.content)
+            seen.extend(chunk.content for chunk in chain(self.REPLY, overrides=BLOCK).stream({"q": "hi"}))
         assert RAW[:3] not in "".join(seen)
 
     def test_a_refusal_takes_the_place_of_the_rest(self) -> None:
@@ -173,11 +175,11 @@ class TestStreaming:
         assert closed == [True]
 
     def test_chunks_without_text_pass_at_once_with_their_usage(self) -> None:
-        usage = {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3}
+        usage: Any = {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3}
 
         def upstream(_: Iterator[Any]) -> Iterator[AIMessageChunk]:
-            yield AIMessageChunk("Fine, thanks.")
-            yield AIMessageChunk("", usage_metadata=usage)
+            yield AIMessageChunk(content="Fine, thanks.")
+            yield AIMessageChunk(content="", usage_metadata=usage)
 
         chunks = list((RunnableGenerator(upstream) | guard()).stream("go"))
         assert sum((chunk.usage_metadata or {}).get("total_tokens", 0) for chunk in chunks) == 3
@@ -265,10 +267,8 @@ def test_the_guards_own_run_holds_no_text() -> None:
         config: Any = {"callbacks": [recorder]}
         own = guard(overrides=overrides)
         own.batch([SAID, SAID], config, return_exceptions=True)
-        try:
+        with contextlib.suppress(GuardBlocked):
             list(own.transform(iter([SAID]), config))
-        except GuardBlocked:
-            pass
         assert len(recorder.seen) == 6
         assert RAW not in repr(recorder.seen)
 

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from guardrails_plugin import Engine, Keyring
 from guardrails_plugin.llama_index import GuardNodePostprocessor, GuardTransform, guard_documents
+from tests.strategies import NO_MODEL
 
-NO_MODEL = {"prompt_injection": {"disabled": True}}
 BLOCK = {**NO_MODEL, "pii": {"sensitive": "block"}}
 RAW = "536-90-4399"
 
@@ -50,7 +50,9 @@ def test_blocked_documents_are_dropped_and_accounted_for() -> None:
 
 
 def test_async_and_later_steps_work() -> None:
-    pipeline = IngestionPipeline(transformations=[GuardTransform(overrides=NO_MODEL), SentenceSplitter(chunk_size=64, chunk_overlap=8)])
+    pipeline = IngestionPipeline(
+        transformations=[GuardTransform(overrides=NO_MODEL), SentenceSplitter(chunk_size=64, chunk_overlap=8)]
+    )
     nodes = asyncio.run(pipeline.arun(documents=documents()))
     assert RAW not in "".join(node.get_content(MetadataMode.ALL) for node in nodes)
 
@@ -74,7 +76,10 @@ def test_documents_are_guarded_before_a_docstore_sees_them() -> None:
 def test_retrieved_nodes_are_dropped_or_cleaned_and_keep_their_scores() -> None:
     nodes = [NodeWithScore(node=TextNode(text=d.text, metadata=d.metadata), score=0.5) for d in documents()]
     cleaned = GuardNodePostprocessor(overrides=NO_MODEL).postprocess_nodes(nodes, QueryBundle("who?"))
-    assert [(n.node.get_content(), n.score) for n in cleaned] == [("His SSN is <US_SSN>.", 0.5), ("Nothing in here.", 0.5)]
+    assert [(n.node.get_content(), n.score) for n in cleaned] == [
+        ("His SSN is <US_SSN>.", 0.5),
+        ("Nothing in here.", 0.5),
+    ]
     blocked = GuardNodePostprocessor(overrides=BLOCK).postprocess_nodes(nodes)
     assert [n.node.get_content() for n in blocked] == ["Nothing in here."]
 

@@ -17,8 +17,8 @@ from guardrails_plugin.actions.partial_mask import PartialMask
 from guardrails_plugin.actions.redact import Redact
 from guardrails_plugin.actions.replace import Replace
 from guardrails_plugin.actions.report import Report
-from guardrails_plugin.crypto.keyring import Keyring
 from guardrails_plugin.checksums import luhn
+from guardrails_plugin.crypto.keyring import Keyring
 from guardrails_plugin.errors import ConfigError
 from guardrails_plugin.normalize import normalize
 from guardrails_plugin.protocols import Action, Call

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from guardrails_plugin.checksums import card, iban
 from guardrails_plugin.crypto.format_preserving import decrypt, encrypt, is_surrogate, surrogate
 from guardrails_plugin.crypto.keyring import Keyring
-from guardrails_plugin.checksums import card, iban
 from guardrails_plugin.errors import ConfigError
 
 RING = Keyring({"k1": bytes(range(32)), "k2": bytes(range(16))})
