@@ -36,11 +36,12 @@ class Step:
     ruling: Ruling
     blocks_on_error: bool = True
     timeout: float | None = None
+    pattern_only: bool = field(init=False)
+    """True when it has nothing to say about texts in which none of its patterns matched."""
 
-    @property
-    def pattern_only(self) -> bool:
-        """True when it has nothing to say about texts in which none of its patterns matched."""
-        return isinstance(self.detector, PatternBase) and not self.detector.judges
+    def __post_init__(self) -> None:
+        pattern_only = isinstance(self.detector, PatternBase) and not self.detector.judges
+        object.__setattr__(self, "pattern_only", pattern_only)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ def _before(result: GuardResult) -> str:
     shown = []
     for number, segment in enumerate(conversation.segments(result.original, Origin.USER)):
         own = [d for d in result.decisions if d.finding.segment == number]
-        shown.append(_marked(segment.text, _marks(own)))
+        shown.append(_marked(segment.text, _marks(segment.text, own)))
     return "<hr>".join(shown)
 
 
@@ -62,8 +62,9 @@ def _after(result: GuardResult) -> str:
     return _marked(json.dumps(result.output, indent=2, ensure_ascii=False, default=str), [])
 
 
-def _marks(decisions: Sequence[Decision]) -> list[_Mark]:
-    marks: list[_Mark] = [(c.start, c.end, c.winner.finding.entity_type, c.winner.verdict) for c in clusters(decisions)]
+def _marks(text: str, decisions: Sequence[Decision]) -> list[_Mark]:
+    spans = clusters(text, decisions)
+    marks: list[_Mark] = [(c.start, c.end, c.winner.finding.entity_type, c.winner.verdict) for c in spans]
     for decision in decisions:
         start, end = decision.finding.start, decision.finding.end
         if start < end and all(end <= mark[0] or start >= mark[1] for mark in marks):

@@ -365,7 +365,7 @@ def _rewritten(
     new: list[str] = []
     made: list[Replacement] = []
     for text in texts:
-        spans = clusters(d for d in decisions if d.finding.segment == text.segment)
+        spans = clusters(text.original, (d for d in decisions if d.finding.segment == text.segment))
         changed, replacements = rewrite(text.original, spans, plan.actions, call)
         new.append(changed)
         made += replacements

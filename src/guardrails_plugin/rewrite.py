@@ -33,8 +33,15 @@ class Cluster:
     winner: Decision
 
 
-def clusters(decisions: Iterable[Decision]) -> list[Cluster]:
-    """Spans to replace, in order, without overlap. Decisions that transform nothing are ignored."""
+def clusters(text: str, decisions: Iterable[Decision]) -> list[Cluster]:
+    """Spans of a text to replace, in order, without overlap. Decisions that transform nothing are ignored.
+
+    Invisible characters inside a value do not decide what becomes of it, however strict the rule about them is.
+    """
+
+    def rank(decision: Decision) -> tuple[object, ...]:
+        return not _invisible(text[decision.finding.start : decision.finding.end]), *_rank(decision)
+
     spans = sorted(
         (d for d in decisions if d.verdict is Verdict.TRANSFORM and d.finding.start < d.finding.end),
         key=lambda d: (d.finding.start, d.finding.end),
@@ -44,7 +51,7 @@ def clusters(decisions: Iterable[Decision]) -> list[Cluster]:
         start, end = decision.finding.start, decision.finding.end
         if found and start < found[-1].end:
             last = found[-1]
-            winner = max(last.winner, decision, key=_rank)
+            winner = max(last.winner, decision, key=rank)
             found[-1] = Cluster(last.start, max(last.end, end), winner)
         else:
             found.append(Cluster(start, end, decision))
@@ -93,11 +100,15 @@ def rewrite(
 
 def _gap(text: str, span: Cluster) -> str:
     """What a deletion leaves: nothing, or an ellipsis where two stretches of text would be joined."""
-    if all(char in DROPPED for char in text[span.start : span.end]):
+    if _invisible(text[span.start : span.end]):
         return ""
     left, right = text[span.start - 1 : span.start], text[span.end : span.end + 1]
     apart = not left or not right or (left.isspace() and right.isspace())
     return "" if apart else _ELLIPSIS
+
+
+def _invisible(value: str) -> bool:
+    return all(char in DROPPED for char in value)
 
 
 def _rank(decision: Decision) -> tuple[int, float, int, int, str, str, str]:

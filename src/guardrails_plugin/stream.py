@@ -125,7 +125,7 @@ class StreamGuard:
         decisions = self._decide(self._local, text, self._offset)
         if self._blocked:
             return ""
-        spans = clusters(decisions)
+        spans = clusters(self._text, decisions)
         matches = _match_spans(self._local, text)
         end = len(self._text) if final else self._settled(text, spans, matches)
         if self._judges.steps and not final:

@@ -42,7 +42,7 @@ def decided(draw: st.DrawFn) -> tuple[str, list[Decision]]:
 
 
 def run(text: str, decisions: list[Decision]) -> str:
-    return rewrite(text, clusters(decisions), ACTIONS, Call(lambda kind, value: 1))[0]
+    return rewrite(text, clusters(text, decisions), ACTIONS, Call(lambda kind, value: 1))[0]
 
 
 @given(decided())
@@ -55,7 +55,7 @@ def test_the_order_of_decisions_does_not_matter(case: tuple[str, list[Decision]]
 @given(decided())
 def test_everything_outside_the_spans_stays_in_order(case: tuple[str, list[Decision]]) -> None:
     text, decisions = case
-    spans = clusters(decisions)
+    spans = clusters(text, decisions)
     output, made = rewrite(text, spans, ACTIONS, Call(lambda kind, value: 1))
     kept, at, last = [], 0, 0
     for span, replacement in zip(spans, made, strict=True):
@@ -79,7 +79,8 @@ def test_a_second_check_finds_nothing_more_to_do(engine: Engine, action: str, te
 @given(text=texts, tenant=st.text(max_size=5))
 def test_unredact_turns_encryption_back(keyed: Engine, text: str, tenant: str) -> None:
     context = Context(tenant=tenant)
-    result = keyed.check(text, stage="response", overrides=transform_all("encrypt"), context=context)
+    overrides = {**transform_all("encrypt"), "invisible_text": {"disabled": True}}
+    result = keyed.check(text, stage="response", overrides=overrides, context=context)
     if result.fpe_context is None:
         assert result.output == text
     else:
@@ -96,3 +97,9 @@ def test_values_beside_each_other_are_all_found(engine: Engine, separator: str) 
     text = separator.join(["536-90-4399", "4111 1111 1111 1111", "536-90-4398", "536-90-4397"])
     output = engine.check(text, stage="response", overrides=NO_MODEL).output
     assert output == separator.join(["<US_SSN>", "<CREDIT_CARD>", "<US_SSN>", "<US_SSN>"])
+
+
+def test_an_invisible_character_inside_a_value_does_not_decide_what_becomes_of_it(engine: Engine) -> None:
+    overrides = {**NO_MODEL, "invisible_text": {"action": "redact"}}
+    result = engine.check("SSN 536-\u200b90\u200b-4399", stage="response", overrides=overrides)
+    assert result.output == "SSN <US_SSN>"

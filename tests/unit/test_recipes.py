@@ -10,8 +10,7 @@ import pytest
 from guardrails_plugin import ConfigError, Engine, Keyring, Recipe, Rule, Stage, Verdict
 from guardrails_plugin.recipes import builtin_recipes
 from guardrails_plugin.recipes.loader import parse_recipe
-
-NO_MODEL = {"prompt_injection": {"classifier": False}}
+from tests.strategies import NO_MODEL
 
 
 @pytest.mark.parametrize("stage", list(Stage))
