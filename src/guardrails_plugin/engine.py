@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from time import perf_counter
@@ -14,26 +14,22 @@ from guardrails_plugin import conversation
 from guardrails_plugin.audit.record import audit_record
 from guardrails_plugin.crypto import fpe_context
 from guardrails_plugin.crypto.keyring import Keyring
-from guardrails_plugin.detect import Outcome, Plan, detect
-from guardrails_plugin.detectors.base import by_place
+from guardrails_plugin.detect import Plan, detect
 from guardrails_plugin.errors import ConfigError, unknown_name
 from guardrails_plugin.normalize import normalize
 from guardrails_plugin.planning import Overrides, Planner
-from guardrails_plugin.policy import verdict
 from guardrails_plugin.protocols import Action, Call, Detector, Scorer, Sink
 from guardrails_plugin.recipes import Recipe, builtin_recipes, load_recipes
-from guardrails_plugin.rewrite import clusters, rewrite
+from guardrails_plugin.results import concluded, new_call
 from guardrails_plugin.stream import StreamGuard
 from guardrails_plugin.types import (
     NO_CONTEXT,
     Context,
     GuardResult,
     Origin,
-    Replacement,
     Segment,
     Stage,
     Text,
-    Verdict,
 )
 
 __all__ = ["DEFAULT_ORIGINS", "Engine", "default_engine"]
@@ -154,7 +150,7 @@ class Engine:
     ) -> StreamGuard:
         """A guard for text that arrives in chunks: ``feed(chunk)`` releases what is safe, ``finish()`` the rest."""
         plan = self._plan(stage, recipe, overrides)
-        call = self._call(context)
+        call = new_call(self._keyring, context)
         origin = DEFAULT_ORIGINS[plan.stage]
 
         def whole(text: str) -> GuardResult:
@@ -217,58 +213,15 @@ class Engine:
         outcomes = detect(texts, plan, contexts, timings)
         results = []
         for content, outcome, context in zip(contents, outcomes, contexts, strict=True):
-            own, clock = call or self._call(context), _Clock(timings, began)
-            result = self._result(content, outcome, plan, own, clock, debug=debug)
+            own = call or new_call(self._keyring, context)
+            decided = concluded(content, outcome, plan, own, debug=debug)
+            result = replace(decided, timings={**timings, "total": perf_counter() - began})
             results.append(result)
             if self._sinks:
                 record = audit_record(result, context, plan.fingerprint)
                 for sink in self._sinks:
                     sink.write(record)
         return results
-
-    def _result(
-        self,
-        content: object,
-        outcome: Outcome,
-        plan: Plan,
-        call: Call,
-        clock: _Clock,
-        *,
-        debug: bool,
-    ) -> GuardResult:
-        decisions = tuple(sorted(outcome.decisions, key=_place)) if outcome.decisions else ()
-        worst = verdict(decisions, outcome.failures)
-        output: Any = None if worst is Verdict.BLOCK else content
-        replacements: tuple[Replacement, ...] = ()
-        if worst is Verdict.TRANSFORM:
-            output, replacements = _rewritten(content, outcome.texts, decisions, plan, call)
-        elif worst is not Verdict.BLOCK and not isinstance(content, str):
-            output = conversation.substitute(content, [text.original for text in outcome.texts])
-        return GuardResult(
-            id=os.urandom(12).hex(),
-            stage=plan.stage,
-            recipe=plan.recipe,
-            verdict=worst,
-            output=output,
-            findings=tuple(decision.finding for decision in decisions),
-            decisions=decisions,
-            detections=tuple(outcome.detections),
-            failures=tuple(outcome.failures),
-            replacements=replacements,
-            timings=clock.read(),
-            fpe_context=self._sealed(outcome.texts, replacements, call) if replacements else None,
-            raw=by_place(outcome.raw) if debug else None,
-            original=content,
-        )
-
-    def _sealed(self, texts: Sequence[Text], replacements: Sequence[Replacement], call: Call) -> str | None:
-        entries = [_entry(texts, made) for made in replacements if made.decision.action == "encrypt"]
-        if not entries or self._keyring is None:
-            return None
-        return fpe_context.seal(entries, call.tweak, self._keyring, call.tenant)
-
-    def _call(self, context: Context) -> Call:
-        return Call(_Ordinals().number, self._keyring, context.tenant, os.urandom(8) if self._keyring else b"")
 
     def _plan(self, stage: Stage | str, recipe: str | None, overrides: Overrides | None) -> Plan:
         key = (str(stage), recipe, repr(overrides) if overrides else "")
@@ -319,30 +272,6 @@ def default_engine() -> Engine:
     return Engine()
 
 
-class _Clock:
-    """Seconds by step since a check began."""
-
-    __slots__ = ("_began", "_steps")
-
-    def __init__(self, steps: Mapping[str, float], began: float) -> None:
-        self._steps = steps
-        self._began = began
-
-    def read(self) -> Mapping[str, float]:
-        return {**self._steps, "total": perf_counter() - self._began}
-
-
-class _Ordinals:
-    """Numbers distinct values of a type within one call: 1, 2, ..."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[str, dict[str, int]] = {}
-
-    def number(self, entity_type: str, value: str) -> int:
-        known = self._numbers.setdefault(entity_type, {})
-        return known.setdefault(value, len(known) + 1)
-
-
 def _enum(kind: Any, value: object, what: str) -> Any:
     try:
         return kind(value)
@@ -352,29 +281,3 @@ def _enum(kind: Any, value: object, what: str) -> Any:
 
 def _normalized(content: object, origin: Origin) -> list[Text]:
     return [normalize(segment, index) for index, segment in enumerate(conversation.segments(content, origin))]
-
-
-def _place(decision: Any) -> tuple[int, int, int, str, str]:
-    finding = decision.finding
-    return finding.segment, finding.start, finding.end, finding.entity_type, finding.detector
-
-
-def _rewritten(
-    content: object, texts: Sequence[Text], decisions: Sequence[Any], plan: Plan, call: Call
-) -> tuple[Any, tuple[Replacement, ...]]:
-    new: list[str] = []
-    made: list[Replacement] = []
-    for text in texts:
-        spans = clusters(text.original, (d for d in decisions if d.finding.segment == text.segment))
-        changed, replacements = rewrite(text.original, spans, plan.actions, call)
-        new.append(changed)
-        made += replacements
-    return conversation.substitute(content, new), tuple(made)
-
-
-def _entry(texts: Sequence[Text], made: Replacement) -> fpe_context.Entry:
-    finding, source = made.decision.finding, made.source
-    text = texts[finding.segment].original
-    beside = text[max(0, source.start - 1) : source.start], text[source.end : source.end + 1]
-    value = text[source.start : source.end]
-    return fpe_context.entry(value, made.text, finding, touching=any(char.isalnum() for char in beside))
