@@ -7,10 +7,10 @@ yet, in one call, so that a model runs once per batch. A block stops the rules b
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, field, replace
+from functools import cache
 from time import perf_counter
+from typing import Any
 
 from guardrails_plugin.detectors.base import PatternBase, confirmed
 from guardrails_plugin.matching import Match, Matcher
@@ -159,7 +159,7 @@ def _find(
         if isinstance(step.detector, PatternBase) and matches.failure is not None:
             return [_Failed(matches.failure)] * len(contents)
         return list(_in_time(step, lambda: _detect(step, contents, contexts, matches)))
-    except FutureTimeoutError:
+    except _TimedOutError:
         return [_Failed("timed out")] * len(contents)
     except Exception as error:  # noqa: BLE001 - whatever a detector raises, its rule decides what it means
         if len(contents) == 1:
@@ -184,12 +184,29 @@ def _detect(
     return [[finding for _ in texts for finding in next(found)] for texts in contents]
 
 
-_POOL = ThreadPoolExecutor(thread_name_prefix="guardrails-detector")
+class _TimedOutError(Exception):
+    """The work did not end in time."""
+
+
+@cache
+def _pool() -> Any:
+    # Deferred: with all it imports dearer than most checks, and only needed for rules with a timeout.
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor(thread_name_prefix="guardrails-detector")
 
 
 def _in_time(step: Step, work: Callable[[], _Findings]) -> _Findings:
     """The work's result, or a timeout; a detector cannot be interrupted, it is left behind."""
-    return work() if step.timeout is None else _POOL.submit(work).result(step.timeout)
+    if step.timeout is None:
+        return work()
+    from concurrent.futures import TimeoutError as FutureTimeoutError
+
+    try:
+        found: _Findings = _pool().submit(work).result(step.timeout)
+    except FutureTimeoutError:
+        raise _TimedOutError from None
+    return found
 
 
 _ROUNDS = 4
@@ -201,11 +218,11 @@ _BLANK = "\0"
 
 def _look_again(outcome: Outcome, plan: Plan, context: Context) -> None:
     """Finds what only shows once its neighbours are gone, as rewriting will leave it (a number after a number)."""
-    steps = [step for step in plan.steps if step.pattern_only]
     for _ in range(_ROUNDS - 1):
         hidden = [d.finding for d in outcome.decisions if d.verdict is Verdict.TRANSFORM]
         if not hidden or outcome.blocked:
             return
+        steps = [step for step in plan.steps if step.pattern_only]
         texts = [_blanked(text, hidden) for text in outcome.texts]
         matches = _Matches(plan.matcher, [texts])
         known = {_identity(finding) for finding in outcome.raw}

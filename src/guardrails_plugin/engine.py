@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -136,6 +135,9 @@ class Engine:
         debug: bool = False,
     ) -> GuardResult:
         """`check` on a worker thread, so that the event loop stays free."""
+        # Deferred: a good part of the package's import time, and only needed here.
+        import asyncio
+
         return await asyncio.to_thread(
             self.check, content, stage=stage, recipe=recipe, overrides=overrides, context=context, debug=debug
         )

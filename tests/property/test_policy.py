@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
@@ -75,3 +76,26 @@ def test_a_failing_detector_may_be_only_reported() -> None:
 def test_one_bad_text_harms_only_itself_in_a_batch() -> None:
     results = engine("block").check_batch(["fine", "poison", "fine too"], stage="prompt", recipe="r")
     assert [result.blocked for result in results] == [False, True, False]
+
+
+class Slow(Broken):
+    name = "slow"
+
+    def detect(self, texts: Sequence[Text], context: Context) -> Sequence[Sequence[Finding]]:
+        time.sleep(0.2)
+        return [[] for _ in texts]
+
+
+def test_a_detector_that_takes_too_long_counts_as_failed() -> None:
+    slow = Recipe(name="r", rules=[Rule(detector="slow", timeout=0.02)])
+    result = Engine(recipes=slow, detectors={"slow": Slow()}).check("x", stage="prompt", recipe="r")
+    assert result.blocked
+    assert result.failures[0].failure == "timed out"
+
+
+def test_what_has_not_begun_by_the_deadline_counts_as_failed() -> None:
+    rules = [Rule(detector="slow"), Rule(detector="slow", name="second", on_error="report")]
+    slow = Recipe(name="r", rules=rules, deadline=0.1)
+    result = Engine(recipes=slow, detectors={"slow": Slow()}).check("x", stage="prompt", recipe="r")
+    assert result.verdict is Verdict.REPORT
+    assert [(failure.detector, failure.failure) for failure in result.failures] == [("second", "deadline exceeded")]

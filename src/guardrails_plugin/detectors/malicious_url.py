@@ -161,8 +161,10 @@ class MaliciousUrl(PatternBase):
         if score < _LEAST:
             return None
         reasons = ", ".join(dict.fromkeys(fact.reason for fact in ordered[:4]))
-        # A single hint of malice is a suspicion.
-        group = "suspicious" if score < _LIKELY and ordered[0].group == "malicious" else ordered[0].group
+        likely = {fact.group for fact in ordered if fact.score >= _LIKELY}
+        # The worst that one fact alone makes likely, else the likeliest; a single hint of malice is a suspicion.
+        group = next((group for group in _TYPES if group in likely), ordered[0].group)
+        group = "suspicious" if score < _LIKELY and group == "malicious" else group
         bare = match.pattern.id == "defanged" and group == "malicious" and "/" not in match.value
         entity_type = "MALICIOUS_DOMAIN" if bare else _TYPES[group]
         return match.finding(self.name, score=round(score, 3), entity_type=entity_type, evidence={"reason": reasons})

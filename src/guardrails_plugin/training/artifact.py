@@ -59,7 +59,7 @@ def write_artifact(model: WindowClassifier, base: Backbone, corpus: Corpus, conf
     held = score(runner, base, _sample(corpus.held_back_benign, config), config)
     fitted = {origin: _fit_origin(origin, (dev, own, held)) for origin in (USER, EXTERNAL)}
     fitted["model"] = fitted[EXTERNAL]
-    thresholds = _thresholds(fitted, dev, own, held)
+    thresholds = _thresholds(fitted, dev, held)
     settings = _settings(base, config, fitted, thresholds)
     (config.out / "config.json").write_text(json.dumps(settings, indent=2) + "\n")
     parts = {"dev": dev, "hand-written, held back": own, "benign, held back": held}
@@ -115,7 +115,11 @@ def _fit_origin(origin: str, parts: Sequence[Scored]) -> calibrate.Platt:
 
 
 def _thresholds(fitted: Mapping[str, calibrate.Platt], *parts: Scored) -> dict[str, dict[str, float]]:
-    """Operating points by origin, from benign scores grouped by the family of their source."""
+    """Operating points by origin, from benign scores grouped by the family of their source.
+
+    Hand-written benign twins are no part of it: they were written to be mistaken for their attack, which benign
+    text as it comes is not. The card shows how many of them each point flags.
+    """
     result: dict[str, dict[str, float]] = defaultdict(dict)
     for origin in (USER, EXTERNAL):
         groups: dict[str, list[float]] = defaultdict(list)
@@ -123,7 +127,7 @@ def _thresholds(fitted: Mapping[str, calibrate.Platt], *parts: Scored) -> dict[s
             chosen = part.where(origin)
             for example, probability in zip(chosen.examples, probabilities(chosen, fitted), strict=True):
                 if not example.label:
-                    groups[benign_group(example)].append(float(probability))
+                    groups[family(example.source)].append(float(probability))
         for point, limit in calibrate.operating_points(merged(groups)).items():
             result[point][origin] = round(limit, 6)
     for by_origin in result.values():
@@ -136,11 +140,6 @@ def merged(groups: Mapping[str, list[float]]) -> dict[str, list[float]]:
     result = {name: scores for name, scores in groups.items() if len(scores) >= LEAST_GROUP}
     rest = [score for scores in groups.values() if len(scores) < LEAST_GROUP for score in scores]
     return result | {"other": rest} if rest else result
-
-
-def benign_group(example: Example) -> str:
-    """Group in which a benign text counts for the thresholds: hand-written ones are one group, others by source."""
-    return "own" if example.pair else family(example.source)
 
 
 def _settings(

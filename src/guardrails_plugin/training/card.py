@@ -26,12 +26,16 @@ attacker who may try often will find a wording that passes.
 """
 
 WEAKNESSES = """\
-- The dev file shares its composer with part of the training rows and over-estimates recall on documents; the
-  hand-written held-back texts, each with a benign twin of nearly the same words, under-estimate precision.
+- The dev file shares its composer with part of the training rows and over-estimates recall on documents. The
+  hand-written held-back texts, each with a benign twin of nearly the same words, are far harder than ordinary
+  text: many twins are flagged, innocent role play most of all.
+- Thresholds hold on average over the benign sources above, not on each: sources under 40 texts count as one.
+- Attacks that read like the surrounding document (a readme, a transcript, a ticket) are often missed.
 - Persuasion without any order, and innocent talk about instructions, are told apart least well.
 - Languages other than English have few attacks in training, most of them composed or hand-written here.
-- Base64, hex, zero-width characters and look-alike letters are expected to be undone before the model reads.
-- Texts above the window limit are judged on their beginning and their last window.
+- Base64, hex, zero-width characters and look-alike letters are expected to be undone before the model reads; leet
+  and spaced letters in documents are found less often than plain ones.
+- Rows were cut at 2,000 characters in training; longer texts are judged window by window.
 """
 
 
