@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from guardrails_plugin.engine import Engine
-from guardrails_plugin.errors import GuardError, unknown_name
+from guardrails_plugin.errors import ConfigError, GuardError, unknown_name
 from guardrails_plugin.types import GuardResult, Origin, Stage
 
 __all__ = ["main"]
@@ -60,7 +60,16 @@ def _parser() -> argparse.ArgumentParser:
     recipes.add_argument("--recipes", type=Path, help="a TOML file or folder with recipes of your own")
     recipes.set_defaults(run=_recipes)
 
-    for command in (check, score, recipes):
+    train = commands.add_parser("train", help="train an injection model (needs the extra `train`)")
+    train.add_argument("--data", type=Path, required=True, help="folder with the training files")
+    train.add_argument("--out", type=Path, required=True, help="folder for the model")
+    train.add_argument("--own", type=Path, help="folder with .jsonl files of examples of your own")
+    train.add_argument("--base", default="e5", help="e5, minilm or the path of a Hugging Face encoder")
+    train.add_argument("--minutes", type=float, help="end by the clock")
+    train.add_argument("--mine-with", type=Path, help="an earlier model, by which hard benign rows are found")
+    train.set_defaults(run=_train)
+
+    for command in (check, score, recipes, train):
         command.add_argument("--json", action="store_true", help="print JSON")
     return parser
 
@@ -144,6 +153,25 @@ def _score(options: argparse.Namespace) -> int:
     scores = Engine().score(options.detector, lines, origin=options.origin)
     for number, score in enumerate(scores, 1):
         print(json.dumps({"line": number, "score": round(score, 4)}) if options.json else f"{score:.4f}  line {number}")
+    return 0
+
+
+def _train(options: argparse.Namespace) -> int:
+    # Deferred: needs torch, which only training has.
+    from guardrails_plugin.training import train
+
+    try:
+        folder = train(
+            options.data,
+            options.out,
+            base=options.base,
+            own=options.own,
+            minutes=options.minutes,
+            mine_with=options.mine_with,
+        )
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"train needs {error.name}: pip install 'guardrails-plugin[train]'") from None
+    print(json.dumps({"model": str(folder)}) if options.json else f"model written to {folder}")
     return 0
 
 

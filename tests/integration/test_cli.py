@@ -221,3 +221,11 @@ def test_the_command_is_installed() -> None:
     done = subprocess.run([command, "check", "-"], input=SSN, capture_output=True, text=True, check=False, timeout=120)
 
     assert (done.returncode, done.stdout) == (0, "My SSN is <US_SSN>, thanks.\n")
+
+
+def test_training_without_its_extra_says_what_to_install(run: Run, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    code, _, err = run("train", "--data", tmp_path, "--out", tmp_path / "out")
+
+    assert code == 2
+    assert "pip install 'guardrails-plugin[train]'" in err
