@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,8 +19,8 @@ from tests.strategies import NO_MODEL, texts
 ACTIONS = {name: load("actions", name)() for name in ("redact", "replace", "mask", "partial_mask")}
 
 
-def transform_all(action: str) -> dict[str, dict[str, object]]:
-    changes: dict[str, dict[str, object]] = {name: {"action": action} for name in ("secrets", "pii", "malicious_url")}
+def transform_all(action: str) -> dict[str, dict[str, Any]]:
+    changes: dict[str, dict[str, Any]] = {name: {"action": action} for name in ("secrets", "pii", "malicious_url")}
     changes["pii"] |= {"sensitive": action}
     # A label in place of an invisible character parts what it stood in, and so makes new words.
     changes["invisible_text"] = {"action": "redact"}
@@ -79,7 +80,7 @@ def test_a_second_check_finds_nothing_more_to_do(engine: Engine, action: str, te
 @given(text=texts, tenant=st.text(max_size=5))
 def test_unredact_turns_encryption_back(keyed: Engine, text: str, tenant: str) -> None:
     context = Context(tenant=tenant)
-    overrides = {**transform_all("encrypt"), "invisible_text": {"disabled": True}}
+    overrides: dict[str, dict[str, Any]] = {**transform_all("encrypt"), "invisible_text": {"disabled": True}}
     result = keyed.check(text, stage="response", overrides=overrides, context=context)
     if result.fpe_context is None:
         assert result.output == text
