@@ -172,7 +172,7 @@ def _detect(
     step: Step, contents: Sequence[Sequence[Text]], contexts: Sequence[Context], matches: _Matches
 ) -> _Findings:
     """One call for all contents when they share a context, else one call for each."""
-    if len(contents) > 1 and any(context is not contexts[0] for context in contexts):
+    if len(contents) > 1 and any(context != contexts[0] for context in contexts):
         pairs = zip(contents, contexts, strict=True)
         return [_detect(step, [texts], [context], matches)[0] for texts, context in pairs]
     flat = [text for texts in contents for text in texts]

@@ -117,12 +117,29 @@ class Engine:
         stage: Stage | str,
         recipe: str | None = None,
         overrides: Overrides | None = None,
-        context: Context = NO_CONTEXT,
+        context: Context | Sequence[Context] = NO_CONTEXT,
         debug: bool = False,
     ) -> list[GuardResult]:
-        """Guard many contents at once; models see them as one batch. One result per content, in order."""
+        """Guard many contents at once; models see them as one batch.
+
+        Args:
+            contents: see `check`.
+            stage: see `check`.
+            recipe: see `check`.
+            overrides: see `check`.
+            context: one for all, or one for each.
+            debug: see `check`.
+
+        Returns:
+            One result per content, in order.
+        """
         plan = self._plan(stage, recipe, overrides)
-        return self._check(contents, plan, [context] * len(contents), debug=debug)
+        contexts = [context] * len(contents) if isinstance(context, Context) else context
+        if len(contexts) != len(contents):
+            raise ConfigError(
+                f"context: expected one, or one for each of {len(contents)} contents, got {len(contexts)}"
+            )
+        return self._check(contents, plan, contexts, debug=debug)
 
     async def acheck(
         self,

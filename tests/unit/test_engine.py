@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardrails_plugin import ConfigError, ContentError, Engine, GuardBlocked, GuardError, Keyring, Stage, Verdict
+from guardrails_plugin import (
+    ConfigError,
+    ContentError,
+    Context,
+    Engine,
+    GuardBlocked,
+    GuardError,
+    Keyring,
+    Stage,
+    Verdict,
+)
 from tests.strategies import NO_MODEL
 
 SSN = "SSN 536-90-4399"
@@ -70,6 +80,21 @@ def test_a_batch_gives_what_single_checks_give(engine: Engine) -> None:
     batch = engine.check_batch(contents, stage="response", overrides=NO_MODEL)
     alone = [engine.check(content, stage="response", overrides=NO_MODEL) for content in contents]
     assert [(r.output, r.verdict, r.findings) for r in batch] == [(r.output, r.verdict, r.findings) for r in alone]
+
+
+def test_each_content_of_a_batch_may_have_its_own_context() -> None:
+    records: list[Any] = []
+
+    class Sink:
+        def write(self, record: Any) -> None:
+            records.append(record)
+
+    engine = Engine(sinks=[Sink()])
+    contexts = [Context(metadata={"user_id": name}) for name in ("ann", "bob")]
+    engine.check_batch(["a", "b"], stage="response", overrides=NO_MODEL, context=contexts)
+    assert [record["metadata"]["user_id"] for record in records] == ["ann", "bob"]
+    with pytest.raises(ConfigError, match="one for each of 1 contents, got 2"):
+        engine.check_batch(["a"], stage="response", context=contexts)
 
 
 def test_async_gives_what_sync_gives(engine: Engine) -> None:

@@ -172,7 +172,7 @@ class Guard(RunnableSerializable[Any, Any]):
         origin = DEFAULT_ORIGINS[self.stage]
         contents = [segments(value, origin, foreign) for value in inputs]
         results = self._engine.check_batch(
-            contents, stage=self.stage, recipe=self.recipe, overrides=self.overrides, context=_shared(contexts)
+            contents, stage=self.stage, recipe=self.recipe, overrides=self.overrides, context=contexts
         )
         return [
             self._refused(value, result) if result.blocked else substitute(value, result.output, foreign)
@@ -224,10 +224,6 @@ def _context(config: RunnableConfig) -> Context:
     """What the audit record may know of a run: ids from its metadata and its thread."""
     known = {**config.get("configurable", {}), **config.get("metadata", {})}
     return Context(metadata={key: str(known[key]) for key in _CONTEXT_KEYS if known.get(key)})
-
-
-def _shared(contexts: Sequence[Context]) -> Context:
-    return contexts[0] if contexts else Context()
 
 
 def _closable(chunks: Iterator[Any]) -> Any:
