@@ -19,7 +19,7 @@ except ImportError:
 
 __all__ = ["Gate", "Shape", "derive", "shape"]
 
-_ENOUGH = 8
+_ENOUGH = 10
 """Bytes a gate should require: long enough to be rare in prose, short enough to compile in milliseconds."""
 
 _WIDEST = 48

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import re2
 
 from guardrails_plugin.errors import ConfigError
@@ -300,5 +299,8 @@ def _code_points(data: bytes, text: str) -> Callable[[int], int]:
     """From a byte offset to a code point."""
     if len(data) == len(text):
         return int
+    # Deferred: a third of the package's import time, and only needed for text beyond ASCII.
+    import numpy as np
+
     starts = np.cumsum((np.frombuffer(data, np.uint8) & 0xC0) != 0x80)
     return lambda offset: int(starts[offset - 1]) if offset else 0

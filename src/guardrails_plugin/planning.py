@@ -129,7 +129,12 @@ class Planner:
         return self._actions[name]
 
     def _matcher(self, steps: tuple[Step, ...]) -> Matcher:
-        tables = {step.name: step.detector for step in steps if isinstance(step.detector, PatternBase)}
+        # Sorted, so that recipes which differ in order alone share one database.
+        tables = {
+            step.name: step.detector
+            for step in sorted(steps, key=lambda step: step.name)
+            if isinstance(step.detector, PatternBase)
+        }
         key = tuple((name, id(detector)) for name, detector in tables.items())
         if key not in self._matchers:
             patterns = {name: detector.patterns for name, detector in tables.items()}

@@ -26,6 +26,9 @@ _SENTENCE_END = re.compile(r"[.!?\u3002\uff01\uff1f][\"')\]]*\s|\n")
 _JUDGED_AGAIN = 512
 """Characters of released text that a whole-text rule sees again with each new sentence."""
 
+_STEP = 32
+"""Characters that are waited for before the window is looked at again: half a line, a few tokens."""
+
 _BOUNDARY = re.compile(r"[^A-Za-z0-9+/=_%&#;\\-]")
 
 
@@ -58,6 +61,9 @@ class StreamGuard:
         """How much of the window has been released."""
         self._offset = 0
         """Where the window begins in the whole text."""
+        self._unread = 0
+        self._bounded = False
+        """Whether a word has ended in what is unread."""
         self._judged = ""
         self._blocked = False
         self._why: list[Decision] = []
@@ -88,8 +94,11 @@ class StreamGuard:
         if self._blocked or self._buffers:
             return ""
         self._text += chunk
-        if not _BOUNDARY.search(chunk) and len(self._text) - self._done < self._cap:
+        self._unread += len(chunk)
+        self._bounded |= _BOUNDARY.search(chunk) is not None
+        if not (self._bounded and self._unread >= _STEP) and len(self._text) - self._done < self._cap:
             return ""
+        self._unread, self._bounded = 0, False
         released = self._release(final=False)
         if len(self._text) - self._done > self._cap:
             self._blocked = True

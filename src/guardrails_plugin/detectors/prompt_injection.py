@@ -51,9 +51,13 @@ class PromptInjection(PatternBase):
     classifier: bool = True
     allow: frozenset[str] = field(default=frozenset(), repr=False)
 
-    judges: ClassVar[bool] = True
     entity_types = frozenset({_TYPE})
     categories = MappingProxyType({})
+
+    @property
+    def judges(self) -> bool:  # type: ignore[override]
+        """True with a classifier, which has an opinion on every text."""
+        return self.classifier
 
     @cached_property
     def patterns(self) -> Sequence[Pattern]:  # type: ignore[override]

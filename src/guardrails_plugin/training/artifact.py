@@ -59,7 +59,7 @@ def write_artifact(model: WindowClassifier, base: Backbone, corpus: Corpus, conf
     held = score(runner, base, _sample(corpus.held_back_benign, config), config)
     fitted = {origin: _fit_origin(origin, (dev, own, held)) for origin in (USER, EXTERNAL)}
     fitted["model"] = fitted[EXTERNAL]
-    thresholds = _thresholds(fitted, dev, held)
+    thresholds = _thresholds(fitted, dev, own, held)
     settings = _settings(base, config, fitted, thresholds)
     (config.out / "config.json").write_text(json.dumps(settings, indent=2) + "\n")
     parts = {"dev": dev, "hand-written, held back": own, "benign, held back": held}
@@ -117,8 +117,9 @@ def _fit_origin(origin: str, parts: Sequence[Scored]) -> calibrate.Platt:
 def _thresholds(fitted: Mapping[str, calibrate.Platt], *parts: Scored) -> dict[str, dict[str, float]]:
     """Operating points by origin, from benign scores grouped by the family of their source.
 
-    Hand-written benign twins are no part of it: they were written to be mistaken for their attack, which benign
-    text as it comes is not. The card shows how many of them each point flags.
+    Hand-written benign twins are a part of it, though they were written to be mistaken for their attack: without
+    them short everyday requests ("Summarise this document.") pass the balanced point, and a false alarm there costs
+    users more than the recall that it buys.
     """
     result: dict[str, dict[str, float]] = defaultdict(dict)
     for origin in (USER, EXTERNAL):
