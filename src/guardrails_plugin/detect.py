@@ -67,6 +67,8 @@ class Outcome:
     detections: list[Detection] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     raw: list[Finding] = field(default_factory=list)
+    matches: list[Match] = field(default_factory=list)
+    """Raw matches of the pattern detectors, confirmed or not."""
     blocked: bool = False
 
 
@@ -85,8 +87,8 @@ def detect(
         One outcome per content, in order. Never raises for a failing detector.
     """
     began = perf_counter()
-    outcomes = [Outcome(texts) for texts in contents]
     matches = _Matches(plan.matcher, contents)
+    outcomes = [Outcome(texts, matches=matches.within(texts)) for texts in contents]
     timings["matching"] = perf_counter() - began
     for step in plan.steps:
         before = perf_counter()
@@ -122,6 +124,10 @@ class _Matches:
     def of(self, text: Text, rule: str) -> Sequence[Match]:
         found = self._found.get(id(text))
         return found.get(rule, ()) if found else ()
+
+    def within(self, texts: Sequence[Text]) -> list[Match]:
+        found = (self._found.get(id(text), {}) for text in texts)
+        return [match for rules in found for matches in rules.values() for match in matches]
 
     def concern(self, rule: str) -> bool:
         """False when there is nothing to confirm for a rule."""

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from guardrails_plugin.detect import Plan, Step, detect
+from guardrails_plugin.detect import Outcome, Plan, Step, detect
 from guardrails_plugin.matching import CONTEXT_CHARS
 from guardrails_plugin.normalize import normalize, open_run
 from guardrails_plugin.policy import verdict
@@ -131,11 +131,11 @@ class StreamGuard:
 
     def _release(self, *, final: bool) -> str:
         text = normalize(Segment(self._text, self._origin))
-        decisions = self._decide(self._local, text, self._offset)
+        outcome = self._decide(self._local, text, self._offset)
         if self._blocked:
             return ""
-        spans = clusters(self._text, decisions)
-        matches = _match_spans(self._local, text)
+        spans = clusters(self._text, outcome.decisions)
+        matches = [match.view.span(match.start, match.end) for match in outcome.matches]
         end = len(self._text) if final else self._settled(text, spans, matches)
         if self._judges.steps and not final:
             end = self._approved(end)
@@ -147,12 +147,12 @@ class StreamGuard:
         self._trim(text, matches)
         return released
 
-    def _decide(self, plan: Plan, text: Text, offset: int) -> list[Decision]:
+    def _decide(self, plan: Plan, text: Text, offset: int) -> Outcome:
         outcome = detect([[text]], plan, [self._context], {})[0]
         if verdict(outcome.decisions, outcome.failures) is Verdict.BLOCK:
             self._blocked = True
             self._why = [_moved(d, offset) for d in outcome.decisions if d.verdict is Verdict.BLOCK]
-        return outcome.decisions
+        return outcome
 
     def _settled(self, text: Text, spans: Sequence[Cluster], matches: Sequence[Span]) -> int:
         """How far the window can no longer change, whatever comes."""
@@ -177,7 +177,7 @@ class StreamGuard:
 
     def _trim(self, text: Text, matches: Sequence[Span]) -> None:
         """Forget released text that no later finding can depend on; the window then starts between two words."""
-        keep = self._done - 2 * CONTEXT_CHARS - self._local.matcher.reach
+        keep = self._done - 2 * CONTEXT_CHARS
         if keep < CONTEXT_CHARS:
             return
         opaque = [view.span(p.at, p.at + 1) for view in text.views for p in view.pieces if not p.linear]
@@ -216,8 +216,3 @@ def _may_block(step: Step) -> bool:
 
 def _only(plan: Plan, wanted: Callable[[Step], bool]) -> Plan:
     return replace(plan, steps=tuple(step for step in plan.steps if wanted(step)))
-
-
-def _match_spans(plan: Plan, text: Text) -> list[Span]:
-    found = plan.matcher.match(text)
-    return [match.view.span(match.start, match.end) for matches in found.values() for match in matches]
