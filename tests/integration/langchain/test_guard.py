@@ -132,7 +132,7 @@ class TestStreaming:
     def test_streams_many_chunks_that_add_up_to_the_whole_answer(self) -> None:
         whole = chain(self.REPLY).invoke({"q": "hi"}).content
         chunks = list(chain(self.REPLY).stream({"q": "hi"}))
-        assert len(chunks) > 10
+        assert len(chunks) > 5
         assert "".join(chunk.content for chunk in chunks) == whole == self.REPLY.replace(RAW, "<US_SSN>")
 
     def test_async_streams_are_the_same(self) -> None:
