@@ -1,7 +1,27 @@
 """Guards for LlamaIndex. Needs ``pip install guardrails-plugin[llama-index]``."""
 
+from guardrails_plugin.llama_index.agent import guard_agent as guard_agent
+from guardrails_plugin.llama_index.callbacks import GuardAuditEventHandler as GuardAuditEventHandler
 from guardrails_plugin.llama_index.documents import guard_documents as guard_documents
+from guardrails_plugin.llama_index.llm import guard_llm as guard_llm
+from guardrails_plugin.llama_index.mcp import guard_mcp_client as guard_mcp_client
 from guardrails_plugin.llama_index.postprocessor import GuardNodePostprocessor as GuardNodePostprocessor
+from guardrails_plugin.llama_index.query_engine import guard_query_engine as guard_query_engine
+from guardrails_plugin.llama_index.query_engine import guard_retriever as guard_retriever
+from guardrails_plugin.llama_index.tools import guard_tools as guard_tools
 from guardrails_plugin.llama_index.transform import GuardTransform as GuardTransform
+from guardrails_plugin.llama_index.vault import Vault as Vault
 
-__all__ = ["GuardNodePostprocessor", "GuardTransform", "guard_documents"]
+__all__ = [
+    "GuardAuditEventHandler",
+    "GuardNodePostprocessor",
+    "GuardTransform",
+    "Vault",
+    "guard_agent",
+    "guard_documents",
+    "guard_llm",
+    "guard_mcp_client",
+    "guard_query_engine",
+    "guard_retriever",
+    "guard_tools",
+]

@@ -1,0 +1,137 @@
+"""What the wrappers of this package share: an engine, the policy of each stage, and what follows a block."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Any, Literal
+
+from guardrails_plugin.conversation import segments, substitute
+from guardrails_plugin.engine import DEFAULT_ORIGINS, Engine, default_engine
+from guardrails_plugin.errors import unknown_name
+from guardrails_plugin.llama_index.nodes import guard_nodes
+from guardrails_plugin.llama_index.values import walker
+from guardrails_plugin.llama_index.vault import Vault
+from guardrails_plugin.stream import StreamGuard
+from guardrails_plugin.types import NO_CONTEXT, Context, GuardResult, Origin, Segment, Stage
+
+__all__ = ["REFUSAL", "Checked", "Guarding", "OnBlock", "Overrides", "Recipes", "guarding"]
+
+REFUSAL = "This was blocked by policy."
+
+OnBlock = Literal["raise", "refuse"]
+
+Recipes = Mapping[str, str]
+"""Names of recipes, by stage; a stage's own by default."""
+
+Overrides = Mapping[str, Mapping[str, Mapping[str, Any]]]
+"""Changes to recipes: by stage, then by rule name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A value after its check: None when it was blocked."""
+
+    value: Any = field(repr=False)
+    result: GuardResult
+
+
+@dataclass(frozen=True, slots=True)
+class Guarding:
+    """How a wrapper guards; immutable, shared by all calls."""
+
+    engine: Engine = field(repr=False)
+    _: KW_ONLY
+    recipes: Recipes = field(default_factory=dict)
+    overrides: Overrides = field(default_factory=dict)
+    context: Context = NO_CONTEXT
+    vault: Vault | None = None
+    completions: Origin = Origin.USER
+    refuses: bool = False
+    refusal: str = REFUSAL
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Guarding:
+        return self
+
+    def check(self, stage: Stage, value: Any, *, origin: Origin | None = None) -> Checked:
+        """A guarded copy of a value of any kind this package knows."""
+        foreign = walker(tool_calls=stage is not Stage.RESPONSE)
+        found = self.segments(stage, value, origin)
+        (result,) = self.engine.check_batch([found], stage=stage, context=self.context, **self._policy(stage))
+        if result.blocked:
+            return Checked(None, result)
+        if self.vault is not None:
+            self.vault.add(result)
+        return Checked(substitute(value, result.output, foreign), result)
+
+    def segments(self, stage: Stage, value: Any, origin: Origin | None = None) -> list[Segment]:
+        """Every string of a value.
+
+        Raises:
+            ContentError: it holds something that cannot be guarded.
+        """
+        foreign = walker(tool_calls=stage is not Stage.RESPONSE)
+        return segments(value, origin or DEFAULT_ORIGINS[stage], foreign)
+
+    async def acheck(self, stage: Stage, value: Any, *, origin: Origin | None = None) -> Checked:
+        """`check` on a worker thread."""
+        return await asyncio.to_thread(self.check, stage, value, origin=origin)
+
+    def stream(self, stage: Stage = Stage.RESPONSE) -> StreamGuard:
+        """The hold-back window for one stream."""
+        return self.engine.stream(stage=stage, context=self.context, **self._policy(stage))
+
+    def nodes(self, nodes: Sequence[Any]) -> list[Any]:
+        """Guarded copies of scored nodes, in order; None for those that were blocked."""
+        policy = self._policy(Stage.POST_TOOL)
+        guarded = guard_nodes(
+            [scored.node for scored in nodes], self.engine, Stage.POST_TOOL, context=self.context, mark=False, **policy
+        )
+        return [
+            None if node is None else scored.model_copy(update={"node": node})
+            for scored, (node, _) in zip(nodes, guarded, strict=True)
+        ]
+
+    def _policy(self, stage: Stage) -> dict[str, Any]:
+        return {"recipe": self.recipes.get(stage.value), "overrides": self.overrides.get(stage.value)}
+
+
+def guarding(
+    engine: Engine | None = None,
+    *,
+    recipes: Recipes | None = None,
+    overrides: Overrides | None = None,
+    context: Context | None = None,
+    vault: Vault | None = None,
+    completions: Origin | str = Origin.USER,
+    on_block: OnBlock = "raise",
+    refusal: str = REFUSAL,
+) -> Guarding:
+    """A `Guarding` from what users give.
+
+    Raises:
+        ConfigError: an unknown stage, origin or ``on_block``.
+    """
+    if on_block not in {"raise", "refuse"}:
+        raise unknown_name("on_block", on_block, ["raise", "refuse"])
+    if completions not in list(Origin):
+        raise unknown_name("completions", completions, [origin.value for origin in Origin])
+    return Guarding(
+        engine or default_engine(),
+        recipes=_by_stage(recipes),
+        overrides=_by_stage(overrides),
+        context=context or NO_CONTEXT,
+        vault=vault,
+        completions=Origin(completions),
+        refuses=on_block == "refuse",
+        refusal=refusal,
+    )
+
+
+def _by_stage(given: Mapping[str, Any] | None) -> dict[str, Any]:
+    known = [stage.value for stage in Stage]
+    for stage in given or {}:
+        if str(stage) not in known:
+            raise unknown_name("stage", str(stage), known)
+    return {str(stage): value for stage, value in (given or {}).items()}

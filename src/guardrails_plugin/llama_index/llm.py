@@ -1,0 +1,349 @@
+"""`guard_llm`: a model whose prompts and answers are guarded, wherever LlamaIndex uses it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Sequence
+from typing import Any, TypeVar, cast
+
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    ChatResponse,
+    ChatResponseAsyncGen,
+    ChatResponseGen,
+    CompletionResponse,
+    CompletionResponseAsyncGen,
+    CompletionResponseGen,
+    LLMMetadata,
+)
+from llama_index.core.llms.function_calling import FunctionCallingLLM
+from llama_index.core.llms.llm import LLM, ToolSelection
+from llama_index.core.prompts import PromptTemplate
+from llama_index.core.tools.types import BaseTool
+from pydantic import BaseModel, PrivateAttr
+
+from guardrails_plugin.engine import Engine
+from guardrails_plugin.llama_index.answers import (
+    ChatStream,
+    CompletionStream,
+    aguarded,
+    chat_refusal,
+    completion_refusal,
+    guarded,
+)
+from guardrails_plugin.llama_index.guarding import (
+    REFUSAL,
+    Checked,
+    Guarding,
+    OnBlock,
+    Overrides,
+    Recipes,
+    guarding,
+)
+from guardrails_plugin.llama_index.predict import Predicting
+from guardrails_plugin.llama_index.values import guardable
+from guardrails_plugin.llama_index.vault import Vault
+from guardrails_plugin.types import Context, GuardResult, Origin, Stage
+
+__all__ = ["GuardedFunctionCallingLLM", "GuardedLLM", "guard_llm"]
+
+_Chunk = TypeVar("_Chunk")
+_SETTINGS = (
+    "callback_manager",
+    "system_prompt",
+    "messages_to_prompt",
+    "completion_to_prompt",
+    "output_parser",
+    "pydantic_program_mode",
+    "query_wrapper_prompt",
+)
+
+
+def guard_llm(
+    llm: LLM,
+    *,
+    engine: Engine | None = None,
+    recipes: Recipes | None = None,
+    overrides: Overrides | None = None,
+    context: Context | None = None,
+    vault: Vault | None = None,
+    completions: Origin | str = Origin.USER,
+    on_block: OnBlock = "raise",
+    refusal: str = REFUSAL,
+) -> LLM:
+    """The model with the llm_prompt guard before it and the response guard behind it, streams included.
+
+    It works where a model does: agents, chat and query engines, ``Settings.llm``. Messages are judged by who wrote
+    them. The provider's raw objects do not come out, since they quote the answer; tool calls pass as the model wrote
+    them (guard the tools). The wrapped model still tells instrumentation and callback handlers its own, unguarded
+    answers.
+
+    Args:
+        llm: a model; one that calls functions still does. A guarded one comes back as it is.
+        engine: the engine; one shared by the process by default.
+        recipes: names of recipes, by stage (``llm_prompt``, ``response``).
+        overrides: changes to them, by stage, then by rule name.
+        context: what else is known, for every call.
+        vault: where tokens of encrypted values go, for `guard_tools`.
+        completions: who wrote the text given to ``complete``. Engines that make it of a template of their own (the
+            condense_plus_context chat engine) need ``system``, or the template itself looks like an injection.
+        on_block: ``raise`` GuardBlocked, which ends an agent's run; ``refuse`` answers with `refusal`.
+        refusal: the answer in place of a refused one.
+    """
+    if isinstance(llm, _Guards):
+        return llm
+    policy = guarding(
+        engine,
+        recipes=recipes,
+        overrides=overrides,
+        context=context,
+        vault=vault,
+        completions=completions,
+        on_block=on_block,
+        refusal=refusal,
+    )
+    kind = GuardedFunctionCallingLLM if isinstance(llm, FunctionCallingLLM) else GuardedLLM
+    made: LLM = kind.around(llm, policy)
+    return made
+
+
+class _Guards(Predicting):
+    """The guarded methods. No LLM itself: LlamaIndex would record the arguments of its methods, which are raw."""
+
+    _inner: Any
+    _guarding: Guarding
+
+    @classmethod
+    def around(cls, llm: LLM, policy: Guarding) -> Any:
+        """A wrapper with the model's own settings."""
+        kind: Any = cls
+        wrapper = kind(**{name: getattr(llm, name) for name in _SETTINGS})
+        wrapper._inner, wrapper._guarding = llm, policy  # noqa: SLF001 - its own
+        return wrapper
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name == "callback_manager" and self._inner is not None:
+            # `Settings` and query engines hand theirs to the model they are given.
+            self._inner.callback_manager = value
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        return cast("LLMMetadata", self._inner.metadata)
+
+    def to_payload(self) -> dict[str, Any]:
+        return cast("dict[str, Any]", self._inner.to_payload())
+
+    def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        prompt = self._checked(Stage.LLM_PROMPT, list(messages))
+        if prompt.result.blocked:
+            return self._chat_refusal(prompt.result)
+        return self._answer(self._inner.chat(prompt.value, **kwargs))
+
+    async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        prompt = await asyncio.to_thread(self._checked, Stage.LLM_PROMPT, list(messages))
+        if prompt.result.blocked:
+            return self._chat_refusal(prompt.result)
+        return await asyncio.to_thread(self._answer, await self._inner.achat(prompt.value, **kwargs))
+
+    def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
+        prompt = self._checked(Stage.LLM_PROMPT, list(messages))
+        if prompt.result.blocked:
+            return _once(self._chat_refusal(prompt.result))
+        return guarded(self._inner.stream_chat(prompt.value, **kwargs), ChatStream(self._guarding))
+
+    async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
+        prompt = await asyncio.to_thread(self._checked, Stage.LLM_PROMPT, list(messages))
+        if prompt.result.blocked:
+            return _aonce(self._chat_refusal(prompt.result))
+        return aguarded(await self._inner.astream_chat(prompt.value, **kwargs), ChatStream(self._guarding))
+
+    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: FBT001, FBT002
+        checked = self._checked(Stage.LLM_PROMPT, prompt)
+        if checked.result.blocked:
+            return completion_refusal(self._guarding.refusal, checked.result)
+        return self._completion(self._inner.complete(checked.value, formatted=formatted, **kwargs))
+
+    async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: FBT001, FBT002
+        checked = await asyncio.to_thread(self._checked, Stage.LLM_PROMPT, prompt)
+        if checked.result.blocked:
+            return completion_refusal(self._guarding.refusal, checked.result)
+        answer = await self._inner.acomplete(checked.value, formatted=formatted, **kwargs)
+        return await asyncio.to_thread(self._completion, answer)
+
+    def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:  # noqa: FBT001, FBT002
+        checked = self._checked(Stage.LLM_PROMPT, prompt)
+        if checked.result.blocked:
+            return _once(completion_refusal(self._guarding.refusal, checked.result))
+        stream = self._inner.stream_complete(checked.value, formatted=formatted, **kwargs)
+        return guarded(stream, CompletionStream(self._guarding))
+
+    async def astream_complete(
+        self,
+        prompt: str,
+        formatted: bool = False,  # noqa: FBT001, FBT002
+        **kwargs: Any,
+    ) -> CompletionResponseAsyncGen:
+        checked = await asyncio.to_thread(self._checked, Stage.LLM_PROMPT, prompt)
+        if checked.result.blocked:
+            return _aonce(completion_refusal(self._guarding.refusal, checked.result))
+        stream = await self._inner.astream_complete(checked.value, formatted=formatted, **kwargs)
+        return aguarded(stream, CompletionStream(self._guarding))
+
+    def structured_predict(
+        self,
+        output_cls: type[Any],
+        prompt: PromptTemplate,
+        llm_kwargs: dict[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> Any:
+        """The guarded object; a blocked one always raises, since no refusal has its shape."""
+        return self._object(LLM.structured_predict(cast("LLM", self), output_cls, prompt, llm_kwargs, **prompt_args))
+
+    async def astructured_predict(
+        self,
+        output_cls: type[Any],
+        prompt: PromptTemplate,
+        llm_kwargs: dict[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> Any:
+        """`structured_predict`, async."""
+        made = await LLM.astructured_predict(cast("LLM", self), output_cls, prompt, llm_kwargs, **prompt_args)
+        return await asyncio.to_thread(self._object, made)
+
+    def stream_structured_predict(
+        self,
+        output_cls: type[Any],
+        prompt: PromptTemplate,
+        llm_kwargs: dict[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> Iterator[Any]:
+        """The whole object, once: half of a value cannot be judged."""
+        made = LLM.stream_structured_predict(cast("LLM", self), output_cls, prompt, llm_kwargs, **prompt_args)
+        for whole in deque(made, maxlen=1):
+            yield self._object(whole)
+
+    async def astream_structured_predict(
+        self,
+        output_cls: type[Any],
+        prompt: PromptTemplate,
+        llm_kwargs: dict[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> AsyncIterator[Any]:
+        """`stream_structured_predict`, async."""
+        inner = await LLM.astream_structured_predict(cast("LLM", self), output_cls, prompt, llm_kwargs, **prompt_args)
+
+        async def whole() -> AsyncIterator[Any]:
+            latest: deque[Any] = deque(maxlen=1)
+            async for made in inner:
+                latest.append(made)
+            for made in latest:
+                yield await asyncio.to_thread(self._object, made)
+
+        return whole()
+
+    def _checked(self, stage: Stage, value: Any) -> Checked:
+        origin = self._guarding.completions if isinstance(value, str) else None
+        return self._passed(self._guarding.check(stage, value, origin=origin))
+
+    def _chat_refusal(self, result: GuardResult) -> ChatResponse:
+        return chat_refusal(self._guarding.refusal, result)
+
+    def _answer(self, response: ChatResponse) -> ChatResponse:
+        message = response.message
+        message = message.model_copy(update={"additional_kwargs": _answered(message)})
+        checked = self._checked(Stage.RESPONSE, [message, guardable(response.additional_kwargs)])
+        if checked.result.blocked:
+            return self._chat_refusal(checked.result)
+        message, extras = checked.value
+        return ChatResponse(
+            message=message,
+            delta=None if response.delta is None else message.content or "",
+            logprobs=None if checked.result.transformed else response.logprobs,
+            additional_kwargs=extras,
+        )
+
+    def _completion(self, response: CompletionResponse) -> CompletionResponse:
+        checked = self._checked(Stage.RESPONSE, [response.text, guardable(response.additional_kwargs)])
+        if checked.result.blocked:
+            return completion_refusal(self._guarding.refusal, checked.result)
+        text, extras = checked.value
+        return CompletionResponse(
+            text=text,
+            delta=None if response.delta is None else text,
+            logprobs=None if checked.result.transformed else response.logprobs,
+            additional_kwargs=extras,
+        )
+
+    def _object(self, made: BaseModel) -> Any:
+        checked = self._guarding.check(Stage.RESPONSE, made)
+        checked.result.raise_for_block()
+        return checked.value
+
+
+class GuardedLLM(_Guards, LLM):  # type: ignore[misc]
+    """What `guard_llm` makes of a model."""
+
+    _inner: Any = PrivateAttr(default=None)
+    _guarding: Guarding = PrivateAttr()
+
+    @classmethod
+    def class_name(cls) -> str:
+        return "GuardedLLM"
+
+
+class GuardedFunctionCallingLLM(_Guards, FunctionCallingLLM):  # type: ignore[misc]
+    """What `guard_llm` makes of a model that calls functions."""
+
+    _inner: Any = PrivateAttr(default=None)
+    _guarding: Guarding = PrivateAttr()
+
+    @classmethod
+    def class_name(cls) -> str:
+        return "GuardedFunctionCallingLLM"
+
+    def _prepare_chat_with_tools(self, tools: Sequence[BaseTool], **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
+        return cast("dict[str, Any]", self._inner._prepare_chat_with_tools_compat(tools, **kwargs))  # noqa: SLF001
+
+    def _prepare_chat_with_tools_compat(self, tools: Sequence[BaseTool], **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
+        return self._prepare_chat_with_tools(tools, **kwargs)
+
+    def _validate_chat_with_tools_response(
+        self,
+        response: ChatResponse,
+        tools: Sequence[BaseTool],
+        allow_parallel_tool_calls: bool = False,  # noqa: FBT001, FBT002 - LlamaIndex's signature
+        **kwargs: Any,
+    ) -> ChatResponse:
+        kwargs["allow_parallel_tool_calls"] = allow_parallel_tool_calls
+        return cast("ChatResponse", self._inner._validate_chat_with_tools_response(response, tools, **kwargs))  # noqa: SLF001
+
+    def get_tool_calls_from_response(
+        self,
+        response: ChatResponse,
+        error_on_no_tool_call: bool = True,  # noqa: FBT001, FBT002 - LlamaIndex's signature
+        **kwargs: Any,
+    ) -> list[ToolSelection]:
+        return cast(
+            "list[ToolSelection]",
+            self._inner.get_tool_calls_from_response(response, error_on_no_tool_call=error_on_no_tool_call, **kwargs),
+        )
+
+
+def _answered(message: ChatMessage) -> dict[str, Any]:
+    """What a provider put beside an answer: the calls as they are, and what can be guarded."""
+    calls = {key: message.additional_kwargs[key] for key in _CALLS if key in message.additional_kwargs}
+    rest = {key: value for key, value in message.additional_kwargs.items() if key not in calls}
+    return {**guardable(rest), **calls}
+
+
+_CALLS = ("tool_calls", "function_call")
+
+
+def _once(response: _Chunk) -> Generator[_Chunk, None, None]:
+    yield response
+
+
+async def _aonce(response: _Chunk) -> AsyncGenerator[_Chunk, None]:
+    yield response

@@ -1,0 +1,161 @@
+"""LlamaIndex objects and where their text is: messages and their blocks, nodes, responses, structured output.
+
+`walker` copies an object part by part for `conversation`; nothing that came in is changed. Whoever speaks gives the
+origin: system messages are the developer's, tool messages, nodes and citations come from outside.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from io import IOBase
+from pathlib import PurePath
+from typing import Any
+from uuid import UUID
+
+from llama_index.core.base.llms.types import (
+    AudioBlock,
+    BaseContentBlock,
+    CachePoint,
+    ChatMessage,
+    CitableBlock,
+    CitationBlock,
+    DocumentBlock,
+    ImageBlock,
+    MessageRole,
+    TextBlock,
+    ThinkingBlock,
+    ToolCallBlock,
+    VideoBlock,
+)
+from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore
+from pydantic import AnyUrl, BaseModel
+
+from guardrails_plugin.conversation import Foreign, Walk, segments
+from guardrails_plugin.errors import ContentError
+from guardrails_plugin.types import Origin
+
+__all__ = ["guardable", "origin_of", "walker"]
+
+_ORIGINS = {
+    MessageRole.SYSTEM: Origin.SYSTEM,
+    MessageRole.DEVELOPER: Origin.SYSTEM,
+    MessageRole.USER: Origin.USER,
+    MessageRole.ASSISTANT: Origin.MODEL,
+    MessageRole.CHATBOT: Origin.MODEL,
+    MessageRole.MODEL: Origin.MODEL,
+    MessageRole.FUNCTION: Origin.EXTERNAL,
+    MessageRole.TOOL: Origin.EXTERNAL,
+}
+_STRUCTURAL = frozenset({"tool_call_id", "call_id", "id", "type", "finish_reason", "stop_reason", "model"})
+_CALLS = frozenset({"tool_calls", "function_call"})
+_OPAQUE = (bytes, bytearray, IOBase, PurePath, AnyUrl, date, time, timedelta, Decimal, Enum, UUID)
+"""Values that hold no free text, or media: left as they are."""
+_MEDIA = (ImageBlock, AudioBlock, VideoBlock, CachePoint)
+
+
+def walker(*, tool_calls: bool = True) -> Foreign:
+    """What `conversation.segments` needs to walk LlamaIndex objects.
+
+    Args:
+        tool_calls: whether the arguments of a model's tool calls are guarded here. Not at the response stage:
+            there they would be changed before the pre_tool guard, and the tool, see them.
+    """
+
+    def walk_object(value: Any, origin: Origin, walk: Walk) -> Any:
+        if isinstance(value, ChatMessage):
+            return _message(value, origin, walk, tool_calls=tool_calls)
+        if isinstance(value, BaseContentBlock):
+            return _block(value, origin, walk, tool_calls=tool_calls)
+        if isinstance(value, NodeWithScore):
+            return value.model_copy(update={"node": walk(value.node, origin, "")})
+        if isinstance(value, BaseNode):
+            return _node(value, walk)
+        return _structured(value, origin, walk)
+
+    return walk_object
+
+
+def origin_of(message: ChatMessage, default: Origin) -> Origin:
+    """Who wrote a message."""
+    return _ORIGINS.get(message.role, default)
+
+
+def guardable(extras: dict[str, Any]) -> dict[str, Any]:
+    """The entries that can be guarded; objects of a provider may quote anything, so they are left out."""
+    return {key: value for key, value in extras.items() if _walks(value)}
+
+
+def _walks(value: object) -> bool:
+    try:
+        segments(value, Origin.MODEL, walker())
+    except ContentError:
+        return False
+    return True
+
+
+def _message(message: ChatMessage, default: Origin, walk: Walk, *, tool_calls: bool) -> ChatMessage:
+    origin = origin_of(message, default)
+    blocks = [walk(block, origin, "") for block in message.blocks]
+    extras = {
+        key: value
+        if key in _STRUCTURAL or (key in _CALLS and not tool_calls)
+        else walk(value, Origin.MODEL if key in _CALLS else origin, key)
+        for key, value in message.additional_kwargs.items()
+    }
+    return message.model_copy(update={"blocks": blocks, "additional_kwargs": extras})
+
+
+def _block(block: BaseContentBlock, origin: Origin, walk: Walk, *, tool_calls: bool) -> Any:
+    if isinstance(block, TextBlock):
+        return block.model_copy(update={"text": walk(block.text, origin, "")})
+    if isinstance(block, ThinkingBlock):
+        return _thinking(block, walk)
+    if isinstance(block, ToolCallBlock):
+        new = walk(block.tool_kwargs, Origin.MODEL, block.tool_name) if tool_calls else block.tool_kwargs
+        return block.model_copy(update={"tool_kwargs": new})
+    if isinstance(block, CitableBlock):
+        content = [walk(part, Origin.EXTERNAL, "") for part in block.content]
+        return block.model_copy(update={"content": content, **_named(block, walk)})
+    if isinstance(block, CitationBlock):
+        cited = walk(block.cited_content, Origin.EXTERNAL, "")
+        return block.model_copy(update={"cited_content": cited, **_named(block, walk)})
+    if isinstance(block, DocumentBlock):
+        return block.model_copy(update={"title": walk(block.title, Origin.EXTERNAL, "")})
+    return block if isinstance(block, _MEDIA) else NotImplemented
+
+
+def _thinking(block: ThinkingBlock, walk: Walk) -> ThinkingBlock:
+    content = walk(block.content, Origin.MODEL, "")
+    if content == block.content:
+        return block
+    # The provider's signature is of what was just replaced.
+    return block.model_copy(update={"content": content, "additional_information": {}})
+
+
+def _named(block: CitableBlock | CitationBlock, walk: Walk) -> dict[str, Any]:
+    return {"title": walk(block.title, Origin.EXTERNAL, ""), "source": walk(block.source, Origin.EXTERNAL, "")}
+
+
+def _node(node: BaseNode, walk: Walk) -> BaseNode:
+    text = node.get_content(metadata_mode=MetadataMode.NONE)
+    new = walk(text, Origin.EXTERNAL, "")
+    metadata = walk(node.metadata, Origin.EXTERNAL, "metadata")
+    copy = node.model_copy(deep=True)
+    if new != text:
+        copy.set_content(new)
+    copy.metadata = metadata
+    return copy
+
+
+def _structured(value: Any, origin: Origin, walk: Walk) -> Any:
+    if isinstance(value, BaseModel):
+        fields = {name: getattr(value, name) for name in type(value).model_fields}
+        fields |= value.model_extra or {}
+        return value.model_copy(update={name: walk(part, origin, name) for name, part in fields.items()})
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        names = [field.name for field in dataclasses.fields(value) if field.init]
+        return dataclasses.replace(value, **{name: walk(getattr(value, name), origin, name) for name in names})
+    return value if isinstance(value, _OPAQUE) else NotImplemented

@@ -1,0 +1,71 @@
+"""`Vault`: what turns a conversation's encrypted values back, for the tools that are trusted with them."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from threading import Lock
+from typing import Any
+
+from guardrails_plugin.conversation import segments, substitute
+from guardrails_plugin.crypto.fpe_context import FpeContext, open_
+from guardrails_plugin.crypto.keyring import Keyring
+from guardrails_plugin.types import GuardResult, Origin
+
+__all__ = ["Vault"]
+
+_LAYERS = 8
+"""How often a value may have been encrypted: once when it came in, and again with each prompt it was part of."""
+
+
+class Vault:
+    """The tokens of one conversation. Guards that share it add what they encrypt; trusted tools get it back.
+
+    Make one for each conversation, never one for all users: a value that one user's guard encrypted would be turned
+    back for another.
+
+    Args:
+        keyring: the engine's own.
+        tenant: the tenant of the guards' context.
+    """
+
+    def __init__(self, keyring: Keyring, *, tenant: str = "") -> None:
+        self._keyring = keyring
+        self._tenant = tenant
+        self._opened: dict[str, FpeContext] = {}
+        self._lock = Lock()
+
+    def __repr__(self) -> str:
+        return f"Vault({len(self._opened)} tokens)"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Vault:
+        return self
+
+    def add(self, result: GuardResult) -> None:
+        """Keep the token of a result, if it has one."""
+        token = result.fpe_context
+        if token is not None and token not in self._opened:
+            opened = open_(token, self._keyring, self._tenant)
+            with self._lock:
+                self._opened[token] = opened
+
+    def restore(self, content: Any, types: Container[str] | None = None) -> Any:
+        """The content (a string or any JSON) with encrypted values turned back.
+
+        Args:
+            content: what the model wrote.
+            types: only values of these entity types; all by default.
+        """
+        with self._lock:
+            opened = list(reversed(self._opened.values()))
+        found = segments(content, Origin.MODEL)
+        return substitute(content, [_restored(segment.text, opened, types) for segment in found])
+
+
+def _restored(text: str, opened: list[FpeContext], types: Container[str] | None) -> str:
+    for _ in range(_LAYERS):
+        before = text
+        for context in opened:
+            text = context.restore(text, types)
+        if text == before:
+            break
+    return text
