@@ -37,6 +37,11 @@ class ChunkGuard:
         self._rest: Any = None
         self._ended = False
 
+    @property
+    def refused(self) -> bool:
+        """True once the stream's refusal was given; nothing comes after it."""
+        return self._ended
+
     def feed(self, chunk: Any) -> Iterator[Any]:
         """Take a chunk, yield what may go on."""
         if self._ended:

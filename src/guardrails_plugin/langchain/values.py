@@ -91,7 +91,7 @@ def _message(message: BaseMessage, default: Origin, walk: Walk, *, tool_calls: b
             update["response_metadata"] = kept
     elif message.additional_kwargs:
         update["additional_kwargs"] = walk(message.additional_kwargs, origin, "")
-    if isinstance(message, ToolMessage) and isinstance(message.artifact, (str, dict, list)):
+    if isinstance(message, ToolMessage) and _has_parts(message.artifact):
         update["artifact"] = walk(message.artifact, origin, "")
     return message.model_copy(update=update)
 
@@ -114,6 +114,12 @@ def _extras(message: AIMessage, walk: Walk, *, tool_calls: bool) -> dict[str, An
     extras = {key: value for key, value in message.additional_kwargs.items() if tool_calls or key not in calls}
     kept = {key: value for key, value in message.additional_kwargs.items() if key not in extras}
     return {**walk(extras, Origin.MODEL, ""), **kept}
+
+
+def _has_parts(artifact: Any) -> bool:
+    """True for artifacts that text can be found in; images and sounds, say, pass as they are."""
+    known = isinstance(artifact, (str, dict, list, tuple, BaseModel))
+    return known or (dataclasses.is_dataclass(artifact) and not isinstance(artifact, type))
 
 
 def _structured(value: Any, origin: Origin, walk: Walk) -> Any:

@@ -1,0 +1,86 @@
+"""A callback handler that blocks and observes, for applications whose objects cannot be wrapped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.documents import Document
+from langchain_core.messages import BaseMessage
+from langchain_core.outputs import ChatGeneration, LLMResult
+
+from guardrails_plugin.engine import Engine
+from guardrails_plugin.errors import ContentError
+from guardrails_plugin.langchain.check import Option, StageCheck, check_at
+from guardrails_plugin.types import Stage
+
+__all__ = ["GuardCallbackHandler"]
+
+
+class GuardCallbackHandler(BaseCallbackHandler):
+    """Raises GuardBlocked out of the run when a stage refuses; everything else is only observed (audit records).
+
+    What it CANNOT do, since LangChain's callbacks cannot: it changes no text, so nothing is redacted, replaced or
+    defanged; it sees an answer when its tokens have been streamed already, and a tool's result when the tool has run;
+    other handlers may be told of a refused content before it is refused. Use `Guard`, `guard_model`,
+    `guard_tools` or `GuardMiddleware` wherever they fit. Its methods are sync on purpose: LangChain swallows what
+    async handlers raise. In async runs they hold up the event loop while they check.
+
+    Args:
+        engine: of the stages without a guard of their own.
+        llm_prompt: guard for prompts; True for the stage's recipe, False for none. Likewise:
+        response: for answers.
+        pre_tool: for tool calls.
+        post_tool: for what tools and retrievers return.
+    """
+
+    raise_error = True
+    run_inline = True
+
+    def __init__(
+        self,
+        *,
+        engine: Engine | None = None,
+        llm_prompt: Option = True,
+        response: Option = True,
+        pre_tool: Option = True,
+        post_tool: Option = True,
+    ) -> None:
+        self._prompt = check_at(llm_prompt, Stage.LLM_PROMPT, engine)
+        self._response = check_at(response, Stage.RESPONSE, engine)
+        self._pre = check_at(pre_tool, Stage.PRE_TOOL, engine)
+        self._post = check_at(post_tool, Stage.POST_TOOL, engine)
+
+    def on_llm_start(self, serialized: dict[str, Any], prompts: list[str], **kwargs: Any) -> None:
+        _judge(self._prompt, prompts)
+
+    def on_chat_model_start(self, serialized: dict[str, Any], messages: list[list[BaseMessage]], **kwargs: Any) -> None:
+        _judge(self._prompt, messages)
+
+    def on_llm_end(self, response: LLMResult, **kwargs: Any) -> None:
+        made = [one for several in response.generations for one in several]
+        _judge(self._response, [one.message if isinstance(one, ChatGeneration) else one.text for one in made])
+
+    def on_tool_start(self, serialized: dict[str, Any], input_str: str, **kwargs: Any) -> None:
+        inputs = kwargs.get("inputs")
+        name = (serialized or {}).get("name", "")
+        _judge(self._pre, {"name": name, "args": inputs if inputs is not None else input_str}, input_str)
+
+    def on_tool_end(self, output: Any, **kwargs: Any) -> None:
+        _judge(self._post, output, str(output))
+
+    def on_retriever_end(self, documents: Sequence[Document], **kwargs: Any) -> None:
+        _judge(self._post, list(documents))
+
+
+def _judge(check: StageCheck | None, value: Any, otherwise: str | None = None) -> None:
+    """Raise if the value is refused; one of a type that cannot be read is judged by the string it comes with."""
+    if check is None:
+        return
+    try:
+        check(value)
+    except ContentError:
+        if otherwise is None:
+            raise
+        check(otherwise)

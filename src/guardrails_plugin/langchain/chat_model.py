@@ -1,0 +1,243 @@
+"""A chat model behind guards: the one place where token streams, events and traces are clean of what was replaced."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from contextlib import aclosing, closing
+from typing import Any, Literal
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
+from langchain_core.language_models.base import LangSmithParams
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, message_chunk_to_message
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable, RunnableBinding
+from langchain_core.tools import BaseTool
+from langchain_core.utils.function_calling import convert_to_openai_tool
+from pydantic import ConfigDict, Field, PrivateAttr, model_validator
+
+from guardrails_plugin.engine import Engine
+from guardrails_plugin.errors import GuardBlocked
+from guardrails_plugin.langchain.check import Option, StageCheck, check_at
+from guardrails_plugin.langchain.exchange import Exchange, hidden
+from guardrails_plugin.langchain.runnable import Guard
+from guardrails_plugin.types import Stage
+
+__all__ = ["GuardedChatModel", "guard_model"]
+
+
+class GuardedChatModel(BaseChatModel):
+    """A chat model whose prompts and replies are guarded; build one with `guard_model`.
+
+    The inner model's own run is hidden from callbacks, tracers and LangGraph: they see this model's, with guarded
+    replies and tokens. They also see its prompt as it came in, since LangChain tells them before any model code
+    runs: put a ``Guard("llm_prompt")`` in front where traces must not hold it (`GuardMiddleware` does). This model
+    caches nothing, for a cache would hold that prompt; a cache of the inner model holds its unguarded replies.
+
+    Attributes:
+        inner: the model.
+        prompt: the llm_prompt guard; None for none.
+        response: the response guard; None for none.
+        on_block: ``raise`` GuardBlocked, or ``refuse``: answer with `refusal`.
+        answer_tools: names of tool calls that are answers (structured output), not calls: guarded as replies.
+    """
+
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+    inner: Any
+    prompt: Guard | None = None
+    response: Guard | None = None
+    on_block: Literal["raise", "refuse"] = "raise"
+    refusal: str = "This was blocked by policy."
+    answer_tools: frozenset[str] = frozenset()
+    cache: Any = Field(default=False, exclude=True)
+
+    _prompt: StageCheck | None = PrivateAttr(default_factory=lambda: None)
+    _response: StageCheck | None = PrivateAttr(default_factory=lambda: None)
+
+    @model_validator(mode="after")
+    def _ready(self) -> GuardedChatModel:
+        self._prompt = check_at(self.prompt or False, Stage.LLM_PROMPT)
+        self._response = check_at(self.response or False, Stage.RESPONSE)
+        return self
+
+    def bind_tools(
+        self,
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
+        *,
+        tool_choice: str | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        chosen = {} if tool_choice is None else {"tool_choice": tool_choice}
+        bound = self.inner.bind_tools(tools, **chosen, **kwargs)
+        own = self
+        if "ls_structured_output_format" in kwargs:
+            names = {convert_to_openai_tool(tool)["function"]["name"] for tool in tools}
+            own = self.model_copy(update={"answer_tools": self.answer_tools | names})
+        if isinstance(bound, RunnableBinding) and bound.bound is self.inner:
+            return own.bind(**bound.kwargs)
+        return own.model_copy(update={"inner": bound})
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        exchange = self._exchange()
+        try:
+            sent = exchange.enter(messages)
+            with hidden():
+                reply = self.inner.invoke(sent, {"callbacks": []}, **_options(stop, kwargs))
+            return _result(exchange.leave(reply))
+        except GuardBlocked as blocked:
+            return _result(exchange.refuse(blocked))
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        exchange = self._exchange()
+        try:
+            sent = await asyncio.to_thread(exchange.enter, messages)
+            with hidden():
+                reply = await self.inner.ainvoke(sent, {"callbacks": []}, **_options(stop, kwargs))
+            return _result(await asyncio.to_thread(exchange.leave, reply))
+        except GuardBlocked as blocked:
+            return _result(exchange.refuse(blocked))
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        for chunk in self._chunks(messages, stop, kwargs):
+            generation = ChatGenerationChunk(message=chunk)
+            if run_manager is not None:
+                run_manager.on_llm_new_token(generation.text, chunk=generation)
+            yield generation
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        async with aclosing(self._achunks(messages, stop, kwargs)) as chunks:
+            async for chunk in chunks:
+                generation = ChatGenerationChunk(message=chunk)
+                if run_manager is not None:
+                    await run_manager.on_llm_new_token(generation.text, chunk=generation)
+                yield generation
+
+    def _chunks(
+        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
+    ) -> Iterator[AIMessageChunk]:
+        exchange = self._exchange()
+        try:
+            sent = exchange.enter(messages)
+            with closing(self.inner.stream(sent, {"callbacks": []}, **_options(stop, kwargs))) as stream:
+                while (chunk := _next(stream)) is not None:
+                    yield from exchange.feed(chunk)
+            yield from exchange.finish()
+        except GuardBlocked as blocked:
+            yield exchange.refuse(blocked)
+
+    async def _achunks(
+        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
+    ) -> AsyncGenerator[AIMessageChunk, None]:
+        exchange = self._exchange()
+        try:
+            sent = await asyncio.to_thread(exchange.enter, messages)
+            async with aclosing(self.inner.astream(sent, {"callbacks": []}, **_options(stop, kwargs))) as stream:
+                while (chunk := await _anext(stream)) is not None:
+                    for released in exchange.feed(chunk):
+                        yield released
+            for released in await asyncio.to_thread(list, exchange.finish()):
+                yield released
+        except GuardBlocked as blocked:
+            yield exchange.refuse(blocked)
+
+    def _exchange(self) -> Exchange:
+        refusal = self.refusal if self.on_block == "refuse" else None
+        return Exchange(self._prompt, self._response, answer_tools=self.answer_tools, refusal=refusal)
+
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
+        # Traces hold a model's repr, and a fake's holds its replies.
+        return [("inner", type(self.inner).__name__)]
+
+    @property
+    def _llm_type(self) -> str:
+        return str(getattr(self.inner, "_llm_type", "guarded"))
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        return dict(getattr(self.inner, "_identifying_params", {}))
+
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        known = getattr(self.inner, "_get_ls_params", None) or super()._get_ls_params
+        params: LangSmithParams = known(stop=stop, **kwargs)
+        return params
+
+    def _resolve_model_profile(self) -> Any:
+        return getattr(self.inner, "profile", None)
+
+    @property
+    def model_name(self) -> str:
+        """The inner model's name, whatever it calls it: agents choose by it how to ask for structured output."""
+        named = (getattr(self.inner, name, None) for name in ("model_name", "model", "model_id"))
+        return next((name for name in named if isinstance(name, str)), "")
+
+
+def guard_model(
+    model: BaseChatModel,
+    *,
+    prompt: Option = True,
+    response: Option = True,
+    engine: Engine | None = None,
+    on_block: Literal["raise", "refuse"] = "raise",
+    refusal: str = "This was blocked by policy.",
+) -> GuardedChatModel:
+    """The model with its prompts and replies guarded, streams included; see `GuardedChatModel`.
+
+    Args:
+        model: any chat model.
+        prompt: a guard for the prompt; True for the llm_prompt recipe, False for none.
+        response: a guard for the reply; likewise.
+        engine: of the guards that are not given.
+        on_block: ``raise`` GuardBlocked, or ``refuse``: answer with ``refusal``.
+        refusal: the answer in place of a refused one.
+
+    Raises:
+        ConfigError: a guard of another stage.
+    """
+    checks = check_at(prompt, Stage.LLM_PROMPT, engine), check_at(response, Stage.RESPONSE, engine)
+    guards = [check.guard if check is not None else None for check in checks]
+    return GuardedChatModel(inner=model, prompt=guards[0], response=guards[1], on_block=on_block, refusal=refusal)
+
+
+def _options(stop: list[str] | None, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Options of the call; no stop words would replace those that a model was bound with."""
+    return kwargs if stop is None else {**kwargs, "stop": stop}
+
+
+def _result(message: AIMessage) -> ChatResult:
+    return ChatResult(generations=[ChatGeneration(message=message_chunk_to_message(message))])
+
+
+def _next(stream: Iterator[AIMessage]) -> AIMessage | None:
+    with hidden():
+        return next(stream, None)
+
+
+async def _anext(stream: AsyncIterator[AIMessage]) -> AIMessage | None:
+    with hidden():
+        return await anext(stream, None)

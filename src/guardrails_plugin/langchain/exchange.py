@@ -1,0 +1,200 @@
+"""One call of a chat model: the prompt guarded on its way in, the reply on its way out, whole or as a stream."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
+from langchain_core.tracers import context as tracing
+from langchain_core.utils.utils import LC_ID_PREFIX
+
+from guardrails_plugin.errors import GuardBlocked
+from guardrails_plugin.langchain.check import StageCheck
+from guardrails_plugin.langchain.chunks import ChunkGuard, add
+from guardrails_plugin.langchain.encrypted import Encrypted, carry, tokens
+from guardrails_plugin.types import Origin
+
+__all__ = ["Exchange", "hidden", "refusal_message"]
+
+
+class Exchange:
+    """One prompt and its reply. Not for use twice.
+
+    Args:
+        prompt: the prompt's check; None for none.
+        response: the reply's.
+        answer_tools: names of tool calls whose arguments are part of the reply.
+        refusal: what answers in place of a refused reply; None raises.
+    """
+
+    def __init__(
+        self,
+        prompt: StageCheck | None,
+        response: StageCheck | None,
+        *,
+        answer_tools: frozenset[str] = frozenset(),
+        refusal: str | None = None,
+    ) -> None:
+        self._prompt = prompt
+        self._response = response
+        self._names = answer_tools
+        self._refusal = refusal
+        self._token: str | None = None
+        self._encrypted: Encrypted | None = None
+        self._stream: ChunkGuard | None = None
+        self._held: AIMessageChunk | None = None
+        """Tool calls of a stream, or all of it: what goes on only at the end."""
+
+    @property
+    def token(self) -> str | None:
+        """What turns the values back that were encrypted in the prompt."""
+        return self._token
+
+    def enter(self, messages: list[BaseMessage]) -> list[BaseMessage]:
+        """The messages to send. Artifacts stay here: they are for the application, not for the model."""
+        sent: list[BaseMessage] = [_without_artifact(message) for message in messages]
+        known = tokens(messages)
+        if self._prompt is not None:
+            before = Encrypted(self._prompt.engine, known)
+            checked = self._prompt(before.hide(sent))
+            sent = before.show(checked.value)
+            self._token = checked.result.fpe_context
+        if self._response is not None:
+            known = [*known, self._token] if self._token else known
+            self._encrypted = Encrypted(self._response.engine, known)
+            self._stream = self._response.chunks(self._refusal)
+        return sent
+
+    def leave(self, reply: AIMessage) -> AIMessage:
+        """The guarded reply.
+
+        Raises:
+            GuardBlocked: it was refused.
+        """
+        reply = reply.model_copy(update={"id": _own_id(reply)})
+        if self._response is None or self._encrypted is None:
+            return carry(reply, self._token)
+        checked = self._response(self._encrypted.hide(reply))
+        message: AIMessage = self._encrypted.show(self._answered(checked.value))
+        return carry(message, self._token)
+
+    def feed(self, message: AIMessage) -> Iterator[AIMessageChunk]:
+        """Take a chunk of the reply, yield what may go on. Tool calls wait until the text is known to be fine."""
+        chunk = _chunk(message)
+        if self._stream is None:
+            yield chunk
+        elif self._encrypted:
+            self._held = add(self._held, chunk) if self._held is not None else chunk
+        else:
+            if chunk.tool_call_chunks:
+                calls = AIMessageChunk(content="", id=chunk.id, tool_call_chunks=chunk.tool_call_chunks)
+                self._held = add(self._held, calls) if self._held is not None else calls
+                chunk = self._without_calls(chunk)
+            yield from self._stream.feed(chunk)
+
+    def finish(self) -> Iterator[AIMessageChunk]:
+        """The rest of the reply, or its refusal."""
+        if self._encrypted:
+            if self._held is not None:
+                yield _chunk(self.leave(self._held))
+            return
+        if self._stream is not None:
+            yield from self._stream.finish()
+            if self._held is not None and not self._stream.refused:
+                yield _chunk(self._answered(self._held))
+        if self._token is not None:
+            yield carry(AIMessageChunk(content=""), self._token)
+
+    def refuse(self, blocked: GuardBlocked) -> AIMessageChunk:
+        """The refusal as a reply.
+
+        Raises:
+            GuardBlocked: there is no refusal to give.
+        """
+        if self._refusal is None:
+            raise blocked from None
+        return _chunk(refusal_message(self._refusal, blocked))
+
+    def _answered(self, message: AIMessage) -> AIMessage:
+        """The message with the arguments guarded of those tool calls that are answers."""
+        if self._response is None or not any(call["name"] in self._names for call in _all_calls(message)):
+            return message
+        check = self._response
+
+        def guarded(call: Any) -> Any:
+            own = call["name"] in self._names
+            return {**call, "args": check(call["args"], origin=Origin.MODEL).value} if own else call
+
+        calls = [guarded(call) for call in message.tool_calls]
+        update: dict[str, Any] = {
+            "tool_calls": calls,
+            "invalid_tool_calls": [guarded(call) for call in message.invalid_tool_calls],
+            "additional_kwargs": {k: v for k, v in message.additional_kwargs.items() if k not in _RAW_CALLS},
+        }
+        if isinstance(message, AIMessageChunk):
+            update["tool_call_chunks"] = [
+                {"type": "tool_call_chunk", "name": c["name"], "args": json.dumps(c["args"]), "id": c["id"], "index": i}
+                for i, c in enumerate(calls)
+            ]
+        return message.model_copy(update=update)
+
+    def _without_calls(self, chunk: AIMessageChunk) -> AIMessageChunk:
+        extras = {k: v for k, v in chunk.additional_kwargs.items() if not self._names or k not in _RAW_CALLS}
+        none: dict[str, Any] = {"tool_call_chunks": [], "tool_calls": [], "invalid_tool_calls": []}
+        return chunk.model_copy(update={**none, "additional_kwargs": extras})
+
+
+_RAW_CALLS = frozenset({"tool_calls", "function_call"})
+
+
+def refusal_message(refusal: str, blocked: GuardBlocked) -> AIMessage:
+    """A refusal as a model would give it, with the result's id."""
+    mark = {"stage": blocked.stage, "verdict": "block", "result_id": blocked.result_id}
+    return AIMessage(content=refusal, response_metadata={"guard": mark})
+
+
+@contextmanager
+def hidden() -> Generator[None]:
+    """Runs begun in here are seen by no tracer and no handler of the surroundings.
+
+    An explicit empty list of callbacks is not enough: LangSmith's tracer and handlers such as the usage counter's
+    are taken from context variables and the environment.
+    """
+    # Deferred: langchain_core itself does so, for the 130 ms.
+    from langsmith.run_helpers import tracing_context
+
+    hooks: list[Any] = [hook[0] for hook in tracing._configure_hooks]  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    changed = [(variable, variable.set(None)) for variable in (*hooks, tracing.tracing_v2_callback_var)]
+    try:
+        with tracing_context(enabled=False, parent=False):
+            yield
+    finally:
+        for variable, before in reversed(changed):
+            variable.reset(before)
+
+
+def _all_calls(message: AIMessage) -> list[Any]:
+    return [*message.tool_calls, *message.invalid_tool_calls]
+
+
+def _without_artifact(message: BaseMessage) -> BaseMessage:
+    kept = not isinstance(message, ToolMessage) or message.artifact is None
+    return message if kept else message.model_copy(update={"artifact": None})
+
+
+def _chunk(message: AIMessage) -> AIMessageChunk:
+    """The message as a chunk that is nobody's last, without the log probabilities that would spell its text."""
+    metadata = {key: value for key, value in message.response_metadata.items() if key != "logprobs"}
+    update: dict[str, Any] = {"response_metadata": metadata, "id": _own_id(message)}
+    if isinstance(message, AIMessageChunk):
+        return message.model_copy(update={**update, "chunk_position": None})
+    fields = {name: getattr(message, name) for name in type(message).model_fields if name != "type"}
+    return AIMessageChunk(**{**fields, **update})
+
+
+def _own_id(message: AIMessage) -> str | None:
+    """The id that a provider gave; one made from the inner run's would differ from chunk to chunk of the outer's."""
+    return None if (message.id or "").startswith(LC_ID_PREFIX) else message.id

@@ -1,0 +1,227 @@
+"""`GuardMiddleware`: all stages of an agent made by ``langchain.agents.create_agent``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Any, Literal
+
+from langchain.agents.middleware.types import (
+    AgentMiddleware,
+    ExtendedModelResponse,
+    ModelRequest,
+    ModelResponse,
+    ToolCallRequest,
+    TracePolicy,
+    hook_config,
+    omit_payload,
+)
+from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
+from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
+from langgraph.types import Command
+
+from guardrails_plugin.engine import Engine, default_engine
+from guardrails_plugin.errors import GuardBlocked
+from guardrails_plugin.langchain.chat_model import GuardedChatModel
+from guardrails_plugin.langchain.check import Option, check_at, run_context
+from guardrails_plugin.langchain.encrypted import Encrypted, carry, tokens
+from guardrails_plugin.langchain.exchange import Exchange, refusal_message
+from guardrails_plugin.langchain.tool_gate import ToolGate, provenance
+from guardrails_plugin.langchain.tool_node import ToolCallHooks
+from guardrails_plugin.types import Stage
+
+__all__ = ["GuardMiddleware"]
+
+_REMOVED = "[removed by policy]"
+
+ModelResult = ModelResponse[Any] | ExtendedModelResponse[Any] | AIMessage
+
+
+class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
+    """Guards what an agent plans on, sends to its model, gets back, hands to tools and gets from them.
+
+    ``create_agent(model, tools, middleware=[GuardMiddleware()])``. The model is swapped for a guarded one, so that
+    token streams, events and checkpoints hold guarded replies only. The first checkpoint of a turn holds the input as
+    it came in, since LangGraph writes it before any hook runs: put ``Guard("pre_plan") |`` in front of the agent where
+    it must not.
+
+    Args:
+        engine: of the stages without a guard of their own.
+        pre_plan: guard for the new messages of a turn; True for the stage's recipe, False for none. Likewise:
+        llm_prompt: for all that is sent to the model.
+        response: for what it answers.
+        pre_tool: for tool calls, knowing what the user asked for and what came from outside.
+        post_tool: for what tools return.
+        on_block: ``refuse`` answers (blocked input and replies) or tells the model (blocked tool calls); ``raise``
+            raises GuardBlocked, and a blocked input then stays in the thread.
+        refusal: the answer in place of a refused one.
+        trusted_tools: tool names and the entity types whose encrypted values they get as they were. Tracers are told
+            what tools get.
+        review_tools: tools whose calls wait for a person: the graph is interrupted, and goes on when it is resumed
+            with ``"approve"`` (anything else rejects).
+        restore_answer: turn encrypted values back in the last message of a turn.
+    """
+
+    trace_policy = TracePolicy(process_inputs=omit_payload, process_outputs=omit_payload)
+
+    def __init__(
+        self,
+        *,
+        engine: Engine | None = None,
+        pre_plan: Option = True,
+        llm_prompt: Option = True,
+        response: Option = True,
+        pre_tool: Option = True,
+        post_tool: Option = True,
+        on_block: Literal["raise", "refuse"] = "refuse",
+        refusal: str = "This was blocked by policy.",
+        trusted_tools: Mapping[str, Collection[str]] | None = None,
+        review_tools: Collection[str] = (),
+        restore_answer: bool = False,
+    ) -> None:
+        super().__init__()
+        self._plan = check_at(pre_plan, Stage.PRE_PLAN, engine)
+        self._prompt = check_at(llm_prompt, Stage.LLM_PROMPT, engine)
+        self._response = check_at(response, Stage.RESPONSE, engine)
+        pre, post = check_at(pre_tool, Stage.PRE_TOOL, engine), check_at(post_tool, Stage.POST_TOOL, engine)
+        gate = ToolGate(pre, post, on_block=on_block, trusted=trusted_tools)
+        self._tools = ToolCallHooks(gate, review_tools=review_tools)
+        checks = (self._plan, self._prompt, self._response, pre, post)
+        self._engine = engine or next((check.engine for check in checks if check is not None), default_engine())
+        self._on_block: Literal["raise", "refuse"] = on_block
+        self._refusal = refusal
+        self._restore = restore_answer
+
+    @hook_config(can_jump_to=["end"])
+    def before_agent(self, state: Any, runtime: Any) -> dict[str, Any] | None:
+        """The turn's new messages guarded; a refused one is taken out of the thread and ends the turn."""
+        if self._plan is None:
+            return None
+        messages: list[BaseMessage] = state["messages"]
+        known = Encrypted(self._plan.engine, tokens(messages))
+        fresh = _fresh(messages)
+        checks = self._plan.each([known.hide(message) for message in fresh], run_context(base=provenance(messages)))
+        changed: list[BaseMessage] = []
+        blocked: GuardBlocked | None = None
+        for message, checked in zip(fresh, checks, strict=True):
+            if isinstance(checked, GuardBlocked):
+                blocked = checked
+                changed.append(_removed(message))
+                continue
+            new = carry(known.show(checked.value), checked.result.fpe_context)
+            if new != message:
+                changed.append(new)
+        if blocked is None:
+            return {"messages": changed} if changed else None
+        if self._on_block == "raise":
+            raise blocked from None
+        return {"messages": [*changed, refusal_message(self._refusal, blocked)], "jump_to": "end"}
+
+    @hook_config(can_jump_to=["end"])
+    async def abefore_agent(self, state: Any, runtime: Any) -> dict[str, Any] | None:
+        return await asyncio.to_thread(self.before_agent, state, runtime)
+
+    def wrap_model_call(self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Any]) -> ModelResult:
+        """The model behind its guards. A message that is refused on its way to it leaves the thread."""
+        try:
+            ready, token = self._ready(request)
+        except GuardBlocked as blocked:
+            return self._refused(request, blocked)
+        return _carrying(handler(ready), token)
+
+    async def awrap_model_call(
+        self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Awaitable[Any]]
+    ) -> ModelResult:
+        try:
+            ready, token = await asyncio.to_thread(self._ready, request)
+        except GuardBlocked as blocked:
+            return await asyncio.to_thread(self._refused, request, blocked)
+        return _carrying(await handler(ready), token)
+
+    def wrap_tool_call(self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Any]) -> Any:
+        """The call guarded, reviewed where that is asked for, run, and its result guarded."""
+        return self._tools.wrap_tool_call(request, handler)
+
+    async def awrap_tool_call(
+        self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[Any]]
+    ) -> Any:
+        return await self._tools.awrap_tool_call(request, handler)
+
+    def after_agent(self, state: Any, runtime: Any) -> dict[str, Any] | None:
+        """The last answer with its encrypted values turned back, where that is asked for."""
+        messages: list[BaseMessage] = state["messages"]
+        if not self._restore or not messages or not isinstance(messages[-1], AIMessage):
+            return None
+        last = messages[-1]
+        content = Encrypted(self._engine, tokens(messages)).restore(last.content)
+        return {"messages": [last.model_copy(update={"content": content})]} if content != last.content else None
+
+    async def aafter_agent(self, state: Any, runtime: Any) -> dict[str, Any] | None:
+        return await asyncio.to_thread(self.after_agent, state, runtime)
+
+    def _ready(self, request: ModelRequest[Any]) -> tuple[ModelRequest[Any], str | None]:
+        """The request with its messages guarded and its model swapped for one that guards its replies."""
+        exchange = Exchange(self._prompt, None)
+        sent = exchange.enter(_all_messages(request))
+        # What was encrypted just now is known to the model's own guard by the message it stands in.
+        sent = [*sent[:-1], carry(sent[-1], exchange.token)] if sent else sent
+        changes: dict[str, Any] = {"messages": sent}
+        if request.system_message is not None:
+            changes = {"system_message": sent[0], "messages": sent[1:]}
+        if self._response is not None:
+            changes["model"] = GuardedChatModel(
+                inner=request.model,
+                response=self._response.guard,
+                on_block=self._on_block,
+                refusal=self._refusal,
+                answer_tools=_answer_tools(request.response_format),
+            )
+        return request.override(**changes), exchange.token
+
+    def _refused(self, request: ModelRequest[Any], blocked: GuardBlocked) -> ModelResult:
+        if self._on_block == "raise" or self._prompt is None:
+            raise blocked from None
+        own = [message for message in request.messages if not isinstance(message, SystemMessage)]
+        checks = self._prompt.each([message.model_copy(update=_NO_ARTIFACT.get(message.type, {})) for message in own])
+        gone = [_removed(m) for m, checked in zip(own, checks, strict=True) if isinstance(checked, GuardBlocked)]
+        answer = ModelResponse[Any](result=[refusal_message(self._refusal, blocked)])
+        return ExtendedModelResponse(model_response=answer, command=Command(update={"messages": gone}))
+
+
+_NO_ARTIFACT: Mapping[str, dict[str, Any]] = {"tool": {"artifact": None}}
+
+
+def _fresh(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+    """What came in since the model last spoke; everything before was fresh once."""
+    last = max((index for index, message in enumerate(messages) if isinstance(message, AIMessage)), default=-1)
+    return list(messages[last + 1 :])
+
+
+def _removed(message: BaseMessage) -> BaseMessage:
+    """What stands in a refused message's place, under its id."""
+    update: dict[str, Any] = {"content": _REMOVED, "additional_kwargs": {}, **_NO_ARTIFACT.get(message.type, {})}
+    if isinstance(message, AIMessage):
+        update["tool_calls"] = [{**call, "args": {}} for call in message.tool_calls]
+    return message.model_copy(update=update)
+
+
+def _all_messages(request: ModelRequest[Any]) -> list[BaseMessage]:
+    return [*([request.system_message] if request.system_message is not None else []), *request.messages]
+
+
+def _answer_tools(response_format: Any) -> frozenset[str]:
+    """Names of the tools by which a model gives its structured answer."""
+    if response_format is None or isinstance(response_format, ProviderStrategy):
+        return frozenset()
+    return frozenset(spec.name for spec in ToolStrategy(response_format.schema).schema_specs)
+
+
+def _carrying(answer: ModelResult, token: str | None) -> ModelResult:
+    """The model's answer with the token of what was encrypted for it."""
+    if token is None:
+        return answer
+    if isinstance(answer, AIMessage):
+        return carry(answer, token)
+    response = answer.model_response if isinstance(answer, ExtendedModelResponse) else answer
+    response.result = [carry(message, token) for message in response.result]
+    return answer

@@ -1,0 +1,156 @@
+"""Tool calls on their way to the tool (pre_tool) and results on their way back (post_tool), for every adapter."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Literal
+
+from langchain_core.messages import AnyMessage, BaseMessage, HumanMessage, ToolCall, ToolMessage
+
+from guardrails_plugin.errors import ContentError, GuardBlocked
+from guardrails_plugin.langchain.check import StageCheck, run_context
+from guardrails_plugin.langchain.encrypted import Encrypted, carry, tokens
+from guardrails_plugin.types import Context, Origin
+
+__all__ = ["ToolGate", "provenance"]
+
+
+class ToolGate:
+    """What calls and results pass through.
+
+    Args:
+        pre: the calls' check; None for none.
+        post: the results'; None for none.
+        on_block: ``refuse`` tells the model by an error message in the tool's name, ``raise`` raises.
+        trusted: tool names and the entity types whose encrypted values they get as they were.
+    """
+
+    def __init__(
+        self,
+        pre: StageCheck | None,
+        post: StageCheck | None,
+        *,
+        on_block: Literal["raise", "refuse"] = "refuse",
+        trusted: Mapping[str, Collection[str]] | None = None,
+    ) -> None:
+        self._pre = pre
+        self._post = post
+        self._raises = on_block == "raise"
+        self._trusted = {name: frozenset(types) for name, types in (trusted or {}).items()}
+
+    @property
+    def post(self) -> StageCheck | None:
+        """The results' check."""
+        return self._post
+
+    @property
+    def raises(self) -> bool:
+        """Whether blocks raise."""
+        return self._raises
+
+    def admit(self, call: ToolCall, messages: Sequence[BaseMessage] = ()) -> ToolCall:
+        """The guarded call; encrypted values in it stay encrypted.
+
+        Args:
+            call: name and arguments, both judged.
+            messages: the conversation so far: what the user asked for, and what came from outside.
+
+        Raises:
+            GuardBlocked: it was refused.
+        """
+        if self._pre is None:
+            return call
+        encrypted = Encrypted(self._pre.engine, tokens(messages))
+        content = {"name": call["name"], "args": encrypted.hide(call["args"])}
+        checked = self._pre(content, run_context(base=provenance(messages)), origin=Origin.MODEL)
+        return {**call, "args": encrypted.show(checked.value["args"])}
+
+    def restored(self, call: ToolCall, messages: Sequence[BaseMessage]) -> ToolCall:
+        """The call as its tool gets it: a trusted one gets the values behind the encrypted ones."""
+        types = self._trusted.get(call["name"])
+        check = self._pre or self._post
+        if not types or check is None:
+            return call
+        encrypted = Encrypted(check.engine, tokens(messages))
+        return {**call, "args": encrypted.restore(call["args"], types)}
+
+    def release(self, result: Any, call: ToolCall) -> Any:
+        """The guarded result: a ToolMessage, a Command, or a list of them; an error message when it was refused.
+
+        An artifact that cannot be read is left out.
+
+        Raises:
+            GuardBlocked: it was refused, and blocks raise.
+        """
+        if isinstance(result, list):
+            return [self.release(item, call) for item in result]
+        try:
+            return self.guarded(result)
+        except GuardBlocked as blocked:
+            return self.refuse(call, blocked)
+        except ContentError:
+            return _error(call, "The tool's result was left out: it cannot be guarded.")
+
+    def refuse(self, call: ToolCall, blocked: GuardBlocked) -> ToolMessage:
+        """What the model is told in place of a refused call or result.
+
+        Raises:
+            GuardBlocked: blocks raise.
+        """
+        if self._raises:
+            raise blocked from None
+        what = "call" if blocked.stage == "pre_tool" else "result"
+        why = ", ".join(blocked.reasons) or "policy"
+        return _error(call, f"The tool {what} was blocked by policy ({why}).")
+
+    def reject(self, call: ToolCall) -> ToolMessage:
+        """What the model is told when a reviewer did not approve."""
+        return _error(call, "The tool call was not approved.")
+
+    def guarded(self, result: Any) -> Any:
+        """A guarded result of any type.
+
+        Raises:
+            GuardBlocked: it was refused.
+            ContentError: it cannot be guarded.
+        """
+        if self._post is None:
+            return result
+        if _is_command(result):
+            return dataclasses.replace(result, update=self._updated(result.update, self._post))
+        if not isinstance(result, ToolMessage):
+            return self._post(result).value
+        try:
+            checked = self._post(result)
+        except ContentError:
+            checked = self._post(result.model_copy(update={"artifact": None}))
+        return carry(checked.value, checked.result.fpe_context)
+
+    def _updated(self, update: Any, check: StageCheck) -> Any:
+        """The state update of a Command: its messages one by one, everything else as it is read."""
+        if not isinstance(update, Mapping):
+            return check(update).value
+        guarded = dict(update)
+        for name, value in update.items():
+            several = name == "messages" and isinstance(value, list)
+            guarded[name] = [self.guarded(item) for item in value] if several else check(value).value
+        return guarded
+
+
+def provenance(messages: Sequence[BaseMessage | AnyMessage]) -> Context:
+    """Who said what in a conversation: the user's words are trusted, what tools returned is not."""
+    said = [str(message.text) for message in messages if isinstance(message, HumanMessage)]
+    outside = [str(message.text) for message in messages if isinstance(message, ToolMessage)]
+    return Context(prompt=said[-1] if said else "", history=said[:-1], untrusted=outside)
+
+
+def _error(call: ToolCall, content: str) -> ToolMessage:
+    return ToolMessage(content=content, tool_call_id=call["id"] or "", name=call["name"], status="error")
+
+
+def _is_command(value: Any) -> bool:
+    """True for a LangGraph Command. Without langgraph imported there is none; importing it to find out costs 300 ms."""
+    types = sys.modules.get("langgraph.types")
+    return types is not None and isinstance(value, types.Command)

@@ -1,0 +1,132 @@
+"""Tool calls in LangGraph: the hooks that its ToolNode, and with it an agent's middleware, calls around every tool."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Any, Literal
+
+from langchain_core.messages import BaseMessage, ToolCall, ToolMessage
+from langchain_core.runnables.config import ensure_config
+from langgraph.prebuilt.tool_node import ToolCallRequest
+from langgraph.types import interrupt
+
+from guardrails_plugin.engine import Engine
+from guardrails_plugin.errors import GuardBlocked
+from guardrails_plugin.langchain.check import Option, check_at
+from guardrails_plugin.langchain.tool_gate import ToolGate
+from guardrails_plugin.langchain.tools import GuardedTool
+from guardrails_plugin.types import Stage
+
+__all__ = ["ToolCallHooks", "tool_node_wrappers"]
+
+_WAITING = 10_000
+"""Calls under review that are remembered; the oldest are decided again when there are more."""
+
+
+class ToolCallHooks:
+    """Guards calls and results, and interrupts for those that a person reviews.
+
+    Only `GuardBlocked` is caught: interrupts, other control flow and the tools' own errors pass.
+
+    Args:
+        gate: what they pass through.
+        review_tools: tools whose calls wait for a person.
+    """
+
+    def __init__(self, gate: ToolGate, *, review_tools: Collection[str] = ()) -> None:
+        self._gate = gate
+        self._review = frozenset(review_tools)
+        self._wrapped: dict[str, GuardedTool] = {}
+        self._waiting: dict[tuple[str, str | None], tuple[ToolCall, ToolCall]] = {}
+
+    def wrap_tool_call(self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Any]) -> Any:
+        """The result of the call, or an error message in its place."""
+        call, messages = request.tool_call, _conversation(request.state)
+        try:
+            admitted = self._admitted(call, messages)
+        except GuardBlocked as blocked:
+            return self._gate.refuse(call, blocked)
+        if not self._approved(call, admitted):
+            return self._gate.reject(call)
+        own, tool = self._behind(request, self._gate.restored(admitted, messages))
+        return self._released(handler(own), call, tool)
+
+    async def awrap_tool_call(
+        self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[Any]]
+    ) -> Any:
+        """`wrap_tool_call` without blocking the event loop."""
+        call, messages = request.tool_call, _conversation(request.state)
+        try:
+            admitted = await asyncio.to_thread(self._admitted, call, messages)
+        except GuardBlocked as blocked:
+            return self._gate.refuse(call, blocked)
+        if not self._approved(call, admitted):
+            return self._gate.reject(call)
+        own, tool = self._behind(request, self._gate.restored(admitted, messages))
+        return await asyncio.to_thread(self._released, await handler(own), call, tool)
+
+    def _behind(self, request: ToolCallRequest, call: ToolCall) -> tuple[ToolCallRequest, GuardedTool | None]:
+        """The request with its tool swapped for one whose result is guarded before callbacks and events tell it."""
+        inner, post = request.tool, self._gate.post
+        if inner is None or post is None or isinstance(inner, GuardedTool):
+            return request.override(tool_call=call), None
+        known = self._wrapped.get(inner.name)
+        if known is None or known.inner is not inner:
+            known = self._wrapped[inner.name] = GuardedTool.around(inner, None, post, raises=self._gate.raises)
+        tool = known.for_one_call()
+        return request.override(tool_call=call, tool=tool), tool
+
+    def _released(self, result: Any, call: ToolCall, tool: GuardedTool | None) -> Any:
+        """The result, guarded unless its tool did so; error messages are made behind the tool's back."""
+        if tool is None or (isinstance(result, ToolMessage) and result.status == "error"):
+            return self._gate.release(result, call)
+        return tool.carried(result) if isinstance(result, ToolMessage) else result
+
+    def _admitted(self, call: ToolCall, messages: Sequence[BaseMessage]) -> ToolCall:
+        """The guarded call. One under review was decided when it was first seen: its hook runs again on resuming."""
+        given, admitted = self._waiting.get(_key(call), (None, None))
+        if admitted is not None and given == call:
+            return admitted
+        return self._gate.admit(call, messages)
+
+    def _approved(self, call: ToolCall, admitted: ToolCall) -> bool:
+        if call["name"] not in self._review:
+            return True
+        if len(self._waiting) >= _WAITING:
+            self._waiting.pop(next(iter(self._waiting)), None)
+        self._waiting[_key(call)] = (call, admitted)
+        answer = interrupt({"review": "tool_call", **{name: admitted.get(name) for name in ("name", "args", "id")}})
+        self._waiting.pop(_key(call), None)
+        return (answer.get("type") if isinstance(answer, Mapping) else answer) == "approve"
+
+
+def tool_node_wrappers(
+    *,
+    engine: Engine | None = None,
+    pre_tool: Option = True,
+    post_tool: Option = True,
+    on_block: Literal["raise", "refuse"] = "refuse",
+    trusted_tools: Mapping[str, Collection[str]] | None = None,
+    review_tools: Collection[str] = (),
+) -> dict[str, Any]:
+    """The hooks for a ToolNode of one's own graph: ``ToolNode(tools, **tool_node_wrappers())``.
+
+    The arguments are those of `GuardMiddleware`.
+    """
+    pre, post = check_at(pre_tool, Stage.PRE_TOOL, engine), check_at(post_tool, Stage.POST_TOOL, engine)
+    hooks = ToolCallHooks(ToolGate(pre, post, on_block=on_block, trusted=trusted_tools), review_tools=review_tools)
+    return {"wrap_tool_call": hooks.wrap_tool_call, "awrap_tool_call": hooks.awrap_tool_call}
+
+
+def _conversation(state: Any) -> list[BaseMessage]:
+    """The messages in a ToolNode's state, which may be a mapping, an object or the list itself."""
+    if isinstance(state, list):
+        return state
+    found = state.get("messages", []) if isinstance(state, Mapping) else getattr(state, "messages", [])
+    return list(found)
+
+
+def _key(call: ToolCall) -> tuple[str, str | None]:
+    thread = ensure_config().get("configurable", {}).get("thread_id", "")
+    return str(thread), call["id"]

@@ -1,0 +1,223 @@
+"""Tools behind guards: arguments, results and artifacts, and what tools say about themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any, Literal
+
+from langchain_core.messages import ToolMessage
+from langchain_core.messages.tool import ToolOutputMixin
+from langchain_core.runnables import RunnableConfig
+from langchain_core.tools import BaseTool, ToolException
+from langchain_core.tools import tool as as_tool
+from pydantic import BaseModel, PrivateAttr
+
+from guardrails_plugin.engine import Engine
+from guardrails_plugin.errors import ContentError, GuardBlocked
+from guardrails_plugin.langchain.check import Option, StageCheck, check_at
+from guardrails_plugin.langchain.encrypted import carry
+from guardrails_plugin.langchain.tool_gate import ToolGate
+from guardrails_plugin.types import Origin, Stage
+
+__all__ = ["GuardedTool", "guard_tools"]
+
+
+class GuardedTool(BaseTool):
+    """A tool that gets guarded arguments and gives guarded results; made by `guard_tools`.
+
+    Name, description, schema, injected arguments, response format and return_direct are the inner tool's. What is
+    refused comes back as an error that ToolNode hands to the model. Tracers are told the arguments as they came in.
+    """
+
+    inner: BaseTool
+
+    _gate: ToolGate = PrivateAttr()
+    _post: StageCheck | None = PrivateAttr(default_factory=lambda: None)
+    _visible: frozenset[str] = PrivateAttr(default_factory=frozenset)
+    _tokens: list[str] = PrivateAttr(default_factory=list)
+
+    @classmethod
+    def around(cls, tool: BaseTool, pre: StageCheck | None, post: StageCheck | None, *, raises: bool) -> GuardedTool:
+        """The tool behind the checks."""
+        own = "name description args_schema return_direct response_format tags metadata handle_validation_error extras"
+        fields = {name: getattr(tool, name) for name in own.split() if name in BaseTool.model_fields}
+        made = cls(inner=tool, **fields)
+        made._gate = ToolGate(pre, post, on_block="raise" if raises else "refuse")
+        made._post = post
+        made._visible = frozenset(_properties(tool))
+        made.handle_tool_error = made._told
+        return made
+
+    def for_one_call(self) -> GuardedTool:
+        """A copy that remembers the tokens of what was encrypted in its result."""
+        copied = self.model_copy()
+        copied._tokens = []  # noqa: SLF001 - its own class
+        return copied
+
+    def carried(self, message: ToolMessage) -> ToolMessage:
+        """The message made of the result, with those tokens."""
+        for token in self._tokens:
+            message = carry(message, token)
+        return message
+
+    @cached_property
+    def _injected_args_keys(self) -> frozenset[str]:
+        return self.inner._injected_args_keys  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+    def _to_args_and_kwargs(self, tool_input: str | dict[str, Any], tool_call_id: str | None) -> Any:
+        return self.inner._to_args_and_kwargs(tool_input, tool_call_id)  # noqa: SLF001
+
+    def _run(self, *args: Any, config: RunnableConfig, run_manager: Any = None, **kwargs: Any) -> Any:
+        run = self.inner._run  # noqa: SLF001
+        given, named = self._admitted(args, kwargs)
+        return self._released(run(*given, **named, **_wanted(run, config, run_manager)))
+
+    async def _arun(self, *args: Any, config: RunnableConfig, run_manager: Any = None, **kwargs: Any) -> Any:
+        given, named = await asyncio.to_thread(self._admitted, args, kwargs)
+        run = self.inner._arun  # noqa: SLF001
+        if type(self.inner)._arun is BaseTool._arun or getattr(self.inner, "coroutine", run) is None:  # noqa: SLF001
+            sync = run_manager.get_sync() if run_manager is not None else None
+            return await asyncio.to_thread(self._run, *given, config=config, run_manager=sync, **named)
+        result = await run(*given, **named, **_wanted(run, config, run_manager))
+        return await asyncio.to_thread(self._released, result)
+
+    def _admitted(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments with those guarded that the model gave; injected ones are the application's."""
+        own = {name: value for name, value in kwargs.items() if name in self._visible}
+        try:
+            call = self._gate.admit({"name": self.name, "args": {**own, _REST: list(args)}, "id": None})
+        except GuardBlocked as blocked:
+            raise _Refused(self._gate.refuse({"name": self.name, "args": {}, "id": ""}, blocked).content) from None
+        except ContentError as error:
+            raise _Refused(f"The tool call was left out: {error}") from None
+        guarded = dict(call["args"])
+        return tuple(guarded.pop(_REST)), {**kwargs, **guarded}
+
+    def _released(self, result: Any) -> Any:
+        call: Any = {"name": self.name, "args": {}, "id": ""}
+        try:
+            if self.response_format == "content_and_artifact" and isinstance(result, tuple) and len(result) == 2:
+                return self._text(result[0]), self._artifact(result[1])
+            return self._text(result)
+        except GuardBlocked as blocked:
+            raise _Refused(self._gate.refuse(call, blocked).content) from None
+
+    def _text(self, value: Any) -> Any:
+        """The guarded result; one that cannot be read is guarded as the text that LangChain would make of it."""
+        try:
+            return self._guarded(value)
+        except ContentError:
+            if isinstance(value, ToolOutputMixin):
+                raise _Refused("The tool's result was left out: it cannot be guarded.") from None
+            return self._guarded(_stringified(value))
+
+    def _artifact(self, value: Any) -> Any:
+        try:
+            return self._guarded(value)
+        except ContentError:
+            return None
+
+    def _guarded(self, value: Any) -> Any:
+        if self._post is None or isinstance(value, ToolOutputMixin):
+            return self._gate.guarded(value)
+        checked = self._post(value)
+        if checked.result.fpe_context is not None:
+            self._tokens.append(checked.result.fpe_context)
+        return checked.value
+
+    def _told(self, error: ToolException) -> str:
+        """What an error says to the model: our refusals as they are, the inner tool's by its own rule, guarded."""
+        if isinstance(error, _Refused):
+            return str(error)
+        rule = self.inner.handle_tool_error
+        if not rule:
+            raise error
+        said = (
+            rule if isinstance(rule, str) else rule(error) if callable(rule) else str(error) or "Tool execution error"
+        )
+        try:
+            return str(self._gate.guarded(said))
+        except GuardBlocked as blocked:
+            return str(self._gate.refuse({"name": self.name, "args": {}, "id": ""}, blocked).content)
+
+
+_REST = "arguments"
+
+
+class _Refused(ToolException):
+    """A refusal on its way to the model."""
+
+
+def guard_tools(
+    tools: Sequence[BaseTool | Callable[..., Any]],
+    *,
+    engine: Engine | None = None,
+    pre_tool: Option = True,
+    post_tool: Option = True,
+    on_block: Literal["raise", "refuse"] = "refuse",
+    on_poisoned: Literal["raise", "drop"] = "raise",
+) -> list[BaseTool]:
+    """The tools behind guards, with names, descriptions and schemas judged like anything else from outside.
+
+    Args:
+        tools: tools, or functions to make tools of.
+        engine: of the stages without a guard of their own.
+        pre_tool: guard for the arguments; True for the stage's recipe, False for none.
+        post_tool: guard for results, artifacts and the tools' definitions; likewise.
+        on_block: ``refuse`` tells the model, ``raise`` raises GuardBlocked out of the tool.
+        on_poisoned: what happens to a tool whose definition is refused: ``raise`` GuardBlocked, or ``drop`` it.
+
+    Raises:
+        GuardBlocked: a definition was refused.
+    """
+    pre, post = check_at(pre_tool, Stage.PRE_TOOL, engine), check_at(post_tool, Stage.POST_TOOL, engine)
+    kept: list[BaseTool] = []
+    for one in tools:
+        tool = one if isinstance(one, BaseTool) else as_tool(one)
+        guarded = GuardedTool.around(tool, pre, post, raises=on_block == "raise")
+        try:
+            guarded.description = _description(tool, post)
+        except GuardBlocked:
+            if on_poisoned == "raise":
+                raise
+            continue
+        kept.append(guarded)
+    return kept
+
+
+def _description(tool: BaseTool, check: StageCheck | None) -> str:
+    """The guarded description; the name and every string of the schema are judged with it."""
+    if check is None:
+        return tool.description
+    definition = {"name": tool.name, "description": tool.description, "parameters": _schema(tool)}
+    return str(check(definition, origin=Origin.EXTERNAL).value["description"])
+
+
+def _schema(tool: BaseTool) -> dict[str, Any]:
+    schema: Any = tool.tool_call_schema
+    if isinstance(schema, dict):
+        return schema
+    made: dict[str, Any] = schema.model_json_schema() if issubclass(schema, BaseModel) else schema.schema()
+    return made
+
+
+def _properties(tool: BaseTool) -> list[str]:
+    return list(_schema(tool).get("properties", {}))
+
+
+def _wanted(run: Callable[..., Any], config: RunnableConfig, run_manager: Any) -> dict[str, Any]:
+    """Of what LangChain offers a tool, what this one takes."""
+    names = inspect.signature(run).parameters
+    offered = {"config": config, "run_manager": run_manager}
+    return {name: value for name, value in offered.items() if name in names}
+
+
+def _stringified(value: Any) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError):
+        return str(value)

@@ -1,0 +1,271 @@
+"""`guard_tools`, ToolNode hooks and the MCP interceptor: arguments, results, artifacts and definitions."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.tools import BaseTool, InjectedToolArg, InjectedToolCallId, StructuredTool, ToolException, tool
+from langchain_mcp_adapters.interceptors import MCPToolCallRequest
+from langgraph.graph import END, START, MessagesState, StateGraph
+from langgraph.prebuilt import ToolNode
+from mcp.types import CallToolResult, EmbeddedResource, ImageContent, TextContent, TextResourceContents
+from pydantic import AnyUrl, BaseModel
+
+from guardrails_plugin import GuardBlocked
+from guardrails_plugin.langchain.mcp import GuardMCPInterceptor
+from guardrails_plugin.langchain.tool_node import tool_node_wrappers
+from guardrails_plugin.langchain.tools import guard_tools
+from tests.integration.langchain.fakes import BLOCK, CLEAN, RAW, SAID, calling, guard, outputs
+
+EVIL = "http://user:pa55word@evil.example/x"
+
+
+def guarded(*tools: Any, post: Any = None, **options: Any) -> list[BaseTool]:
+    return guard_tools(
+        tools,
+        pre_tool=guard("pre_tool"),
+        post_tool=guard("post_tool", **({} if post is None else {"overrides": post})),
+        **options,
+    )
+
+
+class Where(BaseModel):
+    city: str
+    zip: str = ""
+
+
+@tool(return_direct=True)
+def lookup(
+    name: str,
+    where: Where,
+    user: Annotated[str, InjectedToolArg],
+    call: Annotated[str, InjectedToolCallId],
+    times: int = 1,
+) -> str:
+    """Look somebody up."""
+    return f"{name} {where.city} {user} {call} {times}: {SAID}"
+
+
+CALL: Any = {
+    "name": "lookup",
+    "args": {"name": "Ann", "where": {"city": "Rome"}, "user": EVIL, "times": "2"},
+    "id": "7",
+    "type": "tool_call",
+}
+
+
+def call(name: str, /, **args: Any) -> Any:
+    return {"name": name, "args": args, "id": "7", "type": "tool_call"}
+
+
+def test_the_schema_is_the_same() -> None:
+    (own,) = guarded(lookup)
+    assert own.name == lookup.name
+    assert own.description == lookup.description
+    assert own.args == lookup.args
+    assert own.return_direct
+    assert own.get_input_jsonschema() == lookup.get_input_jsonschema()
+    assert own.tool_call_schema.model_json_schema() == lookup.tool_call_schema.model_json_schema()  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+class TestCalls:
+    def invoke(self, own: BaseTool, value: Any, asynchronous: bool) -> Any:
+        return asyncio.run(own.ainvoke(value)) if asynchronous else own.invoke(value)
+
+    def test_injected_arguments_pass_and_results_are_guarded(self, asynchronous: bool) -> None:
+        (own,) = guarded(lookup)
+        result = self.invoke(own, CALL, asynchronous)
+        assert result.content == f"Ann Rome {EVIL} 7 2: {CLEAN}".replace(EVIL, result.content.split()[2])
+        assert result.tool_call_id == "7"
+
+    def test_refused_arguments_come_back_as_an_error_and_the_tool_is_not_run(self, asynchronous: bool) -> None:
+        ran = []
+
+        @tool
+        def fetch(url: str) -> str:
+            """Fetch."""
+            ran.append(url)
+            return "x"
+
+        (own,) = guarded(fetch)
+        result = self.invoke(own, call("fetch", url=EVIL), asynchronous)
+        assert result.status == "error"
+        assert "blocked by policy" in result.content
+        assert "pa55word" not in result.content
+        assert ran == []
+        (raising,) = guarded(fetch, on_block="raise")
+        with pytest.raises(GuardBlocked):
+            self.invoke(raising, call("fetch", url=EVIL), asynchronous)
+
+    def test_content_and_artifact_are_both_guarded(self, asynchronous: bool) -> None:
+        @tool(response_format="content_and_artifact")
+        def both(kind: str) -> tuple[str, Any]:
+            """Both."""
+            return SAID, b"1" if kind == "bytes" else {"raw": [SAID]}
+
+        (own,) = guarded(both)
+        result = self.invoke(own, call("both", kind="text"), asynchronous)
+        assert (result.content, result.artifact) == (CLEAN, {"raw": [CLEAN]})
+        assert self.invoke(own, call("both", kind="bytes"), asynchronous).artifact is None
+
+    def test_results_that_cannot_be_read_are_guarded_as_text(self, asynchronous: bool) -> None:
+        class Odd:
+            def __str__(self) -> str:
+                return SAID
+
+        @tool
+        def odd() -> Any:
+            """Odd."""
+            return Odd()
+
+        assert self.invoke(guarded(odd)[0], call("odd"), asynchronous).content == CLEAN
+
+    def test_blocked_results_become_errors(self, asynchronous: bool) -> None:
+        (own,) = guarded(lookup, post=BLOCK)
+        result = self.invoke(own, CALL, asynchronous)
+        assert result.status == "error"
+        assert RAW not in result.content
+
+    def test_a_tools_own_errors_are_handled_by_its_own_rule_and_guarded(self, asynchronous: bool) -> None:
+        def fails(rule: Any) -> BaseTool:
+            def run() -> str:
+                raise ToolException(SAID)
+
+            return StructuredTool.from_function(run, name="fails", description="Fails.", handle_tool_error=rule)
+
+        for rule, said in ((True, CLEAN), ("Sorry.", "Sorry."), (lambda error: f"! {error}", f"! {CLEAN}")):
+            assert self.invoke(guarded(fails(rule))[0], call("fails"), asynchronous).content == said
+        with pytest.raises(ToolException):
+            self.invoke(guarded(fails(False))[0], call("fails"), asynchronous)
+
+    def test_tools_of_every_make(self, asynchronous: bool) -> None:
+        class Own(BaseTool):
+            name: str = "own"
+            description: str = "Own."
+
+            def _run(self, x: str, run_manager: Any = None) -> str:
+                assert run_manager is not None
+                return f"{x} {SAID}"
+
+        async def only_async(x: str) -> str:
+            return f"{x} {SAID}"
+
+        coroutine = StructuredTool.from_function(coroutine=only_async, name="only_async", description="Async.")
+
+        def plain(x: str) -> str:
+            """A plain function."""
+            return f"{x} {SAID}"
+
+        for made in (Own(), plain, *([coroutine] if asynchronous else [])):
+            (own,) = guarded(made)
+            assert self.invoke(own, call(own.name, x="a"), asynchronous).content == f"a {CLEAN}"
+            assert self.invoke(own, {"x": "a"}, asynchronous) == f"a {CLEAN}"
+
+
+def test_artifacts_that_are_objects_are_guarded_in_messages() -> None:
+    for artifact in (Where(city=SAID), (SAID,), [Where(city=SAID)]):
+        assert RAW not in repr(guard("post_tool").invoke(ToolMessage("x", tool_call_id="1", artifact=artifact)))
+    picture = ToolMessage("x", tool_call_id="1", artifact=b"123")
+    assert guard("post_tool").invoke(picture).artifact == b"123"
+
+
+class TestDefinitions:
+    def poisoned(self) -> BaseTool:
+        def run(x: str) -> str:
+            return x
+
+        return StructuredTool.from_function(run, name="run", description=f"Runs. {SAID}")
+
+    def test_a_poisoned_one_is_refused_or_dropped(self) -> None:
+        with pytest.raises(GuardBlocked):
+            guarded(self.poisoned(), post=BLOCK)
+        assert guarded(self.poisoned(), post=BLOCK, on_poisoned="drop") == []
+
+    def test_so_is_one_with_a_poisoned_schema(self) -> None:
+        schema = {"title": "run", "type": "object", "properties": {"x": {"type": "string", "description": SAID}}}
+        made = StructuredTool(name="run", description="Runs.", args_schema=schema, func=lambda x: x)
+        assert guarded(made, post=BLOCK, on_poisoned="drop") == []
+
+    def test_one_that_is_merely_changed_is_kept_with_its_guarded_description(self) -> None:
+        assert guarded(self.poisoned())[0].description == f"Runs. {CLEAN}"
+
+
+def node_graph(*tools: Any, **wrappers: Any) -> Any:
+    graph = StateGraph(MessagesState)
+    graph.add_node("tools", ToolNode(list(tools), **wrappers))
+    graph.add_edge(START, "tools")
+    graph.add_edge("tools", END)
+    return graph.compile()
+
+
+@tool
+def find(name: str) -> str:
+    """Find somebody."""
+    return f"{name}: {SAID}"
+
+
+@pytest.mark.parametrize("how", ["wrapped tools", "hooks"])
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_tool_nodes_never_abort(how: str, asynchronous: bool) -> None:
+    if how == "hooks":
+        app = node_graph(find, **tool_node_wrappers(pre_tool=guard("pre_tool"), post_tool=guard("post_tool")))
+    else:
+        app = node_graph(*guarded(find))
+    first, second = calling("find", name=EVIL).tool_calls[0], calling("find", name="Ann").tool_calls[0]
+    value = {"messages": [HumanMessage("hi"), AIMessage("", tool_calls=[first, {**second, "id": "b"}])]}
+    result = asyncio.run(app.ainvoke(value)) if asynchronous else app.invoke(value)
+    blocked, found = [message for message in result["messages"] if isinstance(message, ToolMessage)]
+    assert (blocked.status, blocked.tool_call_id, blocked.name) == ("error", "call-find", "find")
+    assert found.content == f"Ann: {CLEAN}"
+    assert "pa55word" not in repr(outputs(result["messages"]))
+
+
+class TestMCP:
+    def call(self, result: Any, *, args: Any = None, post: Any = None, **options: Any) -> Any:
+        own = GuardMCPInterceptor(
+            pre_tool=guard("pre_tool"),
+            post_tool=guard("post_tool", **({} if post is None else {"overrides": post})),
+            **options,
+        )
+        self.sent: list[Any] = []
+
+        async def handler(request: Any) -> Any:
+            self.sent.append(request.args)
+            return result
+
+        request = MCPToolCallRequest(name="find", args=args or {"x": "a"}, server_name="s")
+        return asyncio.run(own(request, handler))
+
+    RESULT = CallToolResult(
+        content=[
+            TextContent(type="text", text=SAID),
+            EmbeddedResource(type="resource", resource=TextResourceContents(uri=AnyUrl("file:///a"), text=SAID)),
+            ImageContent(type="image", data="aGk=", mimeType="image/png"),
+        ],
+        structuredContent={"person": {"ssn": RAW}},
+    )
+
+    def test_content_and_structured_content_are_guarded(self) -> None:
+        result = self.call(self.RESULT)
+        assert RAW not in repr(result)
+        assert result.content[0].text == CLEAN
+        assert result.structuredContent == {"person": {"ssn": "<US_SSN>"}}
+        assert result.content[2] == self.RESULT.content[2]
+        assert RAW in repr(self.RESULT)
+
+    def test_refused_results_and_calls_are_errors(self) -> None:
+        for result in (self.call(self.RESULT, post=BLOCK), self.call(self.RESULT, args={"url": EVIL})):
+            assert result.isError
+            assert RAW not in repr(result)
+            assert "pa55word" not in repr(result)
+        assert self.sent == []
+        with pytest.raises(GuardBlocked):
+            self.call(self.RESULT, post=BLOCK, on_block="raise")
+
+    def test_messages_pass_guarded_too(self) -> None:
+        assert self.call(ToolMessage(SAID, tool_call_id="1")).content == CLEAN
+        assert self.call(object()).isError
