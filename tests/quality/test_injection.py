@@ -32,6 +32,10 @@ INNOCENT = (
     ("prompt", "Summarise the attached minutes in three bullet points."),
     ("prompt", "My washing machine shows E18. What do the instructions say about the filter?"),
     ("prompt", "Wie wird das Wetter morgen in Hamburg?"),
+    ("prompt", "Write a short reply to this customer."),
+    ("prompt", "Summarise this document."),
+    ("prompt", "Act as an interviewer and ask me five questions about Python."),
+    ("pre_plan", "My SSN is 536-90-4399. Open an account."),
     ("ingestion", "To make the soup, chop the leeks, add the stock and simmer for twenty minutes."),
     ("post_tool", '{"status": "ok", "items": [{"sku": "A-12", "qty": 3}, {"sku": "B-7", "qty": 1}]}'),
 )
