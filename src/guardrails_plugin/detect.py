@@ -234,7 +234,8 @@ def _look_again(outcome: Outcome, plan: Plan, context: Context) -> None:
         known = {_identity(finding) for finding in outcome.raw}
         for step in steps:
             if not outcome.blocked and matches.concern(step.name):
-                _add(step, outcome, [f for f in _again(step, texts, context, matches) if _identity(f) not in known])
+                found = _find(step, [texts], [context], matches)[0]
+                _add(step, outcome, found if isinstance(found, _Failed) else _new(found, known))
         if {_identity(finding) for finding in outcome.raw} == known:
             return
 
@@ -247,16 +248,15 @@ def _blanked(text: Text, hidden: Sequence[Finding]) -> Text:
     return normalize(Segment("".join(chars), text.origin, text.hint), text.segment)
 
 
-def _again(step: Step, texts: Sequence[Text], context: Context, matches: _Matches) -> Sequence[Finding]:
-    found = _find(step, [texts], [context], matches)[0]
-    return () if isinstance(found, _Failed) else found
+def _new(found: Sequence[Finding], known: set[tuple[str, str, int, int, int]]) -> Sequence[Finding]:
+    return [finding for finding in found if _identity(finding) not in known]
 
 
 def _identity(finding: Finding) -> tuple[str, str, int, int, int]:
     return finding.detector, finding.entity_type, finding.segment, finding.start, finding.end
 
 
-def _add(step: Step, outcome: Outcome, found: Sequence[Finding]) -> None:
+def _add(step: Step, outcome: Outcome, found: Sequence[Finding] | _Failed) -> None:
     if not found:
         return
     index = next(i for i, detection in enumerate(outcome.detections) if detection.detector == step.name)

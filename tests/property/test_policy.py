@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from guardrails_plugin import Context, Engine, Finding, GuardUnavailable, Recipe, Rule, Verdict
+from guardrails_plugin.matching import Matcher
 from guardrails_plugin.policy import Ruling, decide, verdict
 from guardrails_plugin.types import Failure, Origin, Text
 
@@ -99,3 +100,20 @@ def test_what_has_not_begun_by_the_deadline_counts_as_failed() -> None:
     result = Engine(recipes=slow, detectors={"slow": Slow()}).check("x", stage="prompt", recipe="r")
     assert result.verdict is Verdict.REPORT
     assert [(failure.detector, failure.failure) for failure in result.failures] == [("second", "deadline exceeded")]
+
+
+def test_a_failure_at_the_second_look_is_a_failure_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = []
+
+    def match(self: Matcher, text: Text) -> Any:
+        looks.append(text)
+        if len(looks) > 1:
+            raise ValueError("second look")
+        return real(self, text)
+
+    real = Matcher.match
+    monkeypatch.setattr(Matcher, "match", match)
+    recipe = Recipe(name="r", rules=[Rule(detector="pii", action="replace")])
+    result = Engine(recipes=recipe).check("SSN 536-90-4399", stage="prompt", recipe="r")
+    assert result.blocked
+    assert result.failures[0].failure == "ValueError"
