@@ -1,0 +1,1 @@
+"""Datasets in; metrics, curves and thresholds out."""

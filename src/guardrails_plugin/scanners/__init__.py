@@ -1,0 +1,1 @@
+"""Custom scanners: definitions, versions, and where they are kept."""

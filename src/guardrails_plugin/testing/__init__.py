@@ -1,0 +1,1 @@
+"""Leak assertions and test doubles for the test suites of applications."""
