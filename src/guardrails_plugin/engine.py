@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -177,22 +177,31 @@ class Engine:
 
         return StreamGuard(plan, whole, call=call, origin=origin, context=context)
 
-    def unredact(self, content: object, token: str, *, tenant: str = "") -> Any:
+    @property
+    def keyring(self) -> Keyring | None:
+        """The keys it was given."""
+        return self._keyring
+
+    def unredact(self, content: object, token: str, *, tenant: str = "", types: Container[str] | None = None) -> Any:
         """The content with encrypted values turned back; values are found by what they are, wherever they stand.
 
         Args:
             content: a string or any JSON.
             token: ``fpe_context`` of the result that encrypted them.
             tenant: the tenant of the context they were encrypted under.
+            types: entity types to turn back; all by default.
 
         Raises:
-            ConfigError: no keyring, or a token that is not ours, was changed, or belongs to another tenant.
+            ConfigError: no keyring, a single string for types, or a token that is not ours, was changed, or belongs to
+                another tenant.
         """
         if self._keyring is None:
             raise ConfigError("unredact needs the keyring that encrypted: Engine(keyring=...)")
+        if isinstance(types, str):
+            raise ConfigError(f"types: expected a list of entity types, got the string {types[:80]!r}")
         opened = fpe_context.open_(token, self._keyring, tenant)
         found = conversation.segments(content, Origin.MODEL)
-        return conversation.substitute(content, [opened.restorer.restore(segment.text) for segment in found])
+        return conversation.substitute(content, [opened.restore(segment.text, types) for segment in found])
 
     def score(self, detector: str, texts: Sequence[str], *, origin: Origin | str = Origin.USER) -> list[float]:
         """Calibrated probabilities, one per text, below any threshold too.

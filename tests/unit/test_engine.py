@@ -120,6 +120,21 @@ class TestReversible:
         assert "4399" not in json.dumps(result.output)
         assert engine.unredact({"said": result.output["text"]}, result.fpe_context) == {"said": content["text"]}
 
+    def test_only_the_types_that_are_asked_for_come_back(self) -> None:
+        engine = Engine(keyring=Keyring.generate())
+        result = engine.check(
+            f"{SSN}, card 4111 1111 1111 1111",
+            stage="response",
+            overrides={**NO_MODEL, "pii": {"sensitive": "encrypt"}},
+        )
+        assert result.fpe_context
+        restored = engine.unredact(result.output, result.fpe_context, types={"US_SSN"})
+        assert "536-90-4399" in restored
+        assert "4111 1111 1111 1111" not in restored
+        assert engine.unredact(result.output, result.fpe_context, types=()) == result.output
+        with pytest.raises(ConfigError, match="list of entity types"):
+            engine.unredact(result.output, result.fpe_context, types="US_SSN")
+
     def test_without_a_keyring_there_is_a_clear_error(self, engine: Engine) -> None:
         with pytest.raises(ConfigError, match="keyring"):
             engine.unredact("x", "token")

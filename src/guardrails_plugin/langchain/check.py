@@ -43,7 +43,7 @@ class StageCheck:
     def __init__(self, guard: Guard) -> None:
         self.guard = guard
         self.stage = guard.stage
-        self.engine: Engine = guard._engine  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        self.engine = guard.engine
 
     def __call__(self, value: Any, context: Context | None = None, *, origin: Origin | None = None) -> Checked:
         """The guarded value.

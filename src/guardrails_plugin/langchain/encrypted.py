@@ -35,7 +35,7 @@ class Encrypted:
     """
 
     def __init__(self, engine: Engine, tokens: Iterable[str], tenant: str = "") -> None:
-        keyring = engine._keyring  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        keyring = engine.keyring
         known = list(dict.fromkeys(tokens)) if keyring is not None else []
         self._opened = [fpe_context.open_(token, keyring, tenant) for token in known] if keyring is not None else []
         self._numbers: dict[str, int] = {}

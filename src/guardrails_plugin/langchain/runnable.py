@@ -61,6 +61,11 @@ class Guard(RunnableSerializable[Any, Any]):
         if engine is not None:
             self._engine = engine
 
+    @property
+    def engine(self) -> Engine:
+        """The engine it asks."""
+        return self._engine
+
     @field_validator("stage", mode="before")
     @classmethod
     def _known(cls, value: object) -> object:

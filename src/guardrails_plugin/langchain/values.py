@@ -8,11 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from datetime import date, time, timedelta
-from decimal import Decimal
-from enum import Enum
 from typing import Any
-from uuid import UUID
 
 from langchain_core.documents import Document
 from langchain_core.messages import (
@@ -28,6 +24,7 @@ from langchain_core.messages import (
 from langchain_core.prompt_values import ChatPromptValue, StringPromptValue
 from pydantic import BaseModel
 
+from guardrails_plugin import objects
 from guardrails_plugin.conversation import ROLES, Foreign, Walk
 from guardrails_plugin.types import Origin
 
@@ -40,8 +37,6 @@ _ORIGINS: tuple[tuple[type[BaseMessage], Origin], ...] = (
     (ToolMessage, Origin.EXTERNAL),
     (FunctionMessage, Origin.EXTERNAL),
 )
-_TEXTLESS = (date, time, timedelta, Decimal, Enum, UUID)
-"""Values of structured output that hold no free text."""
 
 
 def walker(*, tool_calls: bool) -> Foreign:
@@ -66,7 +61,7 @@ def walker(*, tool_calls: bool) -> Foreign:
             )
         if isinstance(value, tuple) and len(value) == 2 and value[0] in ROLES:
             return (value[0], walk(value[1], ROLES[value[0]], ""))
-        return _structured(value, origin, walk)
+        return objects.walk_object(value, origin, walk)
 
     return walk_object
 
@@ -120,14 +115,3 @@ def _has_parts(artifact: Any) -> bool:
     """True for artifacts that text can be found in; images and sounds, say, pass as they are."""
     known = isinstance(artifact, (str, dict, list, tuple, BaseModel))
     return known or (dataclasses.is_dataclass(artifact) and not isinstance(artifact, type))
-
-
-def _structured(value: Any, origin: Origin, walk: Walk) -> Any:
-    if isinstance(value, BaseModel):
-        fields = {name: getattr(value, name) for name in type(value).model_fields}
-        fields |= value.model_extra or {}
-        return value.model_copy(update={name: walk(part, origin, name) for name, part in fields.items()})
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        names = [field.name for field in dataclasses.fields(value) if field.init]
-        return dataclasses.replace(value, **{name: walk(getattr(value, name), origin, name) for name in names})
-    return value if isinstance(value, _TEXTLESS) else NotImplemented

@@ -6,14 +6,9 @@ origin: system messages are the developer's, tool messages, nodes and citations 
 
 from __future__ import annotations
 
-import dataclasses
-from datetime import date, time, timedelta
-from decimal import Decimal
-from enum import Enum
 from io import IOBase
 from pathlib import PurePath
 from typing import Any
-from uuid import UUID
 
 from llama_index.core.base.llms.types import (
     AudioBlock,
@@ -31,8 +26,9 @@ from llama_index.core.base.llms.types import (
     VideoBlock,
 )
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore
-from pydantic import AnyUrl, BaseModel
+from pydantic import AnyUrl
 
+from guardrails_plugin import objects
 from guardrails_plugin.conversation import Foreign, Walk, segments
 from guardrails_plugin.errors import ContentError
 from guardrails_plugin.types import Origin
@@ -51,8 +47,8 @@ _ORIGINS = {
 }
 _STRUCTURAL = frozenset({"tool_call_id", "call_id", "id", "type", "finish_reason", "stop_reason", "model"})
 _CALLS = frozenset({"tool_calls", "function_call"})
-_OPAQUE = (bytes, bytearray, IOBase, PurePath, AnyUrl, date, time, timedelta, Decimal, Enum, UUID)
-"""Values that hold no free text, or media: left as they are."""
+_OPAQUE = (bytes, bytearray, IOBase, PurePath, AnyUrl)
+"""Media and where to find them: left as they are."""
 _MEDIA = (ImageBlock, AudioBlock, VideoBlock, CachePoint)
 
 
@@ -73,7 +69,7 @@ def walker(*, tool_calls: bool = True) -> Foreign:
             return value.model_copy(update={"node": walk(value.node, origin, "")})
         if isinstance(value, BaseNode):
             return _node(value, walk)
-        return _structured(value, origin, walk)
+        return value if isinstance(value, _OPAQUE) else objects.walk_object(value, origin, walk)
 
     return walk_object
 
@@ -148,14 +144,3 @@ def _node(node: BaseNode, walk: Walk) -> BaseNode:
         copy.set_content(new)
     copy.metadata = metadata
     return copy
-
-
-def _structured(value: Any, origin: Origin, walk: Walk) -> Any:
-    if isinstance(value, BaseModel):
-        fields = {name: getattr(value, name) for name in type(value).model_fields}
-        fields |= value.model_extra or {}
-        return value.model_copy(update={name: walk(part, origin, name) for name, part in fields.items()})
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        names = [field.name for field in dataclasses.fields(value) if field.init]
-        return dataclasses.replace(value, **{name: walk(getattr(value, name), origin, name) for name in names})
-    return value if isinstance(value, _OPAQUE) else NotImplemented

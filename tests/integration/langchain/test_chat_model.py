@@ -352,7 +352,7 @@ class TestObject:
         assert model.response is not None
         copied = copy.deepcopy(model).response
         assert copied is not None
-        assert copied._engine is model.response._engine
+        assert copied.engine is model.response.engine
 
     def test_system_messages_are_the_developers(self) -> None:
         inner = says("ok")

@@ -296,8 +296,8 @@ class TestObject:
 
     def test_copies_share_the_engine_and_pickles_work(self) -> None:
         own = guard()
-        assert copy.deepcopy(own)._engine is own._engine
-        assert own.model_copy()._engine is own._engine
+        assert copy.deepcopy(own).engine is own.engine
+        assert own.model_copy().engine is own.engine
         assert pickle.loads(pickle.dumps(own)).invoke(SAID) == CLEAN
 
     def test_a_guard_with_keys_is_not_pickled(self) -> None:

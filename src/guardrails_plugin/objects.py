@@ -1,0 +1,32 @@
+"""Structured output, whatever the framework: pydantic models, dataclasses, and values that hold no free text."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from pydantic import BaseModel
+
+if TYPE_CHECKING:
+    from guardrails_plugin.conversation import Walk
+    from guardrails_plugin.types import Origin
+
+__all__ = ["walk_object"]
+
+_TEXTLESS = (date, time, timedelta, Decimal, Enum, UUID)
+
+
+def walk_object(value: Any, origin: Origin, walk: Walk) -> Any:
+    """A copy of an object with its fields walked; NotImplemented for what has none. See `conversation.Foreign`."""
+    if isinstance(value, BaseModel):
+        fields = {name: getattr(value, name) for name in type(value).model_fields}
+        fields |= value.model_extra or {}
+        return value.model_copy(update={name: walk(part, origin, name) for name, part in fields.items()})
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        names = [field.name for field in dataclasses.fields(value) if field.init]
+        return dataclasses.replace(value, **{name: walk(getattr(value, name), origin, name) for name in names})
+    return value if isinstance(value, _TEXTLESS) else NotImplemented
