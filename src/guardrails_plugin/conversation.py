@@ -5,19 +5,23 @@ same keys, same order, same types, no input object is changed. Recognised messag
 anything with a ``role``) give their strings the origin of the role; tool results count as external whoever sends
 them. Structural fields of messages (ids, roles, types) and binary media are left alone.
 
-Long numbers are guarded as text (an SSN may be an integer); one that is rewritten becomes a string.
+Long numbers are guarded as text (an SSN may be an integer), in the fields of tool calls short ones too (an amount);
+one that is rewritten becomes a string. The strings of a tool call know which argument of which tool they are.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from guardrails_plugin.errors import ContentError
-from guardrails_plugin.types import Origin, Segment
+from guardrails_plugin.types import CallPart, Origin, Segment
 
-__all__ = ["MAX_DEPTH", "ROLES", "Foreign", "Walk", "segments", "substitute"]
+__all__ = ["MAX_DEPTH", "ROLES", "Foreign", "Walk", "called", "segments", "substitute"]
 
 MAX_DEPTH = 100
 """Deepest nesting of lists and objects that is guarded; real payloads stay under 20."""
@@ -60,7 +64,7 @@ _LONG_NUMBER = 10**6
 _SHORT_KEY = 16
 """Object keys up to this length are field names, too short to be data worth guarding."""
 
-_Visit = Callable[[str, Origin, str], str]
+_Visit = Callable[[Segment], str]
 
 Walk = Callable[[Any, Origin, str], Any]
 """Walks a part of a foreign object: value, origin, name of its field; returns the part's new form."""
@@ -84,9 +88,9 @@ def segments(content: object, default: Origin, foreign: Foreign | None = None) -
         return [Segment(content, default)]
     found: list[Segment] = []
 
-    def collect(text: str, origin: Origin, hint: str) -> str:
-        found.append(Segment(text, origin, hint))
-        return text
+    def collect(segment: Segment) -> str:
+        found.append(segment)
+        return segment.text
 
     _Walker(collect, foreign).walk(content, default)
     return found
@@ -102,7 +106,7 @@ def substitute(content: object, texts: Sequence[str], foreign: Foreign | None = 
         return texts[0]
     waiting: Iterator[str] = iter(texts)
 
-    def take(_text: str, _origin: Origin, _hint: str) -> str:
+    def take(_segment: Segment) -> str:
         return next(waiting)
 
     return _Walker(take, foreign).walk(content, Origin.USER)
@@ -114,10 +118,12 @@ class _Walker:
     def __init__(self, visit: _Visit, foreign: Foreign | None) -> None:
         self._visit = visit
         self._foreign = foreign
+        self._part: CallPart | None = None
+        """The tool call and argument that is being walked."""
 
     def walk(self, value: Any, origin: Origin, hint: str = "", depth: int = 0) -> Any:
         if isinstance(value, str):
-            return self._visit(value, origin, hint)
+            return self._visit(Segment(value, origin, hint, self._part))
         if value is None or isinstance(value, bool):
             return value
         if isinstance(value, (int, float)):
@@ -125,7 +131,7 @@ class _Walker:
         if depth >= MAX_DEPTH:
             raise ContentError(f"content is nested deeper than {MAX_DEPTH} levels")
         if isinstance(value, Segment):
-            return self._visit(value.text, value.origin, value.hint or hint)
+            return self._visit(Segment(value.text, value.origin, value.hint or hint, value.part or self._part))
         if self._foreign is not None:
             own = self._foreign(value, origin, lambda part, who, name: self.walk(part, who, name, depth + 1))
             if own is not NotImplemented:
@@ -143,30 +149,91 @@ class _Walker:
             "int, float, bool, None (decode bytes, dump objects to JSON first)"
         )
 
-    def _number(self, value: float, origin: Origin, hint: str) -> float | str:
-        if abs(value) < _LONG_NUMBER:
+    def _number(self, value: float, origin: Origin, hint: str, least: int = _LONG_NUMBER) -> float | str:
+        if abs(value) < least:
             return value
         text = repr(value)
-        new = self._visit(text, origin, hint)
+        new = self._visit(Segment(text, origin, hint, self._part))
         return value if new == text else new
 
     def _object(self, value: Mapping[Any, Any], origin: Origin, hint: str, depth: int) -> dict[Any, Any]:
         message = _is_message(value)
         if message:
             origin = ROLES.get(str(value.get("role")), _BLOCKS.get(str(value.get("type")), origin))
+        call = None if self._part else _call(value)
         new: dict[Any, Any] = {}
         for key, item in value.items():
             name = key if isinstance(key, str) else ""
             if message and (name in _STRUCTURAL or _is_media(value, name)):
                 kept, guarded = key, item
             else:
-                kept = self._visit(key, origin, hint) if len(name) > _SHORT_KEY else key
-                own = _own_origin(value, name, origin)
-                guarded = self.walk(item, own, f"{hint[-32:]} {_words(name)}".strip(), depth + 1)
+                kept = self._visit(Segment(key, origin, hint, self._part)) if len(name) > _SHORT_KEY else key
+                guarded = self._field(
+                    (name, item), call, _own_origin(value, name, origin), f"{hint[-32:]} {_words(name)}".strip(), depth
+                )
             if kept in new:
                 raise ContentError("two keys of one object became equal when they were guarded")
             new[kept] = guarded
         return new
+
+    def _field(self, field: tuple[str, Any], call: CallPart | None, origin: Origin, hint: str, depth: int) -> Any:
+        """The guarded value of a field; what stands in a call knows its place in it."""
+        name, item = field
+        outer = self._part
+        if outer is not None:
+            self._part = replace(outer, argument=f"{outer.argument}.{name}".lstrip("."))
+        elif call is not None and (name == "name" or name in _ARGUMENTS):
+            self._part = call if name == "name" else replace(call, argument="")
+        short = outer is not None and isinstance(item, (int, float)) and not isinstance(item, bool)
+        new = self._number(item, origin, hint, least=0) if short else self.walk(item, origin, hint, depth + 1)
+        self._part = outer
+        return new
+
+
+def called(content: object) -> CallPart | None:
+    """Which tool a content calls, when it is a tool call of any provider; its ``argument`` is None.
+
+    >>> called({"name": "pay", "args": {"amount": 5}}).tool
+    'pay'
+    """
+    if not isinstance(content, Mapping):
+        return None
+    inner = next((content[key] for key in _WRAPPERS if isinstance(content.get(key), Mapping)), content)
+    return _call(inner)
+
+
+_ARGUMENTS = frozenset({"args", "arguments", "input"})
+"""Where LangChain and Gemini, OpenAI and MCP, Anthropic keep the arguments of a call, beside its ``name``."""
+_WRAPPERS = ("function", "functionCall", "function_call")
+
+
+def _call(value: Mapping[Any, Any]) -> CallPart | None:
+    name = value.get("name")
+    if not isinstance(name, str) or not name:
+        return None
+    given = [value[key] for key in _ARGUMENTS if key in value]
+    if len(given) != 1:
+        return None
+    arguments = _opened(given[0])
+    return None if arguments is None else CallPart(name, None, _fingerprint(name, arguments))
+
+
+def _opened(arguments: object) -> Mapping[Any, Any] | None:
+    """Arguments as an object, also when they are written as JSON; None when they are neither."""
+    if isinstance(arguments, str) and arguments.lstrip()[:1] == "{":
+        try:
+            arguments = json.loads(arguments)
+        except (ValueError, RecursionError):
+            return {"": arguments}  # a call all the same: models write broken JSON
+    return arguments if isinstance(arguments, Mapping) else None
+
+
+def _fingerprint(name: str, arguments: Mapping[Any, Any]) -> str:
+    try:
+        content = json.dumps([name, arguments], sort_keys=True, default=repr)
+    except (TypeError, ValueError, RecursionError):  # keys of several types, a cycle, too deep
+        content = f"{name} {type(arguments).__name__} {len(arguments)}"
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def _words(name: str) -> str:

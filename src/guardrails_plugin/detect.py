@@ -245,7 +245,7 @@ def _blanked(text: Text, hidden: Sequence[Finding]) -> Text:
     for finding in hidden:
         if finding.segment == text.segment and not set(chars[finding.start : finding.end]) <= DROPPED:
             chars[finding.start : finding.end] = _BLANK * (finding.end - finding.start)
-    return normalize(Segment("".join(chars), text.origin, text.hint), text.segment)
+    return normalize(Segment("".join(chars), text.origin, text.hint, text.part), text.segment)
 
 
 def _new(found: Sequence[Finding], known: set[tuple[str, str, int, int, int]]) -> Sequence[Finding]:

@@ -16,6 +16,7 @@ from guardrails_plugin.errors import GuardBlocked, GuardUnavailable
 
 __all__ = [
     "NO_CONTEXT",
+    "CallPart",
     "Context",
     "Decision",
     "Detection",
@@ -81,6 +82,22 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class CallPart:
+    """Where in a tool call a string stands.
+
+    Attributes:
+        tool: name of the called tool.
+        argument: field names from the arguments down, with dots ("payment.iban"; lists add none); "" for all
+            arguments in one JSON string; None for the tool's name itself.
+        fingerprint: the same for equal calls, whatever the order of their arguments.
+    """
+
+    tool: str = field(repr=False)
+    argument: str | None = field(repr=False)
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
 class Segment:
     """One string inside a content: its origin and the words that stand beside it.
 
@@ -88,11 +105,13 @@ class Segment:
 
     Attributes:
         hint: names of the enclosing fields, lower case; they count as context words ("ssn": "078...").
+        part: the place in a tool call; None outside of one.
     """
 
     text: str = field(repr=False)
     origin: Origin
     hint: str = field(default="", repr=False)
+    part: CallPart | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +166,7 @@ class Text:
     origin: Origin = Origin.USER
     segment: int = 0
     hint: str = field(default="", repr=False)
+    part: CallPart | None = None
 
     @property
     def canonical(self) -> str:
@@ -161,7 +181,9 @@ class Context:
     Attributes:
         prompt: what the user asked for, in this turn.
         history: earlier user turns.
+        system: what the application's developer told the model.
         untrusted: texts that came from tools or documents, for provenance.
+        calls: earlier tool calls of this run, in order, in any shape that `conversation` recognises.
         metadata: ids for the audit record (``user_id``, ``session_id``, ...); never content.
         tenant: separates keys, tokens and records of one customer from another's.
         fpe_context: token of an earlier ``encrypt``, so that values can be restored.
@@ -170,7 +192,9 @@ class Context:
     _: KW_ONLY
     prompt: str = field(default="", repr=False)
     history: Sequence[str] = field(default=(), repr=False)
+    system: str = field(default="", repr=False)
     untrusted: Sequence[str] = field(default=(), repr=False)
+    calls: Sequence[object] = field(default=(), repr=False)
     metadata: Mapping[str, str] = field(default_factory=dict, repr=False)
     tenant: str = ""
     fpe_context: str | None = field(default=None, repr=False)

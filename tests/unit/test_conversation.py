@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardrails_plugin import ContentError, Origin, Segment
-from guardrails_plugin.conversation import MAX_DEPTH, segments, substitute
+from guardrails_plugin.conversation import MAX_DEPTH, called, segments, substitute
 
 OPENAI = [
     {"role": "system", "content": "S"},
@@ -121,3 +122,59 @@ def test_nesting_has_a_limit_and_loops_end_there() -> None:
     for _ in range(MAX_DEPTH - 1):
         deep = [deep]
     assert [s.text for s in segments(deep, Origin.USER)] == ["x"]
+
+
+CALLS = [
+    {"name": "pay", "args": {"to": {"iban": "X"}, "amount": 5, "urgent": True, "shares": [1, 2]}},
+    {"name": "pay", "arguments": {"urgent": True, "shares": [1, 2], "amount": 5, "to": {"iban": "X"}}},
+    {"type": "tool_use", "name": "pay", "input": {"to": {"iban": "X"}, "amount": 5, "urgent": True, "shares": [1, 2]}},
+]
+
+
+class TestToolCalls:
+    @pytest.mark.parametrize("call", CALLS)
+    def test_strings_and_numbers_know_their_argument(self, call: Any) -> None:
+        found = {s.text: s.part.argument for s in segments(call, Origin.MODEL) if s.part}
+        assert found == {"pay": None, "X": "to.iban", "5": "amount"}
+
+    def test_equal_calls_have_one_fingerprint_whatever_their_shape(self) -> None:
+        written = {"function": {"name": "pay", "arguments": json.dumps(CALLS[0]["args"])}}
+        parts = [called(call) for call in (*CALLS, written)]
+        assert {part.tool for part in parts if part} == {"pay"}
+        assert len({part.fingerprint if part else "" for part in parts}) == 1
+        assert {s.part.fingerprint for s in segments(written, Origin.MODEL) if s.part} == {
+            part.fingerprint for part in parts if part
+        }
+
+    @pytest.mark.parametrize("change", [{"urgent": False}, {"shares": [2, 1]}, {"amount": 6}, {"more": None}])
+    def test_different_calls_have_different_ones(self, change: Any) -> None:
+        one, other = called(CALLS[0]), called({"name": "pay", "args": {**CALLS[0]["args"], **change}})
+        assert one is not None
+        assert other is not None
+        assert one.fingerprint != other.fingerprint
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            "pay",
+            None,
+            {"name": "Ada", "input": "her words"},
+            {"name": "Ada", "args": [1]},
+            {"name": "", "args": {}},
+            {"args": {"a": "x"}},
+            {"name": "tool", "parameters": {"type": "object"}},
+        ],
+    )
+    def test_what_only_looks_like_a_call_is_none(self, content: Any) -> None:
+        assert called(content) is None
+        assert not any(s.part for s in segments(content, Origin.MODEL))
+
+    def test_an_amount_that_is_rewritten_becomes_a_string(self) -> None:
+        call = {"name": "pay", "args": {"amount": 5, "n": 2}}
+        assert substitute(call, ["pay", "5", "2"]) == call
+        assert substitute(call, ["pay", "<A>", "2"]) == {"name": "pay", "args": {"amount": "<A>", "n": 2}}
+
+    @pytest.mark.parametrize("arguments", ["{broken", {1: "a", "b": 2}, {"a": float("nan")}])
+    def test_no_arguments_make_it_fail(self, arguments: Any) -> None:
+        assert called({"name": "f", "arguments": arguments}) is not None
+        segments({"name": "f", "arguments": arguments}, Origin.MODEL)
