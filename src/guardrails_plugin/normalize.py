@@ -9,17 +9,11 @@ Plain ASCII without anything that looks encoded (nearly all traffic) costs one p
 
 from __future__ import annotations
 
-import base64
-import binascii
-import html
 import re
 import string
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
-from urllib.parse import unquote
+from collections.abc import Iterable
 
-import re2
-
+from guardrails_plugin.decoding import GATE, INLINE, SEPARATORS, WHOLE, Run
 from guardrails_plugin.types import Piece, Segment, Text, View
 from guardrails_plugin.unicode_tables import (
     CONFUSABLES,
@@ -28,42 +22,14 @@ from guardrails_plugin.unicode_tables import (
     decode_smuggled,
 )
 
-__all__ = ["DECODE_DEPTH", "normalize", "open_run"]
+__all__ = ["DECODE_DEPTH", "normalize", "open_run", "patched"]
 
 DECODE_DEPTH = 2
 """How often a decoded text is decoded again (base64 in percent escapes in base64 ...)."""
 
-_ESCAPE = (
-    r"(?:%[0-9A-Fa-f]{2})+"
-    r"|&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});"
-    r"|(?:\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2})+"
-)
-_BASE64 = r"[A-Za-z0-9+/_-]{16,}(?:\r?\n[A-Za-z0-9+/_-]{16,})*={0,2}"
-_HEX = r"(?:[0-9A-Fa-f]{2}){8,}|\b[0-9A-Fa-f]{2}(?:[ :,][0-9A-Fa-f]{2}){7,400}\b"
-# Single letters with the same separator, "i g n o r e"; words may be two separators apart.
-_SPACED = "|".join(rf"(?:\b[A-Za-z]{sep}{{1,3}}){{4,300}}[A-Za-z]\b" for sep in (r" ", r"\.", r"-", r"_", r"\*", r"/"))
-
-
-Run = tuple[int, int, str]
-"""Start and end of an encoded run in its parent, and what it says."""
-
-_Runs = Callable[[str], Iterator[Run]]
-
-
-def _compiled(pattern: str) -> Any:
-    options = re2.Options()
-    options.log_errors = False
-    return re2.compile(pattern, options=options)
-
-
-_GATE = _compiled(
-    r"%[0-9A-Fa-f]{2}|&#|&[A-Za-z]{2,8};|\\[ux][0-9A-Fa-f]{2}|[A-Za-z0-9+/_-]{16}"
-    r"|(?:[0-9A-Fa-f]{2}[ :,]){7}|(?:\b[A-Za-z][ ._*/-]{1,3}){4}"
-)
 _ANSI = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _WORD = re.compile(r"[^\W\d_]+")
-_ESCAPES, _BASE64S, _HEXES, _SPACEDS = (_compiled(p) for p in (_ESCAPE, _BASE64, _HEX, _SPACED))
 
 
 def normalize(segment: Segment, index: int = 0) -> Text:
@@ -78,7 +44,7 @@ def normalize(segment: Segment, index: int = 0) -> Text:
     """
     canonical = _canonical(segment.text)
     views = [canonical, *_hidden(segment.text), *_decoded(canonical, DECODE_DEPTH)]
-    return Text(segment.text, tuple(views), segment.origin, index, segment.hint)
+    return Text(segment.text, tuple(views), segment.origin, index, segment.hint, segment.part)
 
 
 def _canonical(text: str) -> View:
@@ -113,11 +79,11 @@ def _unmixed(match: re.Match[str]) -> str:
 
 def _without(text: str, pattern: re.Pattern[str], replaced: dict[str, str] | None = None) -> View:
     runs = ((m.start(), m.end(), (replaced or {}).get(m.group(), "")) for m in pattern.finditer(text))
-    return _patched(View(text, "original"), runs, "canonical")
+    return patched(View(text, "original"), runs, "canonical")
 
 
-def _patched(parent: View, runs: Iterable[Run], kind: str) -> View:
-    """The parent with every run replaced by its text."""
+def patched(parent: View, runs: Iterable[Run], kind: str) -> View:
+    """The parent with every run (sorted, disjoint) replaced by its text; every character keeps its origin."""
     parts: list[str] = []
     pieces: list[Piece] = []
     at = last = 0
@@ -152,66 +118,11 @@ def _hidden(text: str) -> list[View]:
 
 
 def _decoded(view: View, depth: int) -> list[View]:
-    if depth == 0 or _GATE.search(view.text) is None:
+    if depth == 0 or GATE.search(view.text) is None:
         return []
-    views = [_patched(view, found, kind) for kind, runs in _INLINE if (found := list(runs(view.text)))]
-    views += [alone for kind, runs in _RUNS for alone in _alone(view, runs(view.text), kind)]
+    views = [patched(view, found, kind) for kind, runs in INLINE if (found := list(runs(view.text)))]
+    views += [alone for kind, runs in WHOLE for alone in _alone(view, runs(view.text), kind)]
     return views + [deeper for decoded in views for deeper in _decoded(decoded, depth - 1)]
-
-
-def _escape_runs(text: str) -> Iterator[Run]:
-    for match in _ESCAPES.finditer(text):
-        run = match.group()
-        plain = unquote(run) if run[0] == "%" else html.unescape(run) if run[0] == "&" else _unescaped(run)
-        if plain != run:
-            yield match.start(), match.end(), plain
-
-
-def _unescaped(run: str) -> str:
-    text = re.sub(r"\\(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2}))", lambda m: chr(int(m[1] or m[2], 16)), run)
-    return _SURROGATE.sub("\ufffd", text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
-
-
-def _base64_runs(text: str) -> Iterator[Run]:
-    for match in _BASE64S.finditer(text):
-        run = re.sub(r"[\r\n=]", "", match.group()).translate(_URLSAFE)
-        try:
-            data = base64.b64decode(run + "=" * (-len(run) % 4), validate=True)
-        except binascii.Error:
-            continue
-        if plain := _printable(data):
-            yield match.start(), match.end(), plain
-
-
-def _hex_runs(text: str) -> Iterator[Run]:
-    for match in _HEXES.finditer(text):
-        if plain := _printable(bytes.fromhex(re.sub(r"[ :,]", "", match.group()))):
-            yield match.start(), match.end(), plain
-
-
-def _spaced_runs(text: str) -> Iterator[Run]:
-    for match in _SPACEDS.finditer(text):
-        run = match.group()
-        separator = run[1]
-        words = run.split(separator * 2)
-        yield match.start(), match.end(), " ".join(word.replace(separator, "") for word in words)
-
-
-_URLSAFE = str.maketrans("-_", "+/")
-
-
-def _printable(data: bytes) -> str:
-    """The bytes as text, or "" when they are not text (UTF-8, or UTF-16 as PowerShell encodes)."""
-    wide = len(data) > 3 and data[1::2].count(0) * 4 > len(data)
-    try:
-        text = data.decode("utf-16-le" if wide else "utf-8")
-    except UnicodeDecodeError:
-        return ""
-    return text if all(char.isprintable() or char in "\r\n\t" for char in text) else ""
-
-
-_INLINE: tuple[tuple[str, _Runs], ...] = (("escape", _escape_runs), ("spaced", _spaced_runs))
-_RUNS: tuple[tuple[str, _Runs], ...] = (("base64", _base64_runs), ("hex", _hex_runs))
 
 
 def open_run(text: str, floor: int = 0) -> int:
@@ -241,6 +152,9 @@ def _token_start(text: str, end: int, floor: int) -> int:
 
 _TOKEN = frozenset(string.ascii_letters + string.digits + "+/=_%&#;\\-") | DROPPED
 _BASE64_LINE = re.compile(r"[A-Za-z0-9+/_-]{16}\r?\n\Z")
-_LAST_LETTER = re.compile(r"(?:[A-Za-z]|[0-9A-Fa-f]{2})[ ._*/:,-]{1,3}[0-9A-Za-z]{0,2}\Z")
-_OPEN_SPACED = re.compile(r"(?:\b[A-Za-z][ ._*/-]{1,3}){2,}[A-Za-z]?\Z|(?:\b[0-9A-Fa-f]{2}[ :,]){3,}[0-9A-Fa-f]{0,2}\Z")
-_SPACED_CHARS = 2048
+_LAST_LETTER = re.compile(rf"(?:[^\W\d_]|[0-9A-Fa-f]{{2}})(?:[{SEPARATORS}]{{1,3}}|\r?\n)[\w\\]{{0,4}}\Z")
+_OPEN_SPACED = re.compile(
+    rf"(?:(?<![^\W_])[^\W\d_][{SEPARATORS}]{{1,3}}){{2,}}[^\W\d_]?\Z"
+    r"|(?:\b(?:0[xX]|\\?x)?[0-9A-Fa-f]{2}(?:[ :,-]{1,2}|\r?\n)){3,}(?:0[xX]?|\\?x)?[0-9A-Fa-f]{0,2}\Z"
+)
+_SPACED_CHARS = 4096

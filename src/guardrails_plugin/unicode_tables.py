@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 __all__ = ["BIDI", "CONFUSABLES", "DROPPED", "FOLDED", "SMUGGLING", "ZERO_WIDTH", "decode_smuggled"]
 
@@ -42,7 +42,8 @@ _COMPATIBILITY = (
     (0x1F110, 0x1F169), (0x00A0, 0x00A0), (0x02B0, 0x02B8), (0x1D2C, 0x1D6A), (0x017F, 0x017F), (0x00AA, 0x00BA),
 )  # fmt: skip
 _DIGITS = (0x0660, 0x06F0, 0x0966, 0x09E6, 0x0A66, 0x0AE6, 0x0B66, 0x0BE6, 0x0C66, 0x0CE6, 0x0E50, 0x0ED0)
-_SQUARED = {chr(0x1F170 + i): chr(65 + i) for i in range(26)}
+_NEGATIVE = {chr(first + i): chr(65 + i) for first in (0x1F150, 0x1F170) for i in range(26)}
+_SMALL_CAPITALS = dict(zip("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ", "abcdefghijklmnoprstuvwyz", strict=True))
 
 
 def _folded() -> dict[str, str]:
@@ -55,7 +56,7 @@ def _folded() -> dict[str, str]:
         table |= {chr(zero + digit): str(digit) for digit in range(10)}
     table |= dict.fromkeys("\u2018\u2019\u201a\u201b\u2032", "'") | dict.fromkeys("\u201c\u201d\u201e\u2033", '"')
     table |= dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-") | {"\u2024": "."}
-    return table | _SQUARED
+    return table | _NEGATIVE | _SMALL_CAPITALS
 
 
 FOLDED = _folded()
@@ -76,14 +77,39 @@ def decode_smuggled(text: str) -> Iterator[tuple[int, int, str]]:
     """Messages hidden in tags (U+E0020..7E mirror ASCII) and variation selectors (one of 256 per byte).
 
     Yields:
-        ``(start, end, message)`` for each run of at least three such characters that says something.
+        ``(start, end, message)`` for each run of at least three such characters that says something, or, where no
+        run does, the message of all selectors of the text together (one behind each visible character).
     """
+    whole = True
     for match in _RUN.finditer(text):
         tags = "".join(chr(ord(char) - 0xE0000) for char in match.group() if "\U000e0020" <= char <= "\U000e007e")
-        data = bytes(_selector_byte(char) for char in match.group() if char in _SELECTORS)
-        message = tags or data.decode("utf-8", "replace")
-        if len(message) >= 3 and message.isprintable():
+        message = tags or _selected(match.group())
+        if _says(message):
+            whole = False
             yield match.start(), match.end(), message
+    if whole:
+        yield from _scattered(text)
+
+
+def _scattered(text: str) -> Iterator[tuple[int, int, str]]:
+    places = [at for at, char in enumerate(text) if char in _SELECTORS and char not in _PRESENTATION]
+    message = _selected([text[at] for at in places]) if len(places) >= _LEAST_SCATTERED else ""
+    if _says(message):
+        yield places[0], places[-1] + 1, message
+
+
+_PRESENTATION = frozenset("\ufe0e\ufe0f")
+"""Text or emoji style: a use that every chat has."""
+
+_LEAST_SCATTERED = 8
+
+
+def _selected(chars: Iterable[str]) -> str:
+    return bytes(_selector_byte(char) for char in chars if char in _SELECTORS).decode("utf-8", "replace")
+
+
+def _says(message: str) -> bool:
+    return len(message) >= 3 and all(char.isprintable() or char in "\r\n\t" for char in message)
 
 
 def _selector_byte(char: str) -> int:
