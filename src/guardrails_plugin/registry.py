@@ -18,13 +18,16 @@ _HERE = "guardrails_plugin"
 
 KINDS: dict[str, dict[str, str]] = {
     "detectors": {
+        "hidden_text": f"{_HERE}.detectors.hidden_text:HiddenText",
         "invisible_text": f"{_HERE}.detectors.invisible_text:InvisibleText",
         "keywords": f"{_HERE}.detectors.keywords:Keywords",
+        "language": f"{_HERE}.detectors.language:Language",
         "malicious_url": f"{_HERE}.detectors.malicious_url:MaliciousUrl",
         "pii": f"{_HERE}.detectors.pii:Pii",
         "prompt_injection": f"{_HERE}.detectors.prompt_injection:PromptInjection",
         "regex": f"{_HERE}.detectors.regex:Regex",
         "secrets": f"{_HERE}.detectors.secrets:Secrets",
+        "sentiment": f"{_HERE}.detectors.sentiment:Sentiment",
     },
     "actions": {
         "block": f"{_HERE}.actions.block:Block",
