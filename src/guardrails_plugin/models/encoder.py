@@ -1,7 +1,8 @@
-"""A small text classifier on onnxruntime: windows, calibrated probabilities. No network, no torch.
+"""A small text encoder on onnxruntime with several heads: one pass, windows, calibrated probabilities.
 
 A model is a folder with ``model.onnx``, ``tokenizer.json`` and ``config.json`` (see `EncoderConfig`). Long texts are
-read in overlapping windows and count as their worst window.
+read in overlapping windows and count as their worst window; their embedding is the mean of their windows'. What a
+window gave is remembered, so that a second head asking about the same text costs nothing. No network, no torch.
 """
 
 from __future__ import annotations
@@ -17,12 +18,16 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from guardrails_plugin.errors import ConfigError
 from guardrails_plugin.types import Origin
 
-__all__ = ["Document", "Encoder", "EncoderConfig", "Reading", "load_encoder"]
+__all__ = ["EMBEDDED", "Document", "Encoder", "EncoderConfig", "Reading", "load_encoder"]
+
+EMBEDDED = Path(__file__).parent / "injection"
+"""The model in the wheel."""
 
 _REMEMBERED = 4096
 """Windows whose logits are kept: agents send the same messages again with every step."""
@@ -36,6 +41,12 @@ class Calibration(BaseModel):
     b: float
 
 
+class LabelConfig(Calibration):
+    """One label of a further head: its calibration, and its probability at each operating point."""
+
+    thresholds: dict[str, float]
+
+
 class EncoderConfig(BaseModel):
     """``config.json`` of a model folder.
 
@@ -43,6 +54,7 @@ class EncoderConfig(BaseModel):
         origins: what the model is told about who wrote the text, as the first segment of the pair.
         calibration: from logit to probability, by origin.
         thresholds: probability at each operating point, by origin.
+        labels: labels of further heads, in the order of the graph's logits behind the first one.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -53,6 +65,7 @@ class EncoderConfig(BaseModel):
     origins: dict[str, str]
     calibration: dict[str, Calibration]
     thresholds: dict[str, dict[str, float]]
+    labels: dict[str, LabelConfig] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +78,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The worst window of a document: its probability and its characters."""
+    """The worst window of a document, by one label: its probability and its characters."""
 
     probability: float
     start: int
@@ -78,6 +91,14 @@ class _Window:
     ids: tuple[int, ...]
     start: int
     end: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Output:
+    """What the graph says of a window: a logit a label, and an embedding if it has one."""
+
+    logits: tuple[float, ...]
+    embedding: NDArray[np.float32] | None
 
 
 class Encoder:
@@ -108,19 +129,37 @@ class Encoder:
             raise ConfigError(f"model {folder.name!r} cannot be loaded: {type(error).__name__}: {error}") from None
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
+        self._outputs = [output.name for output in self._session.get_outputs()]
         self._frames = {name: self._frame(words) for name, words in self.config.origins.items()}
-        self._known: OrderedDict[bytes, float] = OrderedDict()
+        self._known: OrderedDict[bytes, _Output] = OrderedDict()
         self._lock = Lock()
 
     def read(self, documents: Sequence[Document]) -> list[Reading]:
-        """The worst window of every document, in order."""
-        windows = [window for index, doc in enumerate(documents) for window in self._windows(index, doc)]
-        readings = [Reading(0.0, 0, len(document.text)) for document in documents]
-        for window, logit in zip(windows, self._logits([window.ids for window in windows]), strict=True):
-            probability = self._calibrated(logit, documents[window.document].origin)
-            if probability > readings[window.document].probability:
-                readings[window.document] = Reading(probability, window.start, window.end)
-        return readings
+        """The worst window of every document by the first head, in order."""
+        return self._worst(documents, self._windows_of(documents), 0)
+
+    def read_labels(self, documents: Sequence[Document], labels: Sequence[str]) -> list[dict[str, Reading]]:
+        """The worst window of every document by each of these labels of further heads, in order."""
+        windows = self._windows_of(documents)
+        by_label = {label: self._worst(documents, windows, self._column(label)) for label in labels}
+        return [{label: by_label[label][index] for label in labels} for index in range(len(documents))]
+
+    def embed(self, documents: Sequence[Document]) -> NDArray[np.float32]:
+        """Unit vectors ``[documents, dimensions]``: alike texts point the same way, in any language.
+
+        A document without words has a zero vector.
+
+        Raises:
+            ConfigError: the model has no embeddings.
+        """
+        if "embedding" not in self._outputs:
+            raise ConfigError(f"model {self.config.id!r} has no embeddings")
+        sums = np.zeros((len(documents), self._session.get_outputs()[1].shape[1]), np.float32)
+        windows = self._windows_of(documents)
+        for window, output in zip(windows, self._read([window.ids for window in windows]), strict=True):
+            sums[window.document] += output.embedding
+        lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+        return np.asarray(sums / np.where(lengths > 0, lengths, 1), np.float32)
 
     def threshold(self, point: str, origin: Origin) -> float:
         """The probability at an operating point."""
@@ -130,12 +169,40 @@ class Encoder:
             valid = ", ".join(self.config.thresholds)
             raise ConfigError(f"model {self.config.id!r} has no operating point {point!r}; valid: {valid}") from None
 
+    def label_threshold(self, point: str, label: str) -> float:
+        """The probability of a further head's label at an operating point."""
+        self._column(label)
+        try:
+            return self.config.labels[label].thresholds[point]
+        except KeyError:
+            valid = ", ".join(self.config.labels[label].thresholds)
+            raise ConfigError(f"label {label!r} has no operating point {point!r}; valid: {valid}") from None
+
+    def _column(self, label: str) -> int:
+        if label not in self.config.labels:
+            valid = ", ".join(self.config.labels) or "none"
+            raise ConfigError(f"model {self.config.id!r} has no label {label!r}; valid: {valid}")
+        return list(self.config.labels).index(label) + 1
+
+    def _windows_of(self, documents: Sequence[Document]) -> list[_Window]:
+        return [window for index, document in enumerate(documents) for window in self._windows(index, document)]
+
+    def _worst(self, documents: Sequence[Document], windows: Sequence[_Window], column: int) -> list[Reading]:
+        readings = [Reading(0.0, 0, len(document.text)) for document in documents]
+        for window, output in zip(windows, self._read([window.ids for window in windows]), strict=True):
+            scale = self._scale(column, documents[window.document].origin)
+            probability = _sigmoid(scale.a * output.logits[column] + scale.b)
+            if probability > readings[window.document].probability:
+                readings[window.document] = Reading(probability, window.start, window.end)
+        return readings
+
+    def _scale(self, column: int, origin: Origin) -> Calibration:
+        if column:
+            return list(self.config.labels.values())[column - 1]
+        return self.config.calibration[self._voice(origin)]
+
     def _voice(self, origin: Origin) -> str:
         return origin.value if origin.value in self.config.origins else Origin.USER.value
-
-    def _calibrated(self, logit: float, origin: Origin) -> float:
-        scale = self.config.calibration[self._voice(origin)]
-        return 1.0 / (1.0 + math.exp(-max(-40.0, min(40.0, scale.a * logit + scale.b))))
 
     def _frame(self, words: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Token ids before and behind a window: ``[CLS] who [SEP]`` and ``[SEP]``, or as the tokenizer has it."""
@@ -153,7 +220,7 @@ class Encoder:
             if start < end:
                 yield _Window(index, (*before, *ids[start:end], *behind), offsets[start][0], offsets[end - 1][1])
 
-    def _logits(self, windows: Sequence[tuple[int, ...]]) -> list[float]:
+    def _read(self, windows: Sequence[tuple[int, ...]]) -> list[_Output]:
         keys = [hashlib.blake2b(np.asarray(ids, np.int32).tobytes(), digest_size=16).digest() for ids in windows]
         with self._lock:
             known = {key: self._known[key] for key in keys if key in self._known}
@@ -166,11 +233,17 @@ class Encoder:
                 self._known.popitem(last=False)
         return [known[key] for key in keys]
 
-    def _forward(self, window: tuple[int, ...]) -> float:
+    def _forward(self, window: tuple[int, ...]) -> _Output:
         """One window a pass: on CPU a batch is no faster (measured), and dynamic int8 scales depend on the batch."""
         ids = np.asarray([window], np.int64)
-        outputs: Any = self._session.run(["logits"], {"input_ids": ids, "attention_mask": np.ones_like(ids)})
-        return float(outputs[0][0][0])
+        outputs: Any = self._session.run(self._outputs, {"input_ids": ids, "attention_mask": np.ones_like(ids)})
+        found = dict(zip(self._outputs, outputs, strict=True))
+        embedding = found.get("embedding")
+        return _Output(tuple(found["logits"][0].tolist()), None if embedding is None else embedding[0])
+
+
+def _sigmoid(value: float) -> float:
+    return 1.0 / (1.0 + math.exp(-max(-40.0, min(40.0, value))))
 
 
 @cache

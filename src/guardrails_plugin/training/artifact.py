@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import random
 from collections import defaultdict
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from guardrails_plugin.training import calibrate, card, export, loop, windows
+from guardrails_plugin.training import calibrate, card, export, loop, toxicity, windows
 from guardrails_plugin.training.data import EXTERNAL, USER, Example, family
+from guardrails_plugin.training.heads import HEADS, LABELS, TOXICITY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,10 +38,15 @@ QUANTISATION_ROWS = 300
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Examples with their logits."""
+    """Examples with their logits ``[examples, labels]``."""
 
     examples: list[Example]
     logits: NDArray[np.float32]
+
+    @property
+    def injection(self) -> NDArray[np.float32]:
+        """Logits of the main head."""
+        return self.logits[:, 0]
 
     def where(self, origin: str) -> Scored:
         """The part of one origin."""
@@ -61,12 +67,16 @@ def write_artifact(model: WindowClassifier, base: Backbone, corpus: Corpus, conf
     fitted["model"] = fitted[EXTERNAL]
     thresholds = _thresholds(fitted, dev, own, held)
     settings = _settings(base, config, fitted, thresholds)
+    abuse = score(runner, base, [*corpus.toxicity.dev, *corpus.toxicity.own_held_back], config)
+    settings["labels"] = {label: _label(label, abuse, held) for label in TOXICITY} if abuse.examples else {}
     (config.out / "config.json").write_text(json.dumps(settings, indent=2) + "\n")
     parts = {"dev": dev, "hand-written, held back": own, "benign, held back": held}
     facts = card.Facts(
         settings=settings,
         trained_on=corpus.train,
+        abuse=[replace(row, label=int(toxicity.toxic(row))) for row in corpus.toxicity.train],
         results={name: (part.examples, probabilities(part, fitted)) for name, part in parts.items() if part.examples},
+        labels=_label_facts(abuse, held, settings["labels"]),
         loss=_quantisation(model, base, runner, dev.examples, config=config),
         mixture=asdict(config.mixture),
         loop=asdict(config.loop),
@@ -84,12 +94,12 @@ def _run(config: TrainConfig) -> dict[str, Any]:
 def score(runner: Any, base: Backbone, examples: Sequence[Example], config: TrainConfig) -> Scored:
     """Logits of the int8 graph for `examples`."""
     rows = _rows(base, examples, config)
-    return Scored(list(examples), export.row_scores(runner, rows))
+    return Scored(list(examples), export.row_logits(runner, rows))
 
 
 def probabilities(scored: Scored, fitted: Mapping[str, calibrate.Platt]) -> NDArray[np.float64]:
     """Calibrated probability of every example."""
-    pairs = zip(scored.examples, scored.logits, strict=True)
+    pairs = zip(scored.examples, scored.injection, strict=True)
     return np.asarray([fitted[example.origin].probability([logit])[0] for example, logit in pairs], np.float64)
 
 
@@ -109,7 +119,7 @@ def _sample(examples: Sequence[Example], config: TrainConfig) -> list[Example]:
 
 def _fit_origin(origin: str, parts: Sequence[Scored]) -> calibrate.Platt:
     chosen = [part.where(origin) for part in parts]
-    logits = np.concatenate([part.logits for part in chosen])
+    logits = np.concatenate([part.injection for part in chosen])
     labels = [example.label for part in chosen for example in part.examples]
     return calibrate.fit(logits.tolist(), labels)
 
@@ -136,6 +146,44 @@ def _thresholds(fitted: Mapping[str, calibrate.Platt], *parts: Scored) -> dict[s
     return dict(result)
 
 
+def _label(label: str, abuse: Scored, benign: Scored) -> dict[str, Any]:
+    """Calibration and operating points of one label of another head; `benign` holds no abuse."""
+    logits, truth, groups = _label_scores(label, abuse, benign)
+    fitted = calibrate.fit(logits.tolist(), truth.tolist())
+    grouped = {name: fitted.probability(values).tolist() for name, values in groups.items()}
+    points = calibrate.operating_points(merged(grouped))
+    return {"a": round(fitted.a, 6), "b": round(fitted.b, 6), "thresholds": {k: round(v, 6) for k, v in points.items()}}
+
+
+def _label_scores(
+    label: str, abuse: Scored, benign: Scored
+) -> tuple[NDArray[np.float32], NDArray[np.int64], dict[str, NDArray[np.float32]]]:
+    """Logits and truth of the rows that say whether they are `label`, and the logits of benign groups."""
+    column = LABELS.index(label)
+    answers = dict(toxicity.shares(abuse.examples, label))
+    known = [number for number, row in enumerate(abuse.examples) if row in answers]
+    truth = np.asarray([answers[abuse.examples[number]] for number in known], np.int64)
+    logits = abuse.logits[known, column]
+    groups: dict[str, list[float]] = defaultdict(list)
+    for row, logit in zip(benign.examples, benign.logits[:, column].tolist(), strict=True):
+        groups[family(row.source)].append(logit)
+    for number, answer in zip(known, truth.tolist(), strict=True):
+        if not answer:
+            groups[family(abuse.examples[number].source)].append(float(abuse.logits[number, column]))
+    return logits, truth, {name: np.asarray(values, np.float32) for name, values in groups.items()}
+
+
+def _label_facts(abuse: Scored, benign: Scored, settings: Mapping[str, Any]) -> list[card.LabelFacts]:
+    facts = []
+    for label, chosen in settings.items():
+        logits, truth, _groups = _label_scores(label, abuse, benign)
+        fitted = calibrate.Platt(chosen["a"], chosen["b"])
+        limit = chosen["thresholds"]["balanced"]
+        calm = fitted.probability(benign.logits[:, LABELS.index(label)])
+        facts.append(card.LabelFacts(label, fitted.probability(logits), truth, calm, limit))
+    return facts
+
+
 def merged(groups: Mapping[str, list[float]]) -> dict[str, list[float]]:
     """The groups, those too small to tell a rate put together."""
     result = {name: scores for name, scores in groups.items() if len(scores) >= LEAST_GROUP}
@@ -159,7 +207,7 @@ def _settings(
         "max_windows": config.cut.most,
         "combine": "max",
         "origins": {"user": USER, "external": EXTERNAL, "model": EXTERNAL},
-        "heads": ["injection"],
+        "heads": {head: list(labels) for head, labels in HEADS.items()},
         "calibration": {origin: {"a": round(p.a, 6), "b": round(p.b, 6)} for origin, p in fitted.items()},
         "thresholds": thresholds,
         "licence": f"weights: CC-BY-SA-4.0 (share-alike training data); backbone: {base.licence}",

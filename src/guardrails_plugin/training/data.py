@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 USER = "user"
 EXTERNAL = "external"
 
+UNKNOWN = -1
+"""Label of a row that is there for another head than injection."""
+
 BENCHMARKS = re.compile(
     r"BIPIA|CyberSecEval|agent_injection_bench|injecagent|agentdojo|spikee|tensor.?trust|deepset|\bpint\b"
     r"|wildguard|xstest|hatecheck|notinject|advbench|harmbench",
@@ -43,6 +46,8 @@ class Example:
     licence: str = ""
     pair: str = ""
     split: str = ""
+    also: tuple[tuple[str, float], ...] = ()
+    """Labels of other heads with their shares (`heads.py`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,12 @@ def read(path: Path, *, benign: bool = False) -> Iterator[Example]:
         path: the file.
         benign: all rows are benign here, whatever their label means (texts labelled for another task).
     """
+    for row in read_rows(path):
+        yield parse(row | {"label": 0} if benign else row, default_source=path.name.split(".")[0])
+
+
+def read_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Rows of one file as they stand there, public benchmark rows left out."""
     opener = gzip.open if path.suffix == ".gz" else open
     with opener(path, "rt", encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
@@ -67,11 +78,13 @@ def read(path: Path, *, benign: bool = False) -> Iterator[Example]:
                 continue
             try:
                 row = json.loads(line)
-                example = parse(row | {"label": 0} if benign else row, default_source=path.name.split(".")[0])
+                valid = isinstance(row["text"], str) and int(row["label"]) in (0, 1)
             except (KeyError, ValueError, TypeError) as error:
                 raise ValueError(f"{path.name}:{number}: {error!r}; need text, label (0 or 1)") from error
-            if not BENCHMARKS.search(example.source):
-                yield example
+            if not valid:
+                raise ValueError(f"{path.name}:{number}: label is {row['label']!r}; need text, label (0 or 1)")
+            if not BENCHMARKS.search(str(row.get("source", ""))):
+                yield row
 
 
 def read_all(paths: Iterable[Path], *, benign: bool = False) -> list[Example]:
@@ -82,8 +95,6 @@ def read_all(paths: Iterable[Path], *, benign: bool = False) -> list[Example]:
 def parse(row: dict[str, Any], *, default_source: str = "own") -> Example:
     """The example a row stands for."""
     label = int(row["label"])
-    if label not in (0, 1):
-        raise ValueError(f"label is {label}, need 0 or 1")
     category = str(row.get("category", ""))
     source = str(row.get("source", default_source))
     return Example(

@@ -49,6 +49,7 @@ def to_float_onnx(model: WindowClassifier, target: Path) -> None:
     ids = torch.full((2, 8), 5, dtype=torch.long)
     mask = torch.ones_like(ids)
     axes = {0: "windows", 1: "tokens"}
+    names = ["logits", "embedding"]
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")
         torch.onnx.export(
@@ -58,8 +59,8 @@ def to_float_onnx(model: WindowClassifier, target: Path) -> None:
             dynamo=False,
             opset_version=OPSET,
             input_names=["input_ids", "attention_mask"],
-            output_names=["logits"],
-            dynamic_axes={"input_ids": axes, "attention_mask": axes, "logits": {0: "windows"}},
+            output_names=names,
+            dynamic_axes={"input_ids": axes, "attention_mask": axes} | {name: {0: "windows"} for name in names},
         )
 
 
@@ -89,15 +90,21 @@ def session(path: Path, *, threads: int = 1) -> Any:
 
 
 def row_scores(runner: Any, rows: Sequence[Row]) -> NDArray[np.float32]:
-    """The highest window logit of every row, in the order of `rows`; one window a call, as costs least on CPU."""
-    scores = [max(_window_logit(runner, window) for window in row.windows) for row in rows]
-    return np.asarray(scores, np.float32)
+    """The highest injection logit of every row, in the order of `rows`."""
+    return row_logits(runner, rows)[:, 0]
 
 
-def _window_logit(runner: Any, window: Sequence[int]) -> float:
+def row_logits(runner: Any, rows: Sequence[Row]) -> NDArray[np.float32]:
+    """The highest window logit of every row and label; one window a call, as costs least on CPU."""
+    if not rows:
+        return np.zeros((0, runner.get_outputs()[0].shape[1]), np.float32)
+    return np.stack([np.max([_window_logits(runner, window) for window in row.windows], axis=0) for row in rows])
+
+
+def _window_logits(runner: Any, window: Sequence[int]) -> NDArray[np.float32]:
     ids = np.asarray([window], np.int64)
     (logits,) = runner.run(["logits"], {"input_ids": ids, "attention_mask": np.ones_like(ids)})
-    return float(logits[0, 0])
+    return np.asarray(logits[0], np.float32)
 
 
 def quantisation_loss(before: NDArray[np.float32], after: NDArray[np.float32]) -> QuantisationLoss:

@@ -5,20 +5,21 @@ from __future__ import annotations
 import math
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn import Parameter
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, cosine_similarity
 from tqdm import tqdm
 
 from guardrails_plugin.training.model import WindowClassifier, collate, row_logits
 from guardrails_plugin.training.windows import Row, batches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LoopConfig:
-    """Numbers of one run; learning rates and smoothing are the usual ones for small encoders."""
+    """Numbers of one run; learning rates and smoothing are the usual ones for small encoders.
+
+    Injection is the main task: the other heads and the embedding have half its weight in the loss.
+    """
 
     epochs: int = 1
     batch_tokens: int = 3072
@@ -39,16 +43,25 @@ class LoopConfig:
     seed: int = 17
     minutes: float | None = None
     checkpoint_minutes: float = 10.0
+    other_heads: float = 0.5
+    embedding: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingSet:
-    """Windows of every text with what is wanted of them; labels and weights are found by a row's index."""
+    """Windows of every text with what is wanted of them, found by a row's index.
+
+    Args:
+        rows: windows of the texts.
+        labels: ``[texts, labels]``, NaN where nothing is known.
+        pad_id: token that fills short windows.
+        vectors: what the embedding of a text should be, for some texts.
+    """
 
     rows: Sequence[Row]
-    labels: Sequence[float]
-    weights: Sequence[float]
+    labels: NDArray[np.float32]
     pad_id: int
+    vectors: Mapping[int, NDArray[np.float16]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +129,14 @@ def fit(
 def predict(
     model: WindowClassifier, rows: Sequence[Row], *, pad_id: int, tokens: int = 8192, bf16: bool = True
 ) -> NDArray[np.float32]:
-    """The logit of every row, by the row's index."""
+    """The injection logit of every row, by the row's index."""
     logits = np.zeros(max(row.index for row in rows) + 1, np.float32)
     model.eval()
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         for batch in batches(rows, tokens=tokens):
             ids, mask, owner = collate(batch, pad_id)
-            scores = row_logits(model(ids, mask)[:, 0].float(), owner, len(batch))
-            for row, score in zip(batch, scores.tolist(), strict=True):
+            scores = row_logits(model(ids, mask)[0].float(), owner, len(batch))
+            for row, score in zip(batch, scores[:, 0].tolist(), strict=True):
                 logits[row.index] = score
     return logits
 
@@ -155,12 +168,10 @@ def _step(
 ) -> float:
     ids, mask, owner = collate(batch, texts.pad_id)
     with torch.autocast("cpu", torch.bfloat16):
-        window_logits = model(ids, mask)[:, 0]
+        window_logits, window_vectors = model(ids, mask)
     logits = row_logits(window_logits.float(), owner, len(batch))
-    target = torch.tensor([texts.labels[row.index] for row in batch])
-    target = target * (1 - config.smoothing) + config.smoothing / 2
-    weight = torch.tensor([texts.weights[row.index] for row in batch])
-    loss = (binary_cross_entropy_with_logits(logits, target, reduction="none") * weight).sum() / weight.sum()
+    loss = _label_loss(logits, torch.from_numpy(texts.labels[[row.index for row in batch]]), config)
+    loss = loss + config.embedding * _vector_loss(window_vectors.float(), batch, texts.vectors)
     value = float(loss.item())
     if not math.isfinite(value):
         raise FloatingPointError(f"loss is {value} at a batch of {len(batch)} rows")
@@ -171,6 +182,30 @@ def _step(
     return value
 
 
+def _label_loss(logits: Tensor, wanted: Tensor, config: LoopConfig) -> Tensor:
+    """Cross entropy over what is known: of the first label, plus that of all others by their weight."""
+    known = ~wanted.isnan()
+    target = wanted.nan_to_num(0.0) * (1 - config.smoothing) + config.smoothing / 2
+    losses = binary_cross_entropy_with_logits(logits, target, reduction="none") * known
+    first = losses[:, 0].sum() / known[:, 0].sum().clamp(min=1)
+    others = losses[:, 1:].sum() / known[:, 1:].sum().clamp(min=1)
+    return first + config.other_heads * others
+
+
+def _vector_loss(vectors: Tensor, batch: Sequence[Row], wanted: Mapping[int, NDArray[np.float16]]) -> Tensor:
+    """Mean cosine distance to the wanted vectors, over texts of one window that have one."""
+    places, rows, at = [], [], 0
+    for row in batch:
+        if len(row.windows) == 1 and row.index in wanted:
+            places.append(at)
+            rows.append(row.index)
+        at += len(row.windows)
+    if not places:
+        return vectors.sum() * 0.0
+    target = torch.from_numpy(np.stack([wanted[row] for row in rows]).astype(np.float32))
+    return (1 - cosine_similarity(vectors[places], target)).mean()
+
+
 def _optimizer(model: WindowClassifier, config: LoopConfig) -> torch.optim.Optimizer:
     decayed: list[Parameter] = []
     plain: list[Parameter] = []
@@ -178,7 +213,7 @@ def _optimizer(model: WindowClassifier, config: LoopConfig) -> torch.optim.Optim
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        (head if name.startswith("head") else decayed if parameter.ndim > 1 else plain).append(parameter)
+        (head if name.startswith(("head", "embed")) else decayed if parameter.ndim > 1 else plain).append(parameter)
     groups: list[dict[str, Any]] = [
         {"params": decayed, "weight_decay": config.weight_decay, "top_rate": config.learning_rate},
         {"params": plain, "weight_decay": 0.0, "top_rate": config.learning_rate},

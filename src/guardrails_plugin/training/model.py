@@ -1,14 +1,16 @@
-"""The network: an encoder, one vector a window, one or more linear heads."""
+"""The network: an encoder, one vector a window, a linear layer for the logits of all heads, one for the embedding."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
+from guardrails_plugin.training.heads import LABELS
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from transformers import PreTrainedModel
 
@@ -16,24 +18,47 @@ if TYPE_CHECKING:
 
 
 class WindowClassifier(nn.Module):
-    """Logits ``[windows, heads]`` from the mean of the token states joined with the state of the first token."""
+    """Logits ``[windows, labels]`` and embeddings ``[windows, hidden]``.
 
-    def __init__(self, encoder: PreTrainedModel, *, heads: int = 1, dropout: float = 0.1) -> None:
+    Logits come from the mean of the token states joined with the state of the first token, embeddings from the mean.
+    """
+
+    def __init__(self, encoder: PreTrainedModel, *, labels: int = len(LABELS), dropout: float = 0.1) -> None:
         super().__init__()
         self.encoder = encoder
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(2 * int(encoder.config.hidden_size), heads)
+        size = int(encoder.config.hidden_size)
+        self.head = nn.Linear(2 * size, labels)
         nn.init.normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
+        self.embed = nn.Linear(size, size)
+        nn.init.eye_(self.embed.weight)
+        nn.init.zeros_(self.embed.bias)
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Logits of every window."""
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits and embedding of every window."""
         states = self.encoder(
             input_ids=input_ids, attention_mask=attention_mask, token_type_ids=torch.zeros_like(input_ids)
         ).last_hidden_state
         mask = attention_mask.unsqueeze(-1).to(states.dtype)
         mean = (states * mask).sum(1) / mask.sum(1)
-        return cast("Tensor", self.head(self.dropout(torch.cat([mean, states[:, 0]], dim=1))))
+        return self.head(self.dropout(torch.cat([mean, states[:, 0]], dim=1))), self.embed(mean)
+
+
+def warm_start(model: WindowClassifier, state: Mapping[str, Tensor]) -> None:
+    """Takes over the weights of an earlier run; labels that it did not have begin anew.
+
+    Raises:
+        ValueError: the earlier run had another encoder.
+    """
+    own = model.state_dict()
+    known = {name: value for name, value in state.items() if not name.startswith("head.")}
+    for name in ("head.weight", "head.bias"):
+        rows = min(len(own[name]), len(state[name]))
+        known[name] = torch.cat([state[name][:rows], own[name][rows:]])
+    missing, unexpected = model.load_state_dict(known, strict=False)
+    if unexpected or any(not name.startswith("embed.") for name in missing):
+        raise ValueError(f"the earlier run has another encoder: {(*missing, *unexpected)[:3]}")
 
 
 def collate(rows: Sequence[Row], pad_id: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -50,9 +75,11 @@ def collate(rows: Sequence[Row], pad_id: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def row_logits(window_logits: Tensor, owner: Tensor, rows: int) -> Tensor:
-    """The highest window logit of every row."""
-    lowest = torch.full((rows,), -1e4, dtype=window_logits.dtype)
-    return lowest.scatter_reduce(0, owner, window_logits, reduce="amax", include_self=True)
+    """The highest window logit of every row, label by label: ``[rows, labels]``."""
+    labels = window_logits.shape[1]
+    lowest = torch.full((rows, labels), -1e4, dtype=window_logits.dtype)
+    places = owner.unsqueeze(1).expand(-1, labels)
+    return lowest.scatter_reduce(0, places, window_logits, reduce="amax", include_self=True)
 
 
 def freeze_embeddings(model: WindowClassifier) -> None:

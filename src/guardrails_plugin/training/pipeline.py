@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
-from guardrails_plugin.training import backbone, data, loop, mining, mixture, windows
+from guardrails_plugin.training import backbone, data, heads, loop, mining, mixture, teacher, toxicity, windows
 from guardrails_plugin.training.artifact import write_artifact
-from guardrails_plugin.training.model import WindowClassifier, freeze_embeddings
+from guardrails_plugin.training.model import WindowClassifier, freeze_embeddings, warm_start
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from guardrails_plugin.training.data import Example
 
@@ -24,7 +28,9 @@ ORIGINS = {"user": "user", "external": "external", "model": "external"}
 HELD_SOURCES = ("osv-advisory", "TruthfulQA", "MedicationQA", "debian-handbook", "sotu")
 """Benign sources that are never trained on, so that thresholds are set on sources the model has not seen."""
 
-OTHER_TASKS = ("toxicity_train.jsonl.gz", "legal_train.jsonl.gz", "code_languages_train.jsonl.gz")
+TOXICITY = "toxicity_train.jsonl.gz"
+
+OTHER_TASKS = (TOXICITY, "legal_train.jsonl.gz", "code_languages_train.jsonl.gz")
 """Files labelled for other tasks: for injection every row of them is benign."""
 
 
@@ -41,6 +47,9 @@ class TrainConfig:
         layers: layers kept of ``e5``.
         mine_with: artifact of an earlier run; benign rows that it flags are added to the mixture.
         mined_rows: most rows added so.
+        own_toxicity: folder with hand-written ``.jsonl`` files for the toxicity head.
+        start: ``state.pt`` of an earlier run, from whose weights this one starts.
+        taught: most texts whose embedding is learnt (``e5`` only).
     """
 
     data: Path
@@ -56,6 +65,9 @@ class TrainConfig:
     threads: int = 2
     mine_with: Path | None = None
     mined_rows: int = 2000
+    own_toxicity: Path | None = None
+    start: Path | None = None
+    taught: int = 30_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +78,7 @@ class Corpus:
     dev: list[Example]
     held_back_own: list[Example]
     held_back_benign: list[Example]
+    toxicity: toxicity.ToxicityRows = toxicity.NOTHING
 
 
 def train(config: TrainConfig) -> Path:
@@ -75,8 +88,10 @@ def train(config: TrainConfig) -> Path:
     corpus = load_corpus(config)
     base = prepared_backbone(config, corpus)
     model = WindowClassifier(base.encoder)
+    if config.start:
+        warm_start(model, torch.load(config.start, map_location="cpu", weights_only=True)["model"])
     freeze_embeddings(model)
-    _fit(model, base, corpus.train, config)
+    _fit(model, base, corpus, config)
     return write_artifact(model, base, corpus, config)
 
 
@@ -99,7 +114,11 @@ def load_corpus(config: TrainConfig) -> Corpus:
         rows += mining.mined(config.mine_with, unused, count=config.mined_rows, seed=config.loop.seed)
     blocked = {data.normal_form(example.text) for example in own.held_back}
     rows = [row for row in rows if data.normal_form(row.text) not in blocked]
-    return Corpus(rows, list(data.read(folder / "dev.jsonl.gz")), own.held_back, data.deduplicated(held))
+    abuse = toxicity.NOTHING
+    if (folder / TOXICITY).exists():
+        abuse = toxicity.read_toxicity(folder / TOXICITY, config.own_toxicity, seed=config.mixture.seed)
+    dev = list(data.read(folder / "dev.jsonl.gz"))
+    return Corpus(rows, dev, own.held_back, data.deduplicated(held), abuse)
 
 
 def prepared_backbone(config: TrainConfig, corpus: Corpus) -> backbone.Backbone:
@@ -122,11 +141,23 @@ def restored(config: TrainConfig) -> tuple[WindowClassifier, backbone.Backbone]:
     return model, base
 
 
-def _fit(model: WindowClassifier, base: backbone.Backbone, rows: Sequence[Example], config: TrainConfig) -> None:
+def _fit(model: WindowClassifier, base: backbone.Backbone, corpus: Corpus, config: TrainConfig) -> None:
+    rows = [*corpus.train, *corpus.toxicity.train]
     origins = [ORIGINS.get(row.origin, row.origin) for row in rows]
     encoded = windows.encode(base.tokenizer, [row.text for row in rows], origins, config.cut)
-    padded = sum(row.padded * len(row.windows) for row in encoded)
-    texts = loop.TrainingSet(encoded, [float(row.label) for row in rows], [1.0] * len(rows), base.pad_id)
+    texts = loop.TrainingSet(encoded, heads.stacked(rows), base.pad_id, _taught(encoded, rows, config))
     report = loop.fit(model, texts, config.loop, checkpoint=config.work / "state.pt")
+    padded = sum(row.padded * len(row.windows) for row in encoded)
     summary = {"mixture_texts": len(rows), "tokens_an_epoch": padded} | asdict(report)
     (config.work / "run.json").write_text(json.dumps(summary, indent=1))
+
+
+def _taught(
+    encoded: Sequence[windows.Row], rows: Sequence[Example], config: TrainConfig
+) -> dict[int, NDArray[np.float16]]:
+    """Embeddings to learn, for a sample of the texts of one window; only e5 has a teacher."""
+    if config.base != "e5" or not config.taught:
+        return {}
+    short = [row.index for row in encoded if len(row.windows) == 1]
+    chosen = random.Random(config.loop.seed).sample(short, min(config.taught, len(short)))
+    return teacher.embeddings({index: rows[index].text for index in chosen})

@@ -44,15 +44,17 @@ def texts(count: int = 120) -> TrainingSet:
     from guardrails_plugin.training.windows import Row
 
     rng = np.random.default_rng(1)
-    rows, labels = [], []
+    rows, labels = [], np.full((count, 8), np.nan, np.float32)
     for index in range(count):
         windows = [rng.integers(10, 40, 12).tolist() for _ in range(index % 3 + 1)]
         label = index % 2
         if label:
             windows[int(rng.integers(len(windows)))][int(rng.integers(12))] = LOUD
         rows.append(Row(index, tuple(tuple(window) for window in windows)))
-        labels.append(float(label))
-    return TrainingSet(rows, labels, [1.0] * count, 0)
+        labels[index, 0] = label
+        if index % 3:
+            labels[index, 1] = 1 - label
+    return TrainingSet(rows, labels, 0)
 
 
 def config(**changes: Any) -> LoopConfig:
@@ -67,7 +69,7 @@ def test_a_token_in_one_window_is_learnt_from_row_labels() -> None:
     model, data = tiny(), texts()
     loop.fit(model, data, config())
     scores = loop.predict(model, data.rows, pad_id=0, bf16=False)
-    area = evaluate.auc(scores.tolist(), [int(label) for label in data.labels])
+    area = evaluate.auc(scores.tolist(), data.labels[:, 0].astype(int).tolist())
     assert area is not None
     assert area > 0.95
 
@@ -131,3 +133,58 @@ def test_the_padding_of_a_batch_changes_no_score() -> None:
     together = loop.predict(model, [short, long], pad_id=0, bf16=False)
     alone = loop.predict(model, [short], pad_id=0, bf16=False)
     assert together[0] == pytest.approx(alone[0], abs=1e-5)
+
+
+def test_a_label_learns_from_the_rows_that_know_it_and_others_stay() -> None:
+    from guardrails_plugin.training import evaluate, loop
+    from guardrails_plugin.training.model import collate, row_logits
+
+    model, data = tiny(), texts()
+    idle = model.head.bias[2].item()
+    loop.fit(model, data, config(weight_decay=0.0))
+    model.eval()
+    ids, mask, owner = collate(data.rows, 0)
+    scores = row_logits(model(ids, mask)[0], owner, len(data.rows))[:, 1].tolist()
+    known = [row.index for row in data.rows if not np.isnan(data.labels[row.index, 1])]
+    area = evaluate.auc([scores[n] for n in known], [int(data.labels[n, 1]) for n in known])
+    assert area is not None
+    assert area > 0.9
+    assert model.head.bias[2].item() == idle
+
+
+def test_the_embedding_learns_its_teacher() -> None:
+    from guardrails_plugin.training import loop
+
+    data = texts(60)
+    rng = np.random.default_rng(2)
+    wanted = {row.index: rng.standard_normal(32).astype(np.float16) for row in data.rows if len(row.windows) == 1}
+    taught = loop.TrainingSet(data.rows, data.labels, 0, wanted)
+    before, after = tiny(), tiny()
+    loop.fit(after, taught, config(epochs=8))
+    assert closeness(after, taught) > closeness(before, taught) + 0.1
+
+
+def closeness(model: WindowClassifier, data: TrainingSet) -> float:
+    from guardrails_plugin.training.model import collate
+
+    rows = [row for row in data.rows if row.index in data.vectors]
+    with torch.inference_mode():
+        ids, mask, _owner = collate(rows, 0)
+        vectors = model.eval()(ids, mask)[1]
+    target = torch.from_numpy(np.stack([data.vectors[row.index] for row in rows]).astype(np.float32))
+    return float(torch.nn.functional.cosine_similarity(vectors, target).mean())
+
+
+def test_a_run_starts_from_an_earlier_one_with_fewer_labels() -> None:
+    from guardrails_plugin.training.model import WindowClassifier, warm_start
+
+    earlier = WindowClassifier(tiny().encoder, labels=1)
+    torch.nn.init.ones_(earlier.head.weight)
+    later = tiny()
+    fresh = later.head.weight[1:].clone()
+    state = {name: value for name, value in earlier.state_dict().items() if not name.startswith("embed.")}
+    warm_start(later, state)
+    assert torch.equal(later.head.weight[0], earlier.head.weight[0])
+    assert torch.equal(later.head.weight[1:], fresh)
+    with pytest.raises(ValueError, match="another encoder"):
+        warm_start(later, state | {"encoder.elsewhere": torch.zeros(1)})

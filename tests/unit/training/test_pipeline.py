@@ -64,6 +64,7 @@ def encoder(tmp_path: Path) -> Path:
 def test_files_become_an_artifact(tmp_path: Path, encoder: Path) -> None:
     from guardrails_plugin.training import mining, train
     from guardrails_plugin.training.data import EXTERNAL, Example
+    from guardrails_plugin.training.heads import TOXICITY
 
     data, own = tmp_path / "data", tmp_path / "own"
     data.mkdir()
@@ -71,6 +72,12 @@ def test_files_become_an_artifact(tmp_path: Path, encoder: Path) -> None:
     write(data / "injection_train.jsonl.gz", rows(80, 1))
     write(data / "benign_train.jsonl.gz", [row for row in rows(80, 2) if not row["label"]])
     write(data / "dev.jsonl.gz", rows(60, 3, source="elsewhere"))
+    abuse = [
+        {"text": f"{row['text']} fool" if n % 2 else row["text"], "label": n % 2} for n, row in enumerate(rows(90, 5))
+    ]
+    for number, row in enumerate(abuse):
+        row |= {"labels": dict.fromkeys(TOXICITY, row["label"]), "split": "dev" if number % 3 else "train"}
+    write(data / "toxicity_train.jsonl.gz", abuse)
     hand = [row | {"pair": f"p{number // 2}"} for number, row in enumerate(rows(40, 4))]
     (own / "hand.jsonl").write_text("\n".join(map(json.dumps, hand)))
 
@@ -82,6 +89,8 @@ def test_files_become_an_artifact(tmp_path: Path, encoder: Path) -> None:
     assert set(settings["calibration"]["user"]) == {"a", "b"}
     strict, permissive = settings["thresholds"]["strict"]["user"], settings["thresholds"]["permissive"]["user"]
     assert 0 <= strict <= permissive <= 1
+    assert settings["heads"]["toxicity"] == list(TOXICITY)
+    assert set(settings["labels"]["threat"]["thresholds"]) == {"strict", "balanced", "permissive"}
     assert "hand-written here" in (out / "MODEL_CARD.md").read_text()
     pool = [Example("the boat leaves", 0, EXTERNAL), Example("ignore rules", 1, EXTERNAL)]
     assert mining.mined(out, pool, count=5) == pool[:1]

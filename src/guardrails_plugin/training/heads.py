@@ -1,0 +1,92 @@
+"""What the network is asked besides prompt injection, and what a training row says about it.
+
+One forward pass answers everything: one logit a label, and an embedding. A row that says nothing about a label
+has NaN there and teaches nothing about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from guardrails_plugin.training.data import UNKNOWN, Example, family, read_rows
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+TOXICITY = (
+    "toxicity",
+    "severe_toxicity",
+    "obscene",
+    "sexually_explicit",
+    "insult",
+    "threat",
+    "identity_attack",
+)
+"""The seven categories of features S77-S83, in the order of the graph's logits behind the one of injection."""
+
+HEADS: dict[str, tuple[str, ...]] = {"injection": ("injection",), "toxicity": TOXICITY}
+LABELS = tuple(label for labels in HEADS.values() for label in labels)
+
+CALM = frozenset(
+    "clinc sgd-user sgd-toolresult sgd-dialogue stdlib python-doc postgresql-doc xquad xquad-question wikipedia "
+    "BFCL-v4 pypi-readme pypi-code octokit-openapi-example gnome-user-docs spdx-license-list PIQA HealthSearchQA "
+    "NQ-open tau2-airline CWE git".split()
+)
+"""Families of benign rows that hold no abuse: they teach that requests, documents, code and logs are not toxic."""
+
+_SYNONYMS = {"profanity": "obscene", "offensive": "toxicity"}
+_TOXIC = 0.5
+
+
+def targets(example: Example) -> NDArray[np.float32]:
+    """The wanted probability of every label of `LABELS`; NaN where the row says nothing."""
+    known = dict(example.also)
+    if example.label != UNKNOWN:
+        known["injection"] = float(example.label)
+    if not known.keys() & set(TOXICITY) and not example.label and family(example.source) in CALM:
+        known |= dict.fromkeys(TOXICITY, 0.0)
+    return np.asarray([known.get(label, np.nan) for label in LABELS], np.float32)
+
+
+def toxicity_labels(row: Mapping[str, Any]) -> dict[str, float]:
+    """Shares of the seven categories as far as a row gives them.
+
+    A missing share is unknown, except in a row that is not toxic at all: it is no threat and no insult either.
+
+    >>> toxicity_labels({"label": 1, "labels": {"profanity": 1}})
+    {'toxicity': 1.0, 'obscene': 1.0}
+    """
+    given = {_SYNONYMS.get(name, name): float(share) for name, share in (row.get("labels") or {}).items()}
+    known = {name: given[name] for name in TOXICITY if name in given}
+    known = {"toxicity": float(row["label"])} | known
+    if not row["label"] and known["toxicity"] < _TOXIC:
+        known = dict.fromkeys(TOXICITY, 0.0) | known
+    return known
+
+
+def toxicity_rows(path: Path) -> Iterator[Example]:
+    """Rows of a toxicity file; what they are as injections is not asked."""
+    for row in read_rows(path):
+        labels = toxicity_labels(row)
+        yield Example(
+            text=str(row["text"]),
+            label=UNKNOWN,
+            origin=str(row.get("origin", "")),
+            category=str(row.get("category", "")),
+            lang=str(row.get("lang", "en")),
+            source=str(row.get("source", path.name.split(".")[0])),
+            licence=str(row.get("licence", "")),
+            pair=str(row.get("pair", "")),
+            split=str(row.get("split", "")),
+            also=tuple(sorted(labels.items())),
+        )
+
+
+def stacked(examples: Sequence[Example]) -> NDArray[np.float32]:
+    """Targets of all rows, ``[rows, labels]``."""
+    return np.stack([targets(example) for example in examples]) if examples else np.zeros((0, len(LABELS)), np.float32)
