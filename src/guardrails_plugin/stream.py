@@ -53,7 +53,8 @@ class StreamGuard:
         self._reach = max((getattr(step.detector, "reach", 0) for step in self._local.steps), default=0)
         self._actions = plan.actions
         self._cap = plan.stream.cap
-        self._buffers = plan.stream.mode == "buffer" or not plan.matcher.bounded
+        unseen = any(_may_transform(step) for step in plan.steps if not _is_local(step))
+        self._buffers = plan.stream.mode == "buffer" or not plan.matcher.bounded or unseen
         self._chunks: list[str] = []
         self._text = ""
         """The window: some released text for context, then everything not yet released."""
@@ -212,6 +213,11 @@ def _is_local(step: Step) -> bool:
 
 def _may_block(step: Step) -> bool:
     return Verdict.BLOCK in step.ruling.verdicts.values()
+
+
+def _may_transform(step: Step) -> bool:
+    """True when it may change text; one that is not local can only do so with the whole text before it."""
+    return Verdict.TRANSFORM in step.ruling.verdicts.values()
 
 
 def _only(plan: Plan, wanted: Callable[[Step], bool]) -> Plan:

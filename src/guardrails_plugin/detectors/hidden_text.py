@@ -1,0 +1,190 @@
+"""Finds text in HTML, CSS and Markdown that readers do not see and models do.
+
+How: the HTML is taken apart in one pass (`hidden_html`), styles say what is not shown (`hidden_css`): not displayed,
+invisible, transparent, tiny, in the colour of its background, off the screen, clipped, without area, collapsed. The
+finding covers the hidden stretch, so that removing it leaves what a reader sees. Where hidden text is ordinary
+(comments, attributes, collapsed sections, labels for screen readers) it takes words that speak to a reader who acts
+on them, ``data/hidden_text.toml``, to make it a finding of .5 or more: licence banners, build markers and notes among
+developers stay. A threshold of 0.25 removes all comments too.
+
+Source: Greshake et al., "Not what you've signed up for" (2023), hidden text in web pages; OWASP LLM01:2025.
+Limits: nothing is rendered: style sheets count for single classes and ids, scripts not at all, images neither. White
+text counts as hidden when neither it nor an element round it has a class or a background. Markup in Markdown code
+(fences, back-ticks) counts as text, except in a whole HTML page.
+Quality, on 7,373 e-mails (not spam), documents, tool outputs and source files of ordinary kind: nothing found at .5 or
+more, with one exception since mended; on 1,306 spam mails 22 found, all truly hidden. Recall was not measured on data
+by others.
+Cost: 0.002 ms/KB on text without markup, 0.13 ms/KB on pages and mails.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from html import unescape
+from typing import ClassVar
+
+from pydantic.dataclasses import dataclass
+
+from guardrails_plugin.detectors.base import SETTINGS, by_place
+from guardrails_plugin.detectors.hidden_css import Hiding
+from guardrails_plugin.detectors.hidden_html import Region, hidden_regions
+from guardrails_plugin.detectors.table import load_table
+from guardrails_plugin.matching import Pattern
+from guardrails_plugin.types import Context, Finding, Text, View
+
+__all__ = ["HiddenText"]
+
+_TYPES = {
+    "element": "HIDDEN_ELEMENT",
+    "text": "HIDDEN_ELEMENT",
+    "comment": "HIDDEN_COMMENT",
+    "attribute": "HIDDEN_ATTRIBUTE",
+    "collapsed": "COLLAPSED_TEXT",
+}
+_ANY_MARKUP = re.compile(r"<[A-Za-z!/]|^[ \t]{0,3}\[[^\]\n]{1,40}\]:|!\[", re.MULTILINE)
+_MARKDOWN_COMMENT = re.compile(
+    r"^[ \t]{0,3}\[[^\]\n]{1,40}\]:[ \t]{0,8}(?:#|<>)[ \t]{0,8}[\"'(](?P<said>[^\n]{1,4000}?)[\"')][ \t]{0,8}$",
+    re.MULTILINE,
+)
+_IMAGE = re.compile(r"!\[(?P<said>[^\[\]\n]{1,2000})\]\(")
+_PAGE = re.compile(r"<(?:!doctype|html|head|body)\b", re.IGNORECASE)
+_FENCE = re.compile(r"^[ \t]{0,3}(?:>[ \t]?)?(```+|~~~+)", re.MULTILINE)
+_CODE = re.compile(r"`[^`\n]{1,400}`")
+_MARKUP = re.compile(r"<[^<>]{0,2000}>")
+_WORD = re.compile(r"[^\W\d_]{2,}|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_SPACES = re.compile(r"\s+")
+
+_SENTENCE = 4
+"""Words under which a comment or an attribute is a marker or a label."""
+
+_LABEL = 8
+"""Words that a label for screen readers has at most ("Skip to the main content")."""
+
+_LABEL_SCORE = 0.35
+_SAID_CHARS = 20_000
+"""Characters of one hidden stretch that are read for whom they speak to."""
+
+_MARKDOWN = Hiding("markdown comment", 0.3)
+_ALT = Hiding("image text", 0.0)
+
+
+@dataclass(frozen=True, config=SETTINGS)
+class HiddenText:
+    """Hidden text in HTML, CSS and Markdown."""
+
+    name: ClassVar[str] = "hidden_text"
+    entity_types: ClassVar[frozenset[str]] = frozenset(_TYPES.values())
+    categories: ClassVar[Mapping[str, frozenset[str]]] = {
+        "hidden": frozenset({"HIDDEN_ELEMENT", "HIDDEN_COMMENT", "HIDDEN_ATTRIBUTE"}),
+        "collapsed": frozenset({"COLLAPSED_TEXT"}),
+    }
+
+    @cached_property
+    def _rows(self) -> tuple[Pattern, ...]:
+        return load_table("hidden_text")
+
+    def detect(self, texts: Sequence[Text], context: Context) -> Sequence[Sequence[Finding]]:
+        """See `protocols.Detector`."""
+        del context
+        return [by_place(self._findings(text)) for text in texts]
+
+    def _findings(self, text: Text) -> Iterator[Finding]:
+        view = text.views[0]
+        if _ANY_MARKUP.search(view.text) is None:
+            return
+        shown = _shown(view.text)
+        for region in _outermost([*hidden_regions(view.text, shown), *_markdown(view.text, shown)]):
+            if found := self._finding(text, view, region):
+                yield found
+
+    def _finding(self, text: Text, view: View, region: Region) -> Finding | None:
+        said = _said(view.text[region.start : min(region.end, region.start + _SAID_CHARS)])
+        words = len(_WORD.findall(said))
+        wordy = region.kind in ("element", "text")
+        if words < (1 if wordy else _SENTENCE):
+            return None
+        addressed = self._addressed(said)
+        score = region.hiding.score
+        if region.hiding.accessible and words <= _LABEL:
+            score = _LABEL_SCORE
+        score = 1 - (1 - score) * (1 - addressed)
+        if score < 0.25:
+            return None  # an ordinary description or title
+        span = view.span(region.start, region.end)
+        evidence: dict[str, str | float] = {"how": region.hiding.reason, "words": float(words)}
+        if addressed:
+            evidence["addressed"] = round(addressed, 3)
+        kind = _TYPES[region.kind]
+        return Finding(self.name, kind, round(score, 3), span.start, span.end, text.segment, evidence)
+
+    def _addressed(self, said: str) -> float:
+        """Probability that hidden words speak to a model."""
+        data = said.encode("utf-8", "replace")
+        doubt = 1.0
+        for row in self._rows:
+            if row.compiled.search(data):
+                doubt *= 1 - row.score
+        return 1 - doubt
+
+
+def _said(markup: str) -> str:
+    """What a stretch of markup says, white space evened out."""
+    inner = markup.removeprefix("<!--").removesuffix("-->")
+    return _SPACES.sub(" ", unescape(_MARKUP.sub(" ", inner))).strip()
+
+
+def _markdown(text: str, shown: Callable[[int], int]) -> Iterator[Region]:
+    """Link definitions that lead nowhere, which render as nothing, and descriptions of images."""
+    if "]:" in text:
+        for match in _MARKDOWN_COMMENT.finditer(text):
+            if shown(match.start()) == match.start():
+                yield Region("comment", match.start(), match.end(), _MARKDOWN)
+    if "![" in text:
+        for match in _IMAGE.finditer(text):
+            if shown(match.start()) == match.start():
+                yield Region("attribute", *match.span("said"), _ALT)
+
+
+def _outermost(regions: Iterable[Region]) -> Iterator[Region]:
+    """Without regions inside hidden elements and comments: removing the outer one removes them."""
+    end = 0
+    for region in sorted(regions, key=lambda region: (region.start, -region.end)):
+        if region.end > end:
+            yield region
+            if region.kind != "collapsed":
+                end = region.end
+
+
+def _shown(text: str) -> Callable[[int], int]:
+    """For a place in Markdown code, where the code ends; for any other place, the place itself."""
+    if "`" not in text and "~~~" not in text:
+        return _everywhere
+    if _PAGE.search(text):
+        return _everywhere
+    ranges = sorted([*_fenced(text), *(match.span() for match in _CODE.finditer(text))])
+    starts = [start for start, _ in ranges]
+
+    def end(at: int) -> int:
+        index = bisect_right(starts, at) - 1
+        return ranges[index][1] if index >= 0 and at < ranges[index][1] else at
+
+    return end
+
+
+def _everywhere(at: int) -> int:
+    return at
+
+
+def _fenced(text: str) -> Iterator[tuple[int, int]]:
+    """Fenced code that is closed."""
+    fences = [(match.start(1), match[1]) for match in _FENCE.finditer(text)]
+    begun: tuple[int, str] | None = None
+    for at, mark in fences:
+        if begun is None:
+            begun = at, mark
+        elif mark.startswith(begun[1]):
+            yield begun[0], at + len(mark)
+            begun = None
