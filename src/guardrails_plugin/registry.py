@@ -19,15 +19,19 @@ _HERE = "guardrails_plugin"
 KINDS: dict[str, dict[str, str]] = {
     "detectors": {
         "hidden_text": f"{_HERE}.detectors.hidden_text:HiddenText",
+        "gibberish": f"{_HERE}.detectors.gibberish:Gibberish",
         "invisible_text": f"{_HERE}.detectors.invisible_text:InvisibleText",
         "keywords": f"{_HERE}.detectors.keywords:Keywords",
         "language": f"{_HERE}.detectors.language:Language",
         "malicious_url": f"{_HERE}.detectors.malicious_url:MaliciousUrl",
         "pii": f"{_HERE}.detectors.pii:Pii",
         "prompt_injection": f"{_HERE}.detectors.prompt_injection:PromptInjection",
+        "provenance": f"{_HERE}.detectors.provenance:Provenance",
         "regex": f"{_HERE}.detectors.regex:Regex",
         "secrets": f"{_HERE}.detectors.secrets:Secrets",
+        "self_harm": f"{_HERE}.detectors.self_harm:SelfHarm",
         "sentiment": f"{_HERE}.detectors.sentiment:Sentiment",
+        "system_prompt_leak": f"{_HERE}.detectors.system_prompt_leak:SystemPromptLeak",
     },
     "actions": {
         "block": f"{_HERE}.actions.block:Block",

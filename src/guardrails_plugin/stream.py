@@ -50,9 +50,10 @@ class StreamGuard:
         self._origin = origin
         self._local = _only(plan, _is_local)
         self._judges = _only(plan, lambda step: not _is_local(step) and _may_block(step))
-        self._reach = max((getattr(step.detector, "reach", 0) for step in self._local.steps), default=0)
+        self._reach = max((_reach(step, context) for step in self._local.steps), default=0)
         self._actions = plan.actions
         self._cap = plan.stream.cap
+        self._shadow = plan.shadow
         unseen = any(_may_transform(step) for step in plan.steps if not _is_local(step))
         self._buffers = plan.stream.mode == "buffer" or not plan.matcher.bounded or unseen
         self._chunks: list[str] = []
@@ -102,7 +103,7 @@ class StreamGuard:
         self._unread, self._bounded = 0, False
         released = self._release(final=False)
         if len(self._text) - self._done > self._cap:
-            self._blocked = True
+            self._blocked = not self._shadow
         return "" if self._blocked else released
 
     def finish(self) -> str:
@@ -209,6 +210,12 @@ def _moved(decision: Decision, offset: int) -> Decision:
 def _is_local(step: Step) -> bool:
     """True when a finding depends only on its surroundings, so that a window is enough to make it."""
     return step.pattern_only or bool(getattr(step.detector, "local", False))
+
+
+def _reach(step: Step, context: Context) -> int:
+    """Characters a detector needs held back; one whose work depends on the context is asked with it."""
+    reach = getattr(step.detector, "reach", 0)
+    return int(reach(context) if callable(reach) else reach)
 
 
 def _may_block(step: Step) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from enum import Enum, IntEnum
 from typing import Any
 
@@ -183,6 +183,7 @@ class Context:
         history: earlier user turns.
         system: what the application's developer told the model.
         untrusted: texts that came from tools or documents, for provenance.
+        system_prompt: the application's own instructions, which must not leak into answers.
         calls: earlier tool calls of this run, in order, in any shape that `conversation` recognises.
         metadata: ids for the audit record (``user_id``, ``session_id``, ...); never content.
         tenant: separates keys, tokens and records of one customer from another's.
@@ -194,6 +195,7 @@ class Context:
     history: Sequence[str] = field(default=(), repr=False)
     system: str = field(default="", repr=False)
     untrusted: Sequence[str] = field(default=(), repr=False)
+    system_prompt: str = field(default="", repr=False)
     calls: Sequence[object] = field(default=(), repr=False)
     metadata: Mapping[str, str] = field(default_factory=dict, repr=False)
     tenant: str = ""
@@ -278,6 +280,7 @@ class GuardResult:
         timings: seconds by step.
         fpe_context: token that turns encrypted values back, when any were made.
         raw: every candidate with its evidence, below the thresholds too (only with ``debug=True``).
+        shadow: what the verdict would have been, when the recipe only watches; `verdict` then is REPORT at most.
     """
 
     id: str
@@ -295,6 +298,7 @@ class GuardResult:
     fpe_context: str | None = field(default=None, repr=False)
     raw: tuple[Finding, ...] | None = None
     original: Any = field(default=None, repr=False)
+    shadow: Verdict | None = None
 
     @property
     def blocked(self) -> bool:
@@ -321,7 +325,8 @@ class GuardResult:
     @property
     def summary(self) -> str:
         """One sentence per detector: what it found and what was done."""
-        return " ".join(_sentence(detection) for detection in self.detections)
+        said = " ".join(_sentence(detection) for detection in self.detections)
+        return said if self.shadow is None else f"Shadow mode, nothing was changed. {said}"
 
     def raise_for_block(self) -> GuardResult:
         """This result, so that calls chain; `GuardBlocked` when the content was refused."""
@@ -331,7 +336,8 @@ class GuardResult:
             d.verdict is Verdict.BLOCK for d in self.decisions
         )
         error = GuardUnavailable if only_failed else GuardBlocked
-        raise error(self.stage.value, self.reasons, self.id, self)
+        # Without the content: errors end up in logs and traces with all they hold.
+        raise error(self.stage.value, self.reasons, self.id, replace(self, original=None))
 
     def _repr_html_(self) -> str:
         # Deferred: only notebooks need it.
