@@ -1,4 +1,4 @@
-"""The command line: ``guardrails-plugin check | score | recipes | train``, each with ``--json``."""
+"""The command line: ``guardrails-plugin check | score | recipes | train | serve | audit``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Returns:
-        0, or 1 when `check` blocked the content, or 2 when something was wrong with the request.
+        0, or 1 when `check` blocked the content or `audit verify` found a change, or 2 when something was wrong with
+        the request.
     """
     options = _parser().parse_args(arguments)
     try:
@@ -71,7 +72,26 @@ def _parser() -> argparse.ArgumentParser:
 
     for command in (check, score, recipes, train):
         command.add_argument("--json", action="store_true", help="print JSON")
+    _service_commands(commands)
     return parser
+
+
+def _service_commands(commands: Any) -> None:
+    serve = commands.add_parser("serve", help="serve the engine over HTTP (needs the extra `server`)")
+    serve.add_argument("--host", default="127.0.0.1")
+    serve.add_argument("--port", type=int, default=8000)
+    serve.add_argument("--workers", type=int, default=1, help="processes")
+    serve.add_argument("--dev", action="store_true", help="on loopback, with random credentials")
+    serve.set_defaults(run=_serve)
+
+    audit = commands.add_parser("audit", help="read the service's log").add_subparsers(required=True, metavar="ACTION")
+    verify = audit.add_parser("verify", help="check that no record was changed, removed or added")
+    verify.add_argument("--expect", default="", help="number:code that an earlier verify printed; must still be there")
+    verify.add_argument("--json", action="store_true", help="print JSON")
+    verify.set_defaults(run=_audit_verify)
+    export = audit.add_parser("export", help="print the log as JSON lines")
+    export.add_argument("--format", default="jsonl", choices=["jsonl", "ocsf"])
+    export.set_defaults(run=_audit_export)
 
 
 def _read(name: str) -> str:
@@ -173,6 +193,45 @@ def _train(options: argparse.Namespace) -> int:
         raise ConfigError(f"train needs {error.name}: pip install 'guardrails-plugin[train]'") from None
     print(json.dumps({"model": str(folder)}) if options.json else f"model written to {folder}")
     return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    # Deferred: the service's packages are an extra, and take a second to import.
+    try:
+        from guardrails_plugin.server.serve import serve
+    except ModuleNotFoundError as error:
+        raise _needs_server("serve", error) from None
+    serve(options.host, options.port, workers=options.workers, dev=options.dev)
+    return 0
+
+
+def _audit_verify(options: argparse.Namespace) -> int:
+    try:
+        from guardrails_plugin.audit.sql import Broken
+        from guardrails_plugin.server.audit_commands import verify
+    except ModuleNotFoundError as error:
+        raise _needs_server("audit", error) from None
+    try:
+        head = verify(options.expect)
+    except Broken as broken:
+        print(json.dumps({"intact": False, "record": broken.number, "why": str(broken)}) if options.json else broken)
+        return _BLOCKED
+    print(json.dumps({"intact": True, "head": str(head)}) if options.json else f"{head.number} records, intact: {head}")
+    return 0
+
+
+def _audit_export(options: argparse.Namespace) -> int:
+    try:
+        from guardrails_plugin.server.audit_commands import export
+    except ModuleNotFoundError as error:
+        raise _needs_server("audit", error) from None
+    for line in export(options.format):
+        print(line)
+    return 0
+
+
+def _needs_server(command: str, error: ModuleNotFoundError) -> ConfigError:
+    return ConfigError(f"{command} needs {error.name}: pip install 'guardrails-plugin[server]'")
 
 
 def _recipes(options: argparse.Namespace) -> int:

@@ -18,7 +18,8 @@ def audit_record(result: GuardResult, context: Context, fingerprint: str) -> Map
     """A JSON-serialisable record of one result.
 
     Returns:
-        ``id, time (UTC, ISO 8601), stage, recipe, policy (fingerprint), verdict, seconds, tenant, metadata,
+        ``id, time (UTC, ISO 8601), stage, recipe, policy (fingerprint), verdict, shadow (what an enforced recipe
+        would have said; in shadow mode only), seconds, tenant, metadata,
         findings [{detector, type, score, segment, start, end, action}], failures``.
     """
     return {
@@ -28,6 +29,7 @@ def audit_record(result: GuardResult, context: Context, fingerprint: str) -> Map
         "recipe": result.recipe,
         "policy": fingerprint,
         "verdict": result.verdict.name.lower(),
+        **({} if result.shadow is None else {"shadow": result.shadow.name.lower()}),
         "seconds": round(result.seconds, 6),
         "tenant": context.tenant,
         "metadata": {key: str(value)[:128] for key, value in context.metadata.items() if key in METADATA},

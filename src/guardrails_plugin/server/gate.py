@@ -1,0 +1,105 @@
+"""The door: every path asks for credentials, except those on an explicit list; every caller has limits.
+
+It stands before routing, so a new route is closed until somebody lists it, and before a body is read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from guardrails_plugin.server.auth import Authenticator
+from guardrails_plugin.server.exchange import Exchange, current_exchange
+from guardrails_plugin.server.limits import Allowance, Limiter
+from guardrails_plugin.server.problems import ApiError, unauthorized
+from guardrails_plugin.server.settings import Settings
+
+__all__ = ["Gate"]
+
+_PUBLIC_PER_MINUTE = 120
+"""Requests of one address to public routes, which cost work but name nobody."""
+
+_FAILURES_PER_MINUTE = 30
+"""Wrong credentials from one address."""
+
+
+class Gate:
+    """Recognises the caller and counts the request.
+
+    Args:
+        app: what is inside.
+        authenticator: knows the credentials.
+        limiter: counts.
+        settings: the default limits.
+        public: exact paths that need no credentials.
+        unlimited: exact paths among them that are not counted (health).
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        authenticator: Authenticator,
+        limiter: Limiter,
+        settings: Settings,
+        public: Collection[str],
+        unlimited: Collection[str],
+    ) -> None:
+        self._app = app
+        self._authenticator = authenticator
+        self._limiter = limiter
+        self._settings = settings
+        self._public = frozenset(public)
+        self._unlimited = frozenset(unlimited)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        if scope["type"] == "http" and scope["path"] not in self._unlimited:
+            exchange = current_exchange(Request(scope))
+            if scope["path"] in self._public:
+                await self._count(exchange, f"public:{address(scope)}", _PUBLIC_PER_MINUTE, 0)
+            else:
+                await self._admit(exchange, scope)
+        elif scope["type"] == "websocket":
+            raise unauthorized()
+        await self._app(scope, receive, send)
+
+    async def _admit(self, exchange: Exchange, scope: Scope) -> None:
+        credential = _bearer(Headers(scope=scope).get("authorization", ""))
+        principal = self._authenticator.remembered(credential) if credential else None
+        if principal is None and credential:
+            principal = await asyncio.to_thread(self._authenticator.recognise, credential)
+        if principal is None:
+            await self._count(exchange, f"failed:{address(scope)}", _FAILURES_PER_MINUTE, 0)
+            code = "INVALID_API_KEY" if credential.startswith("rmp_") else "INVALID_TOKEN"
+            exchange.event = "authentication_failed"
+            raise unauthorized(code=code)
+        exchange.principal = principal
+        per_minute = self._settings.per_minute if principal.per_minute is None else principal.per_minute
+        per_hour = self._settings.per_hour if principal.per_hour is None else principal.per_hour
+        own = principal.per_minute is not None or principal.per_hour is not None
+        key = f"token:{principal.token_id}" if own else f"subject:{principal.project_id}:{principal.subject}"
+        await self._count(exchange, key, per_minute, per_hour)
+
+    async def _count(self, exchange: Exchange, key: str, per_minute: int, per_hour: int) -> None:
+        allowance: Allowance | None = await self._limiter.hit(key, per_minute=per_minute, per_hour=per_hour)
+        if allowance is None:
+            return
+        exchange.headers.update(allowance.headers)
+        if not allowance.allowed:
+            raise ApiError(429, f"More than {allowance.limit} requests; try again later.")
+
+
+def address(scope: Scope) -> str:
+    """The caller's network address."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
+
+
+def _bearer(header: str) -> str:
+    scheme, _, credential = header.partition(" ")
+    return credential.strip() if scheme.lower() == "bearer" else ""

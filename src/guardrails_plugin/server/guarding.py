@@ -1,0 +1,226 @@
+"""The engine, called for one request of one project."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
+
+from guardrails_plugin.engine import Engine
+from guardrails_plugin.planning import Overrides
+from guardrails_plugin.recipes import Recipe, load_recipes
+from guardrails_plugin.server.exchange import Exchange
+from guardrails_plugin.server.settings import Settings
+from guardrails_plugin.server.store.store import Store
+from guardrails_plugin.stream import StreamGuard
+from guardrails_plugin.types import NO_CONTEXT, Context, GuardResult, Origin, Stage
+
+__all__ = ["RECIPE", "Guarding"]
+
+RECIPE = "recipe"
+"""Kind of the documents that hold a project's own recipes (body: the recipe as JSON)."""
+
+_INLINE = 1024
+"""Characters up to which a check runs on the event loop: it takes less than the hop to a thread is worth."""
+
+_KNOWN = "card 4111 1111 1111 1111"
+"""A text with a finding: the test number that card networks publish."""
+
+_REMEMBERED_SECONDS = 2.0
+_ENGINES = 64
+
+_Result = TypeVar("_Result")
+
+
+class Guarding:
+    """Checks contents with the recipes of the operator and of the asking project."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self._store = store
+        self._keyring = settings.keyring
+        self._operators = load_recipes(settings.recipes)
+        self._engine = Engine(recipes=self._operators, keyring=self._keyring)
+        self._engines: OrderedDict[str, Engine] = OrderedDict()
+        self._lock = threading.Lock()
+        self._projects: dict[str, tuple[float, Engine]] = {}
+        self._pool = ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="guard")
+
+    async def check(
+        self,
+        exchange: Exchange,
+        content: object,
+        *,
+        stage: Stage | str,
+        recipe: str | Recipe | None = None,
+        overrides: Overrides | None = None,
+        context: Context = NO_CONTEXT,
+        debug: bool = False,
+    ) -> GuardResult:
+        """Guard one content for the asking project, and note the result in the exchange.
+
+        Args:
+            exchange: the request; its project is the tenant.
+            content: see `Engine.check`.
+            stage: see `Engine.check`.
+            recipe: a name (the project's own recipes, the operator's, the built-in ones), or a recipe made for
+                this call.
+            overrides: see `Engine.check`.
+            context: its tenant is set here.
+            debug: see `Engine.check`.
+
+        Raises:
+            GuardError: see `Engine.check`.
+        """
+        engine, name = await self._engine_for(exchange, recipe)
+        call = partial(
+            engine.check,
+            content,
+            stage=stage,
+            recipe=name,
+            overrides=overrides,
+            context=tenanted(context, exchange),
+            debug=debug,
+        )
+        result = call() if _fits(content) else await self._in_pool(call)
+        exchange.note(result)
+        return result
+
+    async def check_batch(
+        self,
+        exchange: Exchange,
+        contents: Sequence[object],
+        *,
+        stage: Stage | str,
+        recipe: str | Recipe | None = None,
+        overrides: Overrides | None = None,
+        context: Context = NO_CONTEXT,
+        debug: bool = False,
+    ) -> list[GuardResult]:
+        """Guard many contents; see `check`."""
+        engine, name = await self._engine_for(exchange, recipe)
+        where = tenanted(context, exchange)
+        call = partial(
+            engine.check_batch, contents, stage=stage, recipe=name, overrides=overrides, context=where, debug=debug
+        )
+        results = await self._in_pool(call)
+        for result in results:
+            exchange.note(result)
+        return results
+
+    async def stream(
+        self,
+        exchange: Exchange,
+        *,
+        stage: Stage | str = Stage.RESPONSE,
+        recipe: str | Recipe | None = None,
+        overrides: Overrides | None = None,
+        context: Context = NO_CONTEXT,
+    ) -> StreamGuard:
+        """A guard for one stream of this project; note its `result` in the exchange when it is finished."""
+        engine, name = await self._engine_for(exchange, recipe)
+        return engine.stream(stage=stage, recipe=name, overrides=overrides, context=tenanted(context, exchange))
+
+    async def unredact(self, exchange: Exchange, content: object, token: str) -> Any:
+        """The content with values turned back that were encrypted for this project.
+
+        Raises:
+            ConfigError: the token is not ours, was changed, or belongs to another project.
+        """
+        return await self._in_pool(partial(self._engine.unredact, content, token, tenant=exchange.project_id))
+
+    async def score(self, detector: str, texts: Sequence[str], *, origin: Origin | str = Origin.USER) -> list[float]:
+        """See `Engine.score`."""
+        return await self._in_pool(partial(self._engine.score, detector, texts, origin=origin))
+
+    async def recipes(self, exchange: Exchange) -> tuple[Recipe, ...]:
+        """What the project may name."""
+        engine, _ = await self._engine_for(exchange, None)
+        return engine.recipes()
+
+    async def works(self) -> bool:
+        """Whether the engine finds what it must find."""
+        check = partial(self._engine.check, _KNOWN, stage=Stage.RESPONSE)
+        try:
+            return bool((await self._in_pool(check)).findings)
+        except Exception:  # noqa: BLE001 - whatever the reason, it does not work
+            return False
+
+    def forget(self, project_id: str) -> None:
+        """The project's recipes were changed."""
+        self._projects.pop(project_id, None)
+
+    def close(self) -> None:
+        """End the threads."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _in_pool(self, call: Callable[[], _Result]) -> _Result:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+
+    async def _engine_for(self, exchange: Exchange, recipe: str | Recipe | None) -> tuple[Engine, str | None]:
+        if isinstance(recipe, Recipe):
+            return self._with([recipe]), recipe.name
+        if exchange.principal is None:
+            return self._engine, recipe
+        project_id = exchange.principal.project_id
+        known = self._projects.get(project_id)
+        if known is None or known[0] < time.monotonic():
+            engine = await asyncio.to_thread(self._project_engine, project_id)
+            if len(self._projects) > _ENGINES * 16:
+                self._projects.clear()
+            known = self._projects[project_id] = (time.monotonic() + _REMEMBERED_SECONDS, engine)
+        return known[1], recipe
+
+    def _project_engine(self, project_id: str) -> Engine:
+        own = self._store.objects.list(project_id, RECIPE, limit=1000).items
+        return self._with([Recipe.model_validate(made.body) for made in own]) if own else self._engine
+
+    def _with(self, own: Sequence[Recipe]) -> Engine:
+        """An engine with further recipes; the last ones used are kept, for each holds compiled patterns."""
+        key = "\n".join(recipe.model_dump_json() for recipe in own)
+        with self._lock:
+            engine = self._engines.pop(key, None)
+            if engine is None:
+                recipes = {(made.name, made.stage): made for made in (*self._operators, *own)}
+                engine = Engine(recipes=recipes.values(), keyring=self._keyring)
+            self._engines[key] = engine
+            if len(self._engines) > _ENGINES:
+                self._engines.popitem(last=False)
+        return engine
+
+
+def tenanted(context: Context, exchange: Exchange) -> Context:
+    """The context, bound to the asking project; public routes have a tenant of their own, which nobody else is."""
+    tenant = exchange.principal.project_id if exchange.principal else "public"
+    return Context(
+        prompt=context.prompt,
+        history=context.history,
+        untrusted=context.untrusted,
+        metadata=context.metadata,
+        tenant=tenant,
+        fpe_context=context.fpe_context,
+    )
+
+
+def _fits(content: object) -> bool:
+    """Whether it is small enough to be checked at once."""
+    room = _INLINE
+    waiting = [content]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            room -= len(item)
+        elif isinstance(item, Mapping):
+            waiting.extend(item.values())
+            room -= 8 * len(item)
+        elif isinstance(item, Sequence):
+            waiting.extend(item)
+            room -= len(item)
+        if room < 0:
+            return False
+    return True

@@ -1,0 +1,37 @@
+"""Ids and times as they appear on the wire."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from datetime import datetime, timezone
+
+__all__ = ["iso", "new_id", "now"]
+
+
+def new_id() -> str:
+    """A random id that sorts by creation time: UUID version 7 (RFC 9562, section 5.7).
+
+    >>> new_id()[14]
+    '7'
+    """
+    stamp = time.time_ns() // 1_000_000
+    value = stamp << 80 | int.from_bytes(os.urandom(10), "big")
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    return str(uuid.UUID(int=value))
+
+
+def now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(timezone.utc)
+
+
+def iso(moment: datetime) -> str:
+    """ISO 8601 in UTC with milliseconds and ``Z``.
+
+    >>> iso(datetime(2026, 1, 2, 3, 4, 5, 678900, tzinfo=timezone.utc))
+    '2026-01-02T03:04:05.678Z'
+    """
+    return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

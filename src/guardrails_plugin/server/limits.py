@@ -1,0 +1,95 @@
+"""How often one may ask. Counted in this process, or in Redis for all processes."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute
+from limits.aio.strategies import FixedWindowRateLimiter
+from limits.errors import ConfigurationError
+from limits.storage import storage_from_string
+
+from guardrails_plugin.errors import ConfigError
+
+__all__ = ["Allowance", "Limiter"]
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """Where a caller stands, by the tightest of its limits.
+
+    Attributes:
+        limit: requests in the window.
+        remaining: of them.
+        reset: when the window ends, in seconds since 1970.
+        allowed: whether this request was within.
+    """
+
+    limit: int
+    remaining: int
+    reset: int
+    allowed: bool
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """``X-RateLimit-*``, and ``Retry-After`` when refused."""
+        shown = {
+            "X-RateLimit-Limit": str(self.limit),
+            "X-RateLimit-Remaining": str(self.remaining),
+            "X-RateLimit-Reset": str(self.reset),
+        }
+        if not self.allowed:
+            shown["Retry-After"] = str(max(1, self.reset - int(time.time())))
+        return shown
+
+
+class Limiter:
+    """Fixed windows of a minute and an hour, by key.
+
+    Args:
+        redis_url: where to count; in memory, for each process by itself, when empty.
+    """
+
+    def __init__(self, redis_url: str = "") -> None:
+        address = f"async+{redis_url}" if redis_url else "async+memory://"
+        # The library's default client for asyncio is another package; ours is the one of the extra.
+        options = {"implementation": "redispy"} if redis_url else {}
+        try:
+            self._storage = storage_from_string(address, **options)
+        except (ConfigurationError, ModuleNotFoundError) as error:
+            message = (
+                f"GUARDRAILS_REDIS_URL: {type(error).__name__}: expected redis://host:port/number and the extra redis"
+            )
+            raise ConfigError(message) from None
+        self._strategy = FixedWindowRateLimiter(self._storage)  # type: ignore[arg-type]
+
+    async def hit(self, key: str, *, per_minute: int, per_hour: int = 0) -> Allowance | None:
+        """Count a request.
+
+        Args:
+            key: who asks.
+            per_minute: limit; 0 for none.
+            per_hour: limit; 0 for none.
+
+        Returns:
+            The allowance, or None when there is no limit.
+        """
+        items: list[RateLimitItem] = []
+        items += [RateLimitItemPerMinute(per_minute)] if per_minute else []
+        items += [RateLimitItemPerHour(per_hour)] if per_hour else []
+        tightest: Allowance | None = None
+        for item in items:
+            allowed = await self._strategy.hit(item, key)
+            reset, remaining = await self._strategy.get_window_stats(item, key)
+            here = Allowance(item.amount, max(0, remaining), math.ceil(reset), allowed)
+            if tightest is None or not allowed or (tightest.allowed and here.remaining < tightest.remaining):
+                tightest = here
+            if not allowed:
+                break
+        return tightest
+
+    async def answers(self) -> bool:
+        """Whether the counters can be reached."""
+        return bool(await self._storage.check())  # type: ignore[misc]

@@ -1,0 +1,1 @@
+"""One product a module, each with ``build(services) -> Product``; see `app.PRODUCTS`."""

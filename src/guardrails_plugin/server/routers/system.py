@@ -1,0 +1,81 @@
+"""Health, readiness, metrics and documentation."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+from starlette.responses import HTMLResponse, JSONResponse, Response
+
+from guardrails_plugin.server.docs_page import DOCS_PAGE
+from guardrails_plugin.server.product import Product
+from guardrails_plugin.server.services import Running, Services
+from guardrails_plugin.server.store.migrate import is_current
+
+__all__ = ["build"]
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Ready(BaseModel):
+    """Whether requests can be served, and what is missing."""
+
+    status: Literal["ready", "not ready"]
+    database: bool
+    tables: bool
+    counters: bool
+    engine: bool
+
+
+router = APIRouter(tags=["system"])
+
+
+def build(services: Services) -> Product:
+    """The routes."""
+    open_metrics = {"/metrics"} if services.settings.public_metrics else set()
+    return Product(
+        router,
+        public=frozenset({"/healthz", "/readyz", "/docs", *open_metrics}),
+        unrecorded=frozenset({"/healthz", "/readyz", "/docs", "/metrics"}),
+    )
+
+
+@router.get("/healthz")
+async def healthz() -> Alive:
+    """The process answers; nothing is said about what it depends on."""
+    return Alive()
+
+
+@router.get("/readyz", response_model=Ready, responses={503: {"model": Ready}})
+async def readyz(services: Running) -> Response:
+    """Database, tables, counters and engine, each tried now."""
+    database = await asyncio.to_thread(services.database.answers)
+    tables = database and await asyncio.to_thread(is_current, services.database)
+    try:
+        counters = await asyncio.wait_for(services.limiter.answers(), 2.0)
+    except Exception:  # noqa: BLE001 - any client, any error
+        counters = False
+    engine = await services.guard.works()
+    good = database and tables and counters and engine
+    state = Ready(
+        status="ready" if good else "not ready", database=database, tables=tables, counters=counters, engine=engine
+    )
+    return JSONResponse(state.model_dump(), 200 if good else 503)
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+async def metrics(services: Running) -> Response:
+    """Prometheus text format."""
+    return Response(services.metrics.render(), headers={"Content-Type": services.metrics.content_type})
+
+
+@router.get("/docs", include_in_schema=False)
+async def docs() -> HTMLResponse:
+    """All routes, from the OpenAPI document; loads nothing from elsewhere."""
+    return HTMLResponse(DOCS_PAGE)

@@ -1,0 +1,120 @@
+"""Connections and transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from time import perf_counter
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from guardrails_plugin.errors import ConfigError
+
+__all__ = ["Database", "Utc"]
+
+_WRITE = "guardrails_write"
+
+
+class Utc(sa.TypeDecorator[datetime]):
+    """Aware datetimes on both databases; SQLite keeps no time zone."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
+        """To UTC."""
+        return value.astimezone(timezone.utc) if value else None
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
+        """From UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=timezone.utc) if value.tzinfo is None else value.astimezone(timezone.utc)
+
+
+class Database:
+    """One database; thread-safe.
+
+    Args:
+        url: ``sqlite:///file.db`` or ``postgresql://user:password@host/name``.
+
+    Raises:
+        ConfigError: another kind of database, or a driver that is not installed.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            parsed = make_url(url)
+        except ArgumentError:
+            raise ConfigError("database URL: expected sqlite:///file.db or postgresql://...") from None
+        kind = parsed.get_backend_name()
+        if kind not in ("sqlite", "postgresql"):
+            raise ConfigError(f"database URL: {kind!r} is not supported; expected sqlite or postgresql")
+        if parsed.drivername == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        options: dict[str, Any] = {"pool_pre_ping": True, "pool_size": 10} if kind == "postgresql" else {}
+        try:
+            self.engine = sa.create_engine(parsed, **options)
+        except ModuleNotFoundError as error:
+            raise ConfigError(f"database URL: needs {error.name}: pip install 'guardrails-plugin[postgres]'") from None
+        if kind == "sqlite":
+            sa.event.listen(self.engine, "connect", _configure)
+            sa.event.listen(self.engine, "begin", _begin)
+
+    @property
+    def kind(self) -> str:
+        """``sqlite`` or ``postgresql``."""
+        return self.engine.dialect.name
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A connection for queries."""
+        with self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """A transaction, committed at the end; on SQLite it is the only one that writes."""
+        with self.engine.connect().execution_options(**{_WRITE: True}) as connection, connection.begin():
+            yield connection
+
+    def ping(self) -> float:
+        """Seconds that a query takes.
+
+        Raises:
+            SQLAlchemyError: the database does not answer.
+        """
+        began = perf_counter()
+        with self.read() as connection:
+            connection.execute(sa.text("SELECT 1"))
+        return perf_counter() - began
+
+    def answers(self) -> bool:
+        """Whether it can be reached."""
+        try:
+            self.ping()
+        except SQLAlchemyError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.engine.dispose()
+
+
+def _configure(connection: Any, _record: object) -> None:
+    # Transactions are begun by _begin: the driver's own rules would begin them too late for a write lock.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=15000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin(connection: sa.Connection) -> None:
+    writes = connection.get_execution_options().get(_WRITE, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
