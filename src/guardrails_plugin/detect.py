@@ -55,6 +55,8 @@ class Plan:
     actions: Mapping[str, Action]
     fingerprint: str
     deadline: float | None = None
+    shadow: bool = False
+    """Decide and record, do not act: every verdict of the rulings is a report at most."""
     stream: StreamSettings = field(default_factory=StreamSettings)
 
 
@@ -267,6 +269,12 @@ def _add(step: Step, outcome: Outcome, found: Sequence[Finding] | _Failed) -> No
     outcome.detections.insert(index, replace(added, detected=detection.detected or added.detected, actions=actions))
 
 
+def _unlisted(found: Sequence[Finding], allow: frozenset[str], texts: Sequence[Text]) -> Sequence[Finding]:
+    """The findings whose text is not on the rule's allow-list."""
+    originals = {text.segment: text.original for text in texts}
+    return [f for f in found if originals[f.segment][f.start : f.end].strip().casefold() not in allow]
+
+
 def _conclude(step: Step, outcome: Outcome, found: Sequence[Finding] | _Failed) -> None:
     if isinstance(found, _Failed):
         outcome.failures.append(Failure(step.name, found.failure, step.blocks_on_error))
@@ -277,7 +285,8 @@ def _conclude(step: Step, outcome: Outcome, found: Sequence[Finding] | _Failed) 
         outcome.detections.append(Detection(step.name))
         return
     outcome.raw += found
-    decisions = decide(found, step.ruling, {text.segment: text.origin for text in outcome.texts})
+    listed = _unlisted(found, step.ruling.allow, outcome.texts) if step.ruling.allow else found
+    decisions = decide(listed, step.ruling, {text.segment: text.origin for text in outcome.texts})
     actions = tuple(sorted({decision.action for decision in decisions}))
     outcome.decisions += decisions
     outcome.detections.append(Detection(step.name, detected=bool(decisions), actions=actions))

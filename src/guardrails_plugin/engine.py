@@ -18,7 +18,14 @@ from guardrails_plugin.errors import ConfigError, unknown_name
 from guardrails_plugin.normalize import normalize
 from guardrails_plugin.planning import Overrides, Planner
 from guardrails_plugin.protocols import Action, Call, Detector, Scorer, Sink
-from guardrails_plugin.recipes import Recipe, builtin_recipes, load_recipes
+from guardrails_plugin.recipes import (
+    Recipe,
+    builtin_packs,
+    builtin_recipes,
+    compliance_policies,
+    load_recipes,
+    pack_recipe,
+)
 from guardrails_plugin.results import concluded, new_call
 from guardrails_plugin.stream import StreamGuard
 from guardrails_plugin.types import (
@@ -51,7 +58,8 @@ class Engine:
     """Checks contents at stages. Thread-safe; one engine serves a whole application.
 
     Args:
-        recipes: further recipes (objects, a TOML file or a folder of them); one named like a stage replaces it.
+        recipes: further recipes and packs (objects, a TOML file or a folder of them); one named like a stage
+            replaces it.
         keyring: keys for the ``encrypt`` and ``hash`` actions. There is no built-in key.
         sinks: where audit records go; none by default.
         detectors: detectors of your own by name, beside the registered ones.
@@ -217,7 +225,9 @@ class Engine:
 
     def recipes(self) -> tuple[Recipe, ...]:
         """Every recipe this engine knows."""
-        return tuple(self._recipes.values())
+        shipped = ((name, stage) for name in (*builtin_packs(), *compliance_policies()) for stage in Stage)
+        packs = (pack_recipe(name, stage) for name, stage in shipped if (name, stage) not in self._recipes)
+        return (*self._recipes.values(), *(recipe for recipe in packs if recipe is not None))
 
     def fingerprint(self, *, stage: Stage | str, recipe: str | None = None, overrides: Overrides | None = None) -> str:
         """Identifies the policy of a stage: caches of guarded content must change when it does."""
@@ -266,12 +276,12 @@ class Engine:
         if name is not None and not isinstance(name, str):
             raise ConfigError(f"recipe: expected a name, got {type(name).__name__}")
         name = name or stage.value
-        found = self._recipes.get((name, stage)) or self._recipes.get((name, None))
+        found = self._recipes.get((name, stage)) or self._recipes.get((name, None)) or pack_recipe(name, stage)
         if found is None:
             elsewhere = sorted(own.value for known, own in self._recipes if known == name and own)
             if elsewhere:
                 raise ConfigError(f"recipe {name!r} is for stage {', '.join(elsewhere)}, not {stage.value}")
-            raise unknown_name("recipe", name, {known for known, _ in self._recipes})
+            raise unknown_name("recipe", name, {recipe.name for recipe in self.recipes()})
         return found
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Engine:

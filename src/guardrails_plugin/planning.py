@@ -20,15 +20,11 @@ from guardrails_plugin.errors import ConfigError, unknown_name
 from guardrails_plugin.matching import Matcher
 from guardrails_plugin.policy import DISABLED, Ruling
 from guardrails_plugin.protocols import Action, Detector, Scorer
+from guardrails_plugin.recipes.overrides import Overrides, overridden
 from guardrails_plugin.recipes.recipe import Recipe, Rule, explain
-from guardrails_plugin.types import Origin, Stage
+from guardrails_plugin.types import Origin, Stage, Verdict
 
 __all__ = ["Overrides", "Planner"]
-
-Overrides = Mapping[str, Mapping[str, Any]]
-"""Changes for one call, by rule name: ``{"pii": {"us_ssn": "encrypt"}, "secrets": {"disabled": True}}``."""
-
-_RULE_FIELDS = frozenset({"action", "threshold", "disabled", "on_error", "timeout"})
 
 
 class Planner:
@@ -62,7 +58,7 @@ class Planner:
         Raises:
             ConfigError: an unknown name, a bad setting, a contradictory override, a missing key.
         """
-        rules = _overridden(recipe, overrides) if overrides else recipe.rules
+        rules = overridden(recipe, overrides) if overrides else recipe.rules
         steps = tuple(self._step(rule, recipe, index) for index, rule in enumerate(rules) if rule.enabled)
         used = {name for step in steps for name in (step.ruling.default, *step.ruling.by_type.values())}
         return Plan(
@@ -73,6 +69,7 @@ class Planner:
             actions={name: self._action(name, recipe.name) for name in used - {DISABLED}},
             fingerprint=_fingerprint(recipe, overrides),
             deadline=recipe.deadline,
+            shadow=recipe.mode == "shadow",
             stream=recipe.stream,
         )
 
@@ -92,23 +89,22 @@ class Planner:
         return Step(
             name=rule.name,
             detector=detector,
-            ruling=self._ruling(rule, detector, where),
-            blocks_on_error=rule.on_error == "block",
+            ruling=self._ruling(rule, detector, where, Verdict.REPORT if recipe.mode == "shadow" else Verdict.BLOCK),
+            blocks_on_error=rule.on_error == "block" and recipe.mode != "shadow",
             timeout=rule.timeout,
         )
 
-    def _ruling(self, rule: Rule, detector: Detector, where: str) -> Ruling:
+    def _ruling(self, rule: Rule, detector: Detector, where: str, worst: Verdict) -> Ruling:
         by_type = {
             entity: self._available(action, where)
             for name, action in sorted(rule.actions.items(), key=lambda item: item[0] not in detector.categories)
             for entity in _entities(name, detector, f"{where}.actions")
         }
         default = self._available(rule.action, where)
-        verdicts = {
-            name: self._action(name, where).verdict for name in {default, *by_type.values()} if name != DISABLED
-        }
+        used = {default, *by_type.values()} - {DISABLED}
+        verdicts = {name: min(self._action(name, where).verdict, worst) for name in used}
         thresholds = {origin: _threshold(value, detector, origin, where) for origin, value in rule.threshold.items()}
-        return Ruling(default, by_type, thresholds, verdicts, rule.trusted)
+        return Ruling(default, by_type, thresholds, verdicts, rule.trusted, rule.allow)
 
     def _available(self, action: str, where: str) -> str:
         """The first of ``"encrypt|replace"`` that can be used here."""
@@ -167,57 +163,6 @@ def _entities(name: str, detector: Detector, where: str) -> frozenset[str]:
     if name.upper() in detector.entity_types or not detector.entity_types:
         return frozenset({name.upper()})
     raise unknown_name("entity type or category", name, (*detector.categories, *detector.entity_types), where)
-
-
-def _overridden(recipe: Recipe, overrides: Overrides) -> list[Rule]:
-    if not isinstance(overrides, Mapping):
-        raise ConfigError(f"overrides: expected a mapping of rule names, got {type(overrides).__name__}")
-    names = {rule.name for rule in recipe.rules}
-    for name, change in overrides.items():
-        where = f"overrides[{name!r}]"
-        if not isinstance(change, Mapping):
-            raise ConfigError(f"{where}: expected a mapping, got {type(change).__name__}")
-        off = set(change) == {"disabled"} and name in registry.names("detectors")
-        if name not in names and not off:
-            raise unknown_name("rule", name, names, f"overrides of recipe {recipe.name!r}")
-    return [_changed(rule, overrides[rule.name]) if rule.name in overrides else rule for rule in recipe.rules]
-
-
-def _changed(rule: Rule, change: Mapping[str, Any]) -> Rule:
-    """The rule with an override applied. ``disabled = False`` and empty actions change nothing."""
-    where = f"overrides[{rule.name!r}]"
-    disabled = change.get("disabled", False)
-    if not isinstance(disabled, bool):
-        raise ConfigError(f"{where}.disabled: expected true or false, got {type(disabled).__name__}")
-    if disabled and len(change) > 1:
-        raise ConfigError(f"{where}: disabled and changed at once: {', '.join(sorted(set(change) - {'disabled'}))}")
-    actions: dict[str, str] = {}
-    for key, value in change.items():
-        if key in _RULE_FIELDS:
-            continue
-        name = key if key == key.lower() and key.upper() not in rule.actions else key.upper()
-        action = _single_action(value, f"{where}.{key}")
-        if any(name.upper() == other.upper() and actions[other] != action for other in actions):
-            raise ConfigError(f"{where}.{key}: given twice with different actions")
-        if action:
-            actions[name] = action
-    # Written over the recipe's own spelling, so that one type never has two entries.
-    kept = {name: action for name, action in rule.actions.items() if name.upper() not in {a.upper() for a in actions}}
-    fields = {key: change[key] for key in _RULE_FIELDS - {"disabled"} if change.get(key) not in (None, "")}
-    data = {**rule.model_dump(), "actions": {**kept, **actions}, **fields, "enabled": rule.enabled and not disabled}
-    try:
-        return Rule.model_validate(data)
-    except ValidationError as error:
-        raise explain(error, where, ".") from None
-
-
-def _single_action(value: object, where: str) -> str:
-    """An action's name; ``{"disabled": true}`` and ``"disabled"`` switch one type off."""
-    if isinstance(value, Mapping) and set(value) == {"disabled"}:
-        return DISABLED if value["disabled"] else ""
-    if not isinstance(value, str):
-        raise ConfigError(f"{where}: expected the name of an action, got {type(value).__name__}")
-    return value
 
 
 def _fingerprint(recipe: Recipe, overrides: Overrides | None) -> str:

@@ -30,6 +30,8 @@ class Ruling:
     verdicts: Mapping[str, Verdict]
     trusted: frozenset[Origin] = field(default=frozenset())
     """Origins whose texts this rule does not judge."""
+    allow: frozenset[str] = field(default=frozenset(), repr=False)
+    """Values that are nobody's business, in lower case."""
 
 
 def decide(findings: Iterable[Finding], ruling: Ruling, origins: Mapping[int, Origin]) -> list[Decision]:

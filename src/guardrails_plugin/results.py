@@ -56,7 +56,13 @@ def concluded(content: object, outcome: Outcome, plan: Plan, call: Call, *, debu
         fpe_context=_sealed(outcome.texts, replacements, call),
         raw=by_place(outcome.raw) if debug else None,
         original=content,
+        shadow=_enforced(decisions, plan) if plan.shadow else None,
     )
+
+
+def _enforced(decisions: Sequence[Decision], plan: Plan) -> Verdict:
+    """What the verdict would have been, had the recipe been enforced."""
+    return max((plan.actions[decision.action].verdict for decision in decisions), default=Verdict.ALLOW)
 
 
 class _Ordinals:

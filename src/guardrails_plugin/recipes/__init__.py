@@ -1,9 +1,22 @@
-"""Recipes: which detectors run at a stage and what is done about their findings; ``<stage>.toml`` are built in."""
+"""Recipes: what is looked for at a stage, and what is done about it."""
 
-from guardrails_plugin.recipes.loader import builtin_recipes as builtin_recipes
-from guardrails_plugin.recipes.loader import load_recipes as load_recipes
-from guardrails_plugin.recipes.recipe import Recipe as Recipe
-from guardrails_plugin.recipes.recipe import Rule as Rule
-from guardrails_plugin.recipes.recipe import StreamSettings as StreamSettings
+from guardrails_plugin.recipes.loader import (
+    builtin_packs,
+    builtin_recipes,
+    compliance_policies,
+    load_recipes,
+    pack_recipe,
+)
+from guardrails_plugin.recipes.recipe import OPERATING_POINTS, Recipe, Rule, StreamSettings
 
-__all__ = ["Recipe", "Rule", "StreamSettings", "builtin_recipes", "load_recipes"]
+__all__ = [
+    "OPERATING_POINTS",
+    "Recipe",
+    "Rule",
+    "StreamSettings",
+    "builtin_packs",
+    "builtin_recipes",
+    "compliance_policies",
+    "load_recipes",
+    "pack_recipe",
+]

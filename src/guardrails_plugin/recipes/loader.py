@@ -1,4 +1,4 @@
-"""Recipe files to recipes."""
+"""Recipe and pack files to recipes."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from guardrails_plugin.errors import ConfigError
+from guardrails_plugin.recipes.pack import Pack
 from guardrails_plugin.recipes.recipe import Recipe, explain
 from guardrails_plugin.types import Stage
 
@@ -19,7 +21,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["builtin_recipes", "load_recipes", "parse_recipe"]
+__all__ = ["builtin_packs", "builtin_recipes", "compliance_policies", "load_recipes", "pack_recipe", "parse_recipe"]
 
 
 @cache
@@ -29,8 +31,35 @@ def builtin_recipes() -> tuple[Recipe, ...]:
     return tuple(parse_recipe((folder / f"{stage}.toml").read_text("utf-8"), f"{stage}.toml") for stage in Stage)
 
 
+@cache
+def builtin_packs() -> dict[str, Pack]:
+    """The template packs that ship with the package, by name."""
+    return _packs("packs")
+
+
+@cache
+def compliance_policies() -> dict[str, Pack]:
+    """The compliance policies that ship with the package, by name."""
+    return _packs("policies")
+
+
+@cache
+def pack_recipe(name: str, stage: Stage) -> Recipe | None:
+    """A shipped pack's or policy's recipe for a stage; None if there is no such pack."""
+    pack = builtin_packs().get(name) or compliance_policies().get(name)
+    if pack is None:
+        return None
+    return next(recipe for recipe in pack.recipes(builtin_recipes()) if recipe.stage is stage)
+
+
+def _packs(folder: str) -> dict[str, Pack]:
+    found = sorted((files("guardrails_plugin.recipes") / folder).iterdir(), key=lambda file: file.name)
+    packs = [_pack(_toml(file.read_text("utf-8"), file.name), file.name) for file in found]
+    return {pack.name: pack for pack in packs}
+
+
 def load_recipes(source: str | Path | Recipe | Iterable[Recipe] | None) -> tuple[Recipe, ...]:
-    """Recipes from a TOML file, a folder of them, or objects.
+    """Recipes from a TOML file with a recipe or a pack, a folder of them, or objects.
 
     Raises:
         ConfigError: the file is missing or malformed, or two recipes share name and stage.
@@ -55,19 +84,43 @@ def parse_recipe(text: str, where: str) -> Recipe:
     Raises:
         ConfigError: with file, place, what was expected and what was given.
     """
+    return _recipe(_toml(text, where), where)
+
+
+def _toml(text: str, where: str) -> dict[str, Any]:
     try:
-        return Recipe.model_validate(tomllib.loads(text))
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{where}: not valid TOML: {error}") from None
+
+
+def _recipe(data: dict[str, Any], where: str) -> Recipe:
+    try:
+        return Recipe.model_validate(data)
     except ValidationError as error:
         raise explain(error, where) from None
+
+
+def _pack(data: dict[str, Any], where: str) -> Pack:
+    try:
+        return Pack.model_validate(data)
+    except ValidationError as error:
+        raise explain(error, where) from None
+
+
+def _parsed(text: str, where: str) -> Iterable[Recipe]:
+    """A file with rules is a recipe; one that changes or adds rules is a pack, for every stage."""
+    data = _toml(text, where)
+    if "rules" in data or not data.keys() & {"change", "stages", "add"}:
+        return (_recipe(data, where),)
+    return _pack(data, where).recipes(builtin_recipes())
 
 
 def _from_path(path: Path) -> Iterable[Recipe]:
     paths = sorted(path.glob("*.toml")) if path.is_dir() else [path]
     for file in paths:
         try:
-            yield parse_recipe(file.read_text("utf-8"), file.name)
+            yield from _parsed(file.read_text("utf-8"), file.name)
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"recipes: cannot read {file.name}: {type(error).__name__}") from None
     if not paths:

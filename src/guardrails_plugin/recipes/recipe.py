@@ -33,6 +33,10 @@ def _complete(value: dict[Origin, float | str]) -> dict[Origin, float | str]:
     return {origin: value.get(origin, 0.5) for origin in Origin}
 
 
+def _folded(values: frozenset[str]) -> frozenset[str]:
+    return frozenset(value.casefold() for value in values)
+
+
 Threshold = Annotated[float | str, BeforeValidator(_threshold)]
 _Strict = ConfigDict(extra="forbid", frozen=True)
 
@@ -47,6 +51,7 @@ class Rule(BaseModel):
         actions: actions for single entity types (any case) or categories of the detector.
         threshold: least score, or an operating point; one value, or one per origin.
         trusted: origins whose texts this rule does not judge.
+        allow: values that are nobody's business, compared whole and in any case (your own support address).
         settings: the detector's own settings.
         on_error: what a failure of the detector means: ``block`` (fail closed) or ``report``.
         timeout: seconds after which the detector counts as failed.
@@ -62,6 +67,7 @@ class Rule(BaseModel):
         default=0.5, validate_default=True
     )
     trusted: frozenset[Origin] = frozenset()
+    allow: Annotated[frozenset[str], AfterValidator(_folded)] = Field(default=frozenset(), repr=False)
     settings: Mapping[str, Any] = Field(default_factory=dict)
     on_error: Literal["block", "report"] = "block"
     timeout: Annotated[float, Field(gt=0)] | None = None
@@ -95,6 +101,7 @@ class Recipe(BaseModel):
     Attributes:
         stage: the stage it is for; None: any.
         deadline: seconds for all detectors; those that have not started by then count as failed.
+        mode: ``enforce``, or ``shadow``: everything is decided and recorded, nothing is changed or blocked.
     """
 
     model_config = _Strict
@@ -105,6 +112,7 @@ class Recipe(BaseModel):
     version: int = 1
     rules: Sequence[Rule]
     deadline: Annotated[float, Field(gt=0)] | None = None
+    mode: Literal["enforce", "shadow"] = "enforce"
     stream: StreamSettings = StreamSettings()
 
     @model_validator(mode="after")

@@ -1,0 +1,207 @@
+"""Packs, compliance policies, allow-lists and shadow mode."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from guardrails_plugin import Engine, Recipe, Rule, Stage, Verdict
+from guardrails_plugin.audit.record import audit_record
+from guardrails_plugin.errors import ConfigError
+from guardrails_plugin.recipes import builtin_packs, builtin_recipes, compliance_policies, pack_recipe
+from guardrails_plugin.recipes.pack import Pack
+from guardrails_plugin.types import NO_CONTEXT
+from tests.strategies import NO_MODEL
+
+PACKS = ("code_assistant", "creative_writing", "customer_support", "default", "financial", "healthcare", "rag")
+POLICIES = ("ccpa", "gdpr", "hipaa", "pci_dss", "soc2")
+CARD = "4111 1111 1111 1111"
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    return Engine()
+
+
+def test_every_pack_and_policy_of_the_products_is_there() -> None:
+    assert tuple(builtin_packs()) == PACKS
+    assert tuple(compliance_policies()) == POLICIES
+
+
+@pytest.mark.parametrize("name", [*PACKS, *POLICIES])
+@pytest.mark.parametrize("stage", list(Stage))
+def test_a_pack_has_a_part_for_every_stage_and_it_runs(engine: Engine, name: str, stage: Stage) -> None:
+    recipe = pack_recipe(name, stage)
+    assert recipe is not None
+    assert (recipe.name, recipe.stage) == (name, stage)
+    result = engine.check("The boat leaves at noon.", stage=stage, recipe=name, overrides=NO_MODEL)
+    assert result.verdict is Verdict.ALLOW
+    assert result.recipe == name
+
+
+@pytest.mark.parametrize(
+    ("name", "stage", "text", "output"),
+    [
+        ("default", "prompt", "My SSN is 536-90-4399.", "My SSN is 536-90-4399."),
+        ("customer_support", "prompt", "Write to ann@corp.example.", "Write to <EMAIL_ADDRESS>."),
+        ("customer_support", "pre_tool", "Write to ann@corp.example.", "Write to ann@corp.example."),
+        ("healthcare", "response", "born 3 May 1961, SSN 536-90-4399", "born <DATE_OF_BIRTH>, SSN <US_SSN>"),
+        ("financial", "prompt", "Card " + CARD, "Card <CREDIT_CARD>"),
+        ("creative_writing", "response", "Write to ann@corp.example.", "Write to ann@corp.example."),
+        ("gdpr", "ingestion", "Write to ann@corp.example.", "Write to <EMAIL_ADDRESS>."),
+        ("pci_dss", "ingestion", "Card " + CARD, "Card <CREDIT_CARD>"),
+        ("ccpa", "response", "Card " + CARD, "Card " + CARD),
+    ],
+)
+def test_a_pack_decides_what_it_says(engine: Engine, name: str, stage: str, text: str, output: str) -> None:
+    assert engine.check(text, stage=stage, recipe=name, overrides=NO_MODEL).output == output
+
+
+@pytest.mark.parametrize(
+    ("name", "stage", "text"),
+    [
+        ("pci_dss", "prompt", "Card " + CARD),
+        ("pci_dss", "response", f"Card {CARD}, CVV 123"),
+        ("financial", "pre_tool", f"Card {CARD}, CVV 123"),
+        ("soc2", "prompt", "key AKIAQ3EGRZ7K5WUXJ2NM"),
+    ],
+)
+def test_what_a_pack_forbids_is_blocked(engine: Engine, name: str, stage: str, text: str) -> None:
+    assert engine.check(text, stage=stage, recipe=name, overrides=NO_MODEL).blocked
+
+
+@pytest.mark.parametrize(
+    ("text", "types"),
+    [
+        ("Please do not sell my personal information.", {"DATA_SALE_OPT_OUT"}),
+        ("I want to opt out of the sale of my data", {"DATA_SALE_OPT_OUT"}),
+        ("Delete all my data, please.", {"RIGHT_TO_DELETE"}),
+        ("erase my account and records", {"RIGHT_TO_DELETE"}),
+        ("Do not sell the car before spring.", set()),
+        ("Delete the second line of the file.", set()),
+    ],
+)
+def test_ccpa_flags_requests_of_consumers(engine: Engine, text: str, types: set[str]) -> None:
+    result = engine.check(text, stage="prompt", recipe="ccpa", overrides=NO_MODEL)
+    assert {finding.entity_type for finding in result.findings} == types
+    assert not result.blocked
+
+
+def test_the_conditions_of_a_policy_stand_by_priority_and_name_known_types(engine: Engine) -> None:
+    known = {"*", "SECRET", "DATA_SALE_OPT_OUT", "RIGHT_TO_DELETE"} | engine._planner.detector("pii").entity_types
+    for policy in compliance_policies().values():
+        priorities = [condition.priority for condition in policy.conditions]
+        assert priorities == sorted(priorities, reverse=True)
+        assert all(condition.entity_types <= known for condition in policy.conditions)
+    asked = {(c.condition, c.action, c.priority) for c in compliance_policies()["pci_dss"].conditions}
+    assert asked == {
+        ("contains_cvv", "BLOCK", 10),
+        ("unencrypted_pan", "BLOCK", 9),
+        ("contains_card_data", "REDACT", 8),
+        ("audit_log_required", "FLAG", 5),
+    }
+
+
+class TestOwnPacks:
+    def test_a_pack_file_becomes_a_recipe_for_every_stage(self, tmp_path: Path) -> None:
+        (tmp_path / "mine.toml").write_text(
+            'name = "mine"\ndescription = "Mine."\n[change.pii]\ncontact = "mask"\n'
+            '[[add]]\nstages = ["prompt"]\nfirst = true\ndetector = "keywords"\naction = "block"\n'
+            'settings = { terms = ["project falcon"] }\n'
+        )
+        engine = Engine(recipes=tmp_path)
+        for stage in Stage:
+            masked = engine.check("Write to ann@corp.example.", stage=stage, recipe="mine", overrides=NO_MODEL).output
+            assert masked == "Write to ****************."
+        assert engine.check("about Project Falcon", stage="prompt", recipe="mine", overrides=NO_MODEL).blocked
+        assert not engine.check("about Project Falcon", stage="response", recipe="mine", overrides=NO_MODEL).blocked
+
+    def test_settings_are_joined_with_those_of_the_rule(self) -> None:
+        pack = Pack(name="x", description="x", change={"prompt_injection": {"settings": {"allow": ["hello"]}}})
+        base = [r.model_copy(update={"rules": [_with_settings(rule) for rule in r.rules]}) for r in builtin_recipes()]
+        rules = {rule.name: rule for rule in pack.recipes(base)[0].rules}
+        assert rules["prompt_injection"].settings == {"classifier": False, "allow": ["hello"]}
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"pi": {"contact": "mask"}}, r"pack 'x': no stage has a rule pi; valid: .*pii"),
+            ({"pii": {"threshold": 7}}, r"overrides\['pii'\]\.threshold.*: expected 0\.\.1"),
+        ],
+    )
+    def test_mistakes_are_named(self, change: dict[str, Any], message: str) -> None:
+        with pytest.raises(ConfigError, match=message):
+            Pack(name="x", description="x", change=change).recipes(builtin_recipes())
+
+    def test_a_file_with_an_unknown_field_is_refused_with_its_place(self, tmp_path: Path) -> None:
+        (tmp_path / "bad.toml").write_text(
+            'name = "bad"\ndescription = "x"\nchanges = 1\n[change.pii]\ncontact="mask"\n'
+        )
+        with pytest.raises(ConfigError, match=r"bad\.toml: changes: Extra inputs are not permitted"):
+            Engine(recipes=tmp_path)
+
+
+def _with_settings(rule: Rule) -> Rule:
+    return rule.model_copy(update={"settings": {"classifier": False}}) if rule.name == "prompt_injection" else rule
+
+
+class TestAllowList:
+    def test_a_listed_value_is_nobodys_business(self) -> None:
+        rule = Rule(detector="pii", action="replace", allow=frozenset({"Help@Corp.example"}))
+        engine = Engine(recipes=Recipe(name="mine", rules=[rule]))
+        result = engine.check("help@corp.example, ann@corp.example", stage="prompt", recipe="mine")
+        assert result.output == "help@corp.example, <EMAIL_ADDRESS>"
+
+    def test_only_the_whole_value_counts(self) -> None:
+        rule = Rule(detector="pii", action="replace", allow=frozenset({"corp.example"}))
+        engine = Engine(recipes=Recipe(name="mine", rules=[rule]))
+        assert engine.check("ann@corp.example", stage="prompt", recipe="mine").output == "<EMAIL_ADDRESS>"
+
+    def test_its_values_are_in_no_repr(self) -> None:
+        assert "corp" not in repr(Rule(detector="pii", allow=frozenset({"help@corp.example"})))
+
+
+class TestShadowMode:
+    @pytest.fixture
+    def watching(self) -> Engine:
+        rules = [Rule(detector="secrets", action="block"), Rule(detector="pii", action="replace")]
+        return Engine(recipes=Recipe(name="mine", mode="shadow", rules=rules))
+
+    def test_it_decides_and_records_but_does_not_act(self, watching: Engine) -> None:
+        text = "key AKIAQ3EGRZ7K5WUXJ2NM of ann@corp.example"
+        result = watching.check(text, stage="response", recipe="mine")
+        assert result.output == text
+        assert result.verdict is Verdict.REPORT
+        assert result.shadow is Verdict.BLOCK
+        assert {decision.action for decision in result.decisions} == {"block", "replace"}
+        assert result.summary.startswith("Shadow mode, nothing was changed.")
+        assert audit_record(result, NO_CONTEXT, "f")["shadow"] == "block"
+
+    def test_clean_text_would_have_passed(self, watching: Engine) -> None:
+        assert watching.check("hello", stage="response", recipe="mine").shadow is Verdict.ALLOW
+
+    def test_an_enforced_result_has_no_shadow(self, engine: Engine) -> None:
+        assert engine.check("hello", stage="response", overrides=NO_MODEL).shadow is None
+
+    def test_streams_pass_unchanged(self, watching: Engine) -> None:
+        text = "key AKIAQ3EGRZ7K5WUXJ2NM of ann@corp.example -----BEGIN PRIVATE KEY-----\n" + "A" * 70_000
+        stream = watching.stream(stage="response", recipe="mine")
+        released = "".join(stream.feed(text[at : at + 512]) for at in range(0, len(text), 512)) + stream.finish()
+        assert released == text
+        assert stream.result.shadow is Verdict.BLOCK
+
+    def test_a_failing_detector_stops_nothing_and_is_seen(self) -> None:
+        class Broken:
+            name = "broken"
+            entity_types = frozenset({"X"})
+            categories: ClassVar[dict[str, frozenset[str]]] = {}
+
+            def detect(self, texts: object, context: object) -> Any:
+                raise RuntimeError
+
+        recipe = Recipe(name="mine", mode="shadow", rules=[Rule(detector="broken")])
+        result = Engine(recipes=recipe, detectors={"broken": Broken()}).check("x", stage="prompt", recipe="mine")
+        assert not result.blocked
+        assert result.failures
