@@ -18,6 +18,7 @@ _HERE = "guardrails_plugin"
 
 KINDS: dict[str, dict[str, str]] = {
     "detectors": {
+        "call_limits": f"{_HERE}.detectors.call_limits:CallLimits",
         "hidden_text": f"{_HERE}.detectors.hidden_text:HiddenText",
         "gibberish": f"{_HERE}.detectors.gibberish:Gibberish",
         "invisible_text": f"{_HERE}.detectors.invisible_text:InvisibleText",
