@@ -63,7 +63,7 @@ class GuardBlocked(GuardError):  # noqa: N818 - the name users catch; it reports
         stage: the stage that refused.
         reasons: what was found, as ``"<detector>: <ENTITY_TYPE>"``; never the text itself.
         result_id: id of the result and of its audit record.
-        result: the whole result; it stays in this process and is not pickled.
+        result: the result without the content it is about; it stays in this process and is not pickled.
     """
 
     def __init__(self, stage: str, reasons: tuple[str, ...], result_id: str, result: GuardResult | None = None) -> None:

@@ -47,7 +47,8 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
 
     Args:
         engine: of the stages without a guard of their own.
-        pre_plan: guard for the new messages of a turn; True for the stage's recipe, False for none. Likewise:
+        pre_plan: guard for what the model did not say in the thread; True for the stage's recipe, False for none.
+            Likewise:
         llm_prompt: for all that is sent to the model.
         response: for what it answers.
         pre_tool: for tool calls, knowing what the user asked for and what came from outside.
@@ -94,16 +95,16 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
 
     @hook_config(can_jump_to=["end"])
     def before_agent(self, state: Any, runtime: Any) -> dict[str, Any] | None:
-        """The turn's new messages guarded; a refused one is taken out of the thread and ends the turn."""
+        """What did not come from the model guarded; a refused message is taken out of the thread and ends the turn."""
         if self._plan is None:
             return None
         messages: list[BaseMessage] = state["messages"]
         known = Encrypted(self._plan.engine, tokens(messages))
-        fresh = _fresh(messages)
-        checks = self._plan.each([known.hide(message) for message in fresh], run_context(base=provenance(messages)))
+        given = _given(messages)
+        checks = self._plan.each([known.hide(message) for message in given], run_context(base=provenance(messages)))
         changed: list[BaseMessage] = []
         blocked: GuardBlocked | None = None
-        for message, checked in zip(fresh, checks, strict=True):
+        for message, checked in zip(given, checks, strict=True):
             if isinstance(checked, GuardBlocked):
                 blocked = checked
                 changed.append(_removed(message))
@@ -191,10 +192,12 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
 _NO_ARTIFACT: Mapping[str, dict[str, Any]] = {"tool": {"artifact": None}}
 
 
-def _fresh(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
-    """What came in since the model last spoke; everything before was fresh once."""
-    last = max((index for index, message in enumerate(messages) if isinstance(message, AIMessage)), default=-1)
-    return list(messages[last + 1 :])
+def _given(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+    """All that the model did not say.
+
+    Old turns too: a message that comes in again under its id replaces what the guard had made of it, where it stood.
+    """
+    return [message for message in messages if not isinstance(message, AIMessage)]
 
 
 def _removed(message: BaseMessage) -> BaseMessage:

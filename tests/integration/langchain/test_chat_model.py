@@ -78,7 +78,7 @@ def test_prompts_and_replies_are_guarded_by_every_way_of_calling() -> None:
     for way, message in every_way(guarded(inner), SAID).items():
         assert message.content == LONG.replace(RAW, "<US_SSN>"), way
         assert message.usage_metadata == USAGE, way
-        assert message.response_metadata["model_name"] == "says-1", way
+        assert message.response_metadata["model_name"] == "scripted-1", way
     assert {message.content for messages in inner.seen for message in messages} == {CLEAN}
 
 
@@ -262,7 +262,7 @@ def test_usage_counters_count_a_call_once() -> None:
     with get_usage_metadata_callback() as usage:
         guarded(says("ok")).invoke("hi")
         list(guarded(says("ok")).stream("hi"))
-    assert usage.usage_metadata["says-1"]["total_tokens"] == 16
+    assert usage.usage_metadata["scripted-1"]["total_tokens"] == 16
 
 
 def test_tracers_taken_from_the_surroundings_do_not_see_the_inner_run() -> None:
@@ -332,9 +332,9 @@ class TestObject:
     def test_says_what_the_inner_model_says_about_itself(self) -> None:
         inner = says("ok", profile={"max_input_tokens": 7})
         model = guarded(inner)
-        assert model._llm_type == "says"
+        assert model._llm_type == "scripted"
         assert model.profile == {"max_input_tokens": 7}
-        assert model._get_ls_params()["ls_model_name"] == "says-1"
+        assert model._get_ls_params()["ls_model_name"] == "scripted-1"
         assert model.model_name == ""
 
     def test_options_that_do_not_exist_are_refused(self) -> None:

@@ -267,7 +267,10 @@ class TestEncryption:
             "done",
         )
         engine = Engine(keyring=Keyring.generate())
-        app = agent(model, [lookup, send], engine=engine, post_tool=ENCRYPT, trusted_tools={"send": {"US_SSN"}})
+        # Whom to send it to is what outside text said: provenance would stop that.
+        pre = {**NO_MODEL, "provenance": {"disabled": True}}
+        trusted = {"send": {"US_SSN"}}
+        app = agent(model, [lookup, send], engine=engine, pre_tool=pre, post_tool=ENCRYPT, trusted_tools=trusted)
         messages = run(app, "hi")
         assert [(f"A: {SAID}", "")] == SENT
         assert RAW not in repr(model.seen) + repr(messages)
