@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from guardrails_plugin.cli_recipes import add_recipes_command
 from guardrails_plugin.engine import Engine
-from guardrails_plugin.errors import ConfigError, GuardError, unknown_name
+from guardrails_plugin.errors import ConfigError, GuardError
 from guardrails_plugin.types import GuardResult, Origin, Stage
 
 __all__ = ["main"]
@@ -56,10 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--origin", default=Origin.USER.value, choices=[origin.value for origin in Origin])
     score.set_defaults(run=_score)
 
-    recipes = commands.add_parser("recipes", help="list the recipes, or show one")
-    recipes.add_argument("name", nargs="?")
-    recipes.add_argument("--recipes", type=Path, help="a TOML file or folder with recipes of your own")
-    recipes.set_defaults(run=_recipes)
+    add_recipes_command(commands)
 
     train = commands.add_parser("train", help="train an injection model (needs the extra `train`)")
     train.add_argument("--data", type=Path, required=True, help="folder with the training files")
@@ -70,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--mine-with", type=Path, help="an earlier model, by which hard benign rows are found")
     train.set_defaults(run=_train)
 
-    for command in (check, score, recipes, train):
+    for command in (check, score, train):
         command.add_argument("--json", action="store_true", help="print JSON")
     _service_commands(commands)
     return parser
@@ -232,22 +230,6 @@ def _audit_export(options: argparse.Namespace) -> int:
 
 def _needs_server(command: str, error: ModuleNotFoundError) -> ConfigError:
     return ConfigError(f"{command} needs {error.name}: pip install 'guardrails-plugin[server]'")
-
-
-def _recipes(options: argparse.Namespace) -> int:
-    known = Engine(recipes=options.recipes).recipes()
-    chosen = [recipe for recipe in known if options.name in (None, recipe.name)]
-    if not chosen:
-        raise unknown_name("recipe", options.name, [recipe.name for recipe in known])
-    for recipe in chosen:
-        if options.json:
-            print(recipe.model_dump_json())
-            continue
-        print(f"{recipe.name:<12} {recipe.description}")
-        for rule in recipe.rules if options.name else ():
-            special = "".join(f", {kind}: {action}" for kind, action in rule.actions.items())
-            print(f"  {rule.name:<18} {rule.action}{special}")
-    return 0
 
 
 if __name__ == "__main__":

@@ -1,0 +1,137 @@
+"""``guardrails-plugin recipes list | show | validate | diff``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from guardrails_plugin.engine import Engine
+from guardrails_plugin.errors import unknown_name
+from guardrails_plugin.recipes import Recipe, Rule, load_recipes
+from guardrails_plugin.types import Stage
+
+__all__ = ["add_recipes_command"]
+
+_PLAIN = Rule(detector="x")
+"""A rule with nothing but defaults, which are not worth showing."""
+
+
+def add_recipes_command(commands: Any) -> None:
+    """Adds the command to a parser's subcommands."""
+    recipes = commands.add_parser("recipes", help="list, show, validate or compare recipes and packs")
+    actions = recipes.add_subparsers(required=True, metavar="ACTION")
+
+    listed = actions.add_parser("list", help="every recipe, pack and policy")
+    listed.set_defaults(run=_list)
+
+    show = actions.add_parser("show", help="the rules of a recipe, stage by stage")
+    show.add_argument("name")
+    show.set_defaults(run=_show)
+
+    validate = actions.add_parser("validate", help="check files of your own down to every detector and setting")
+    validate.add_argument("files", type=Path, nargs="+", help="TOML files or folders")
+    validate.add_argument("--json", action="store_true", help="print JSON")
+    validate.set_defaults(run=_validate)
+
+    diff = actions.add_parser("diff", help="what one recipe does otherwise than another; exit code 1 if anything")
+    diff.add_argument("old")
+    diff.add_argument("new")
+    diff.set_defaults(run=_diff)
+
+    for action in (show, diff):
+        action.add_argument("--stage", choices=[stage.value for stage in Stage], help="this stage only")
+    for action in (listed, show, diff):
+        action.add_argument("--recipes", type=Path, help="a TOML file or folder with recipes of your own")
+        action.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _list(options: argparse.Namespace) -> int:
+    stages: dict[str, list[str]] = {}
+    descriptions: dict[str, str] = {}
+    for recipe in Engine(recipes=options.recipes).recipes():
+        stages.setdefault(recipe.name, []).append(recipe.stage.value if recipe.stage else "any")
+        descriptions[recipe.name] = recipe.description
+    for name, where in stages.items():
+        shown = "every stage" if len(where) == len(Stage) else ", ".join(where)
+        row = {"name": name, "stages": where, "description": descriptions[name]}
+        print(json.dumps(row) if options.json else f"{name:<17} {shown:<12} {descriptions[name]}")
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    for recipe in _named(options.name, options):
+        if options.json:
+            print(recipe.model_dump_json(exclude={"rules": {"__all__": {"allow"}}}))
+            continue
+        print(f"{recipe.name} at {recipe.stage or 'any stage'}: {recipe.description}")
+        for rule in recipe.rules:
+            print(f"  {rule.name:<18} {', '.join(_facts(rule))}")
+    return 0
+
+
+def _validate(options: argparse.Namespace) -> int:
+    for file in options.files:
+        engine, own = Engine(recipes=file), load_recipes(file)
+        for recipe in own:
+            engine.fingerprint(stage=recipe.stage or Stage.PROMPT, recipe=recipe.name)
+        names = sorted({recipe.name for recipe in own})
+        print(json.dumps({"file": file.name, "recipes": names}) if options.json else f"{file.name}: {', '.join(names)}")
+    return 0
+
+
+def _diff(options: argparse.Namespace) -> int:
+    old = {recipe.stage: recipe for recipe in _named(options.old, options)}
+    new = {recipe.stage: recipe for recipe in _named(options.new, options)}
+    # A recipe for one stage is compared with the other's part for that stage.
+    changes = [
+        (stage, change)
+        for stage in new
+        if (before := old.get(stage) or old.get(None)) is not None
+        for change in _changes(before, new[stage])
+    ]
+    for stage, change in changes:
+        where = stage.value if stage else "any"
+        print(json.dumps({"stage": where, "change": change}) if options.json else f"{where:<11} {change}")
+    return 1 if changes else 0
+
+
+def _named(name: str, options: argparse.Namespace) -> list[Recipe]:
+    """The recipes of a name, for every stage or the one asked for; a bare stage's name is its own recipe."""
+    known = Engine(recipes=options.recipes).recipes()
+    found = [recipe for recipe in known if recipe.name == name]
+    if not found:
+        raise unknown_name("recipe", name, sorted({recipe.name for recipe in known}))
+    return [recipe for recipe in found if options.stage in (None, recipe.stage and recipe.stage.value)]
+
+
+def _changes(old: Recipe, new: Recipe) -> Iterator[str]:
+    before = {rule.name: rule for rule in old.rules}
+    after = {rule.name: rule for rule in new.rules}
+    for name in dict.fromkeys((*before, *after)):
+        if name not in after:
+            yield f"- {name}"
+        elif name not in before:
+            yield f"+ {name}: {', '.join(_facts(after[name]))}"
+        elif before[name] != after[name]:
+            was, now = _facts(before[name]), _facts(after[name])
+            gone, come = ([fact for fact in was if fact not in now], [fact for fact in now if fact not in was])
+            yield f"~ {name}: {', '.join(gone) or 'default'} -> {', '.join(come) or 'default'}"
+
+
+def _facts(rule: Rule) -> list[str]:
+    """What a rule says beyond the defaults; allow-lists by their length, for they may hold personal data."""
+    facts = [rule.action, *(f"{kind} = {action}" for kind, action in rule.actions.items())]
+    if rule.threshold != _PLAIN.threshold:
+        values = set(rule.threshold.values())
+        one = str(values.pop()) if len(values) == 1 else None
+        facts.append(f"threshold {one or {origin.value: value for origin, value in rule.threshold.items()}}")
+    if rule.trusted:
+        facts.append(f"trusts {', '.join(sorted(origin.value for origin in rule.trusted))}")
+    facts += [f"{name} {value}" for name, value in rule.settings.items()]
+    facts += [f"allows {len(rule.allow)} values"] if rule.allow else []
+    facts += [f"on error {rule.on_error}"] if rule.on_error != _PLAIN.on_error else []
+    facts += [] if rule.enabled else ["off"]
+    return facts
