@@ -20,6 +20,8 @@ KINDS: dict[str, dict[str, str]] = {
     "detectors": {
         "call_limits": f"{_HERE}.detectors.call_limits:CallLimits",
         "hidden_text": f"{_HERE}.detectors.hidden_text:HiddenText",
+        "competitors": f"{_HERE}.detectors.competitors:Competitors",
+        "demographic": f"{_HERE}.detectors.demographic:Demographic",
         "gibberish": f"{_HERE}.detectors.gibberish:Gibberish",
         "invisible_text": f"{_HERE}.detectors.invisible_text:InvisibleText",
         "keywords": f"{_HERE}.detectors.keywords:Keywords",
@@ -33,6 +35,7 @@ KINDS: dict[str, dict[str, str]] = {
         "self_harm": f"{_HERE}.detectors.self_harm:SelfHarm",
         "sentiment": f"{_HERE}.detectors.sentiment:Sentiment",
         "system_prompt_leak": f"{_HERE}.detectors.system_prompt_leak:SystemPromptLeak",
+        "tool_definitions": f"{_HERE}.detectors.tool_definitions:ToolDefinitions",
     },
     "actions": {
         "block": f"{_HERE}.actions.block:Block",

@@ -18,6 +18,7 @@ from guardrails_plugin.types import NO_CONTEXT, Finding, Origin, Segment, Text
 from tests.strategies import VALUES, texts
 
 SETTINGS: dict[str, dict[str, object]] = {
+    "competitors": {"names": ("Globex GmbH", "Initech")},
     "keywords": {"terms": ("project falcon", "überraschung", "secret")},
     "regex": {"patterns": {"ticket": r"TCK-\d{4,8}"}},
     "prompt_injection": {"classifier": False},

@@ -25,8 +25,14 @@ from guardrails_plugin.detectors.prose import prose
 __all__ = ["costs", "count", "main", "rows"]
 
 _WORD = re.compile(r"[^\W\d_]+")
+_UNUSED = re.compile("code|obf|encod")
+"""Categories of rows that are no prose, or scrambled."""
+
 _LETTERS = 400_000.0
 """Letters that each script's counts are scaled to."""
+
+_FEWEST = 5_000
+"""Letters of a language under which its counts say nothing."""
 
 
 def rows(path: Path) -> Iterator[tuple[str, str]]:
@@ -34,7 +40,8 @@ def rows(path: Path) -> Iterator[tuple[str, str]]:
     with gzip.open(path, "rt", encoding="utf-8") as file:
         for line in file:
             row = json.loads(line)
-            if row["label"] == 0 and row.get("split", "train") == "train" and "code" not in row.get("category", ""):
+            kept = row["label"] == 0 and row.get("split", "train") == "train" and row["lang"] not in ("code", "mixed")
+            if kept and not _UNUSED.search(row.get("category", "")):
                 yield row["lang"], row["text"]
 
 
@@ -55,7 +62,16 @@ def count(texts: Iterable[tuple[str, str]]) -> dict[str, dict[str, Any]]:
             for place in (*(places[script][letter] for letter in letters), 0):
                 table[first, second, place] += 1
                 first, second = second, place
-    return found
+    return {script: _native(script, found) for script in found}
+
+
+def _native(script: str, found: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """A script's counts of the languages that are mostly written in it: the rest are names and quotations."""
+    own = {language: table.sum() for language, table in found[script].items()}
+    most = {
+        language: max(tables[language].sum() for tables in found.values() if language in tables) for language in own
+    }
+    return {language: found[script][language] for language in own if own[language] == most[language] > _FEWEST}
 
 
 def costs(counts: dict[str, Any]) -> Any:

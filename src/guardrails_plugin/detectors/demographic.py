@@ -1,0 +1,123 @@
+"""Finds mentions of groups of people, for audits: who is spoken of, never whether that is good or bad.
+
+Ten types: culture, ethnicity, gender, sex, sexual orientation, age and generation, disability, politics, nationality,
+religion. How: word lists (``data/demographic.toml``, English) through the exact part of `keywords`: whole words in any
+case, longest first, harmless phrases excepted ("male connector"). A mention is no judgement: blocking on these types
+would silence the people they name. Meant for ``report``, which is what a rule does when nothing else is said.
+
+Checked on 40 examples and 20 near misses written with the lists (``tests/unit/detectors/test_demographic.py``): no
+measure of recall on other texts. Costs 0.2 ms/KB.
+Limits: English only; lists, no understanding: words that mostly mean something else ("black", "straight", "old",
+"conservative") count in phrases only, single nationalities as adjectives ("French") do not, names and pronouns never.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cache, cached_property
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+from pydantic.dataclasses import dataclass
+
+from guardrails_plugin.detectors.base import SETTINGS, by_place
+from guardrails_plugin.detectors.keywords import Keywords
+from guardrails_plugin.errors import unknown_name
+from guardrails_plugin.types import Context, Finding, Text
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["Demographic"]
+
+_HARMLESS = "harmless"
+_SCORES = {"terms": 0.85, "exact": 0.75}
+_TYPES = frozenset(
+    "CULTURE ETHNICITY GENDER SEX SEXUAL_ORIENTATION AGE DISABILITY POLITICS NATIONALITY RELIGION".split()
+)
+
+
+@dataclass(frozen=True, config=SETTINGS)
+class Demographic:
+    """Mentions of groups of people.
+
+    Attributes:
+        entities: the types to look for; None: all ten.
+        allow: phrases in which a word is harmless, beside the built-in ones.
+    """
+
+    entities: tuple[str, ...] | None = None
+    allow: tuple[str, ...] = ()
+
+    name: ClassVar[str] = "demographic"
+    local: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        for entity in self.entities or ():
+            if entity not in _TYPES:
+                raise unknown_name("entity type", entity, _TYPES, "demographic.entities")
+        _ = self._lists  # built now, not at the first text
+
+    @property
+    def entity_types(self) -> frozenset[str]:
+        """The types asked for."""
+        return _TYPES if self.entities is None else frozenset(self.entities)
+
+    @property
+    def categories(self) -> Mapping[str, frozenset[str]]:
+        """Each type under its name in lower case."""
+        return MappingProxyType({entity.lower(): frozenset({entity}) for entity in sorted(self.entity_types)})
+
+    @property
+    def reach(self) -> int:
+        """Most characters a hit can have: what a stream has to hold back."""
+        return max((keywords.reach for keywords, _, _ in self._lists), default=0)
+
+    @cached_property
+    def _lists(self) -> tuple[tuple[Keywords, tuple[str, ...], float], ...]:
+        """Keyword lists, the type of each of their terms, and the score of a hit."""
+        lists = []
+        for key, score in _SCORES.items():
+            pairs = [(term, entity) for entity in sorted(self.entity_types) for term in _terms(entity, key)]
+            allow = (*self.allow, *_terms(_HARMLESS, "terms"))
+            if pairs:
+                terms, types = zip(*pairs, strict=True)
+                keywords = Keywords(terms=terms, allow=allow, fuzzy=False, case_sensitive=key == "exact")
+                lists.append((keywords, types, score))
+        return tuple(lists)
+
+    def detect(self, texts: Sequence[Text], context: Context) -> Sequence[Sequence[Finding]]:
+        """See `protocols.Detector`."""
+        found: list[list[Finding]] = [[] for _ in texts]
+        for keywords, types, score in self._lists:
+            for own, hits in zip(found, keywords.detect(texts, context), strict=True):
+                own += (self._named(hit, types, score) for hit in hits)
+        return [by_place(own) for own in found]
+
+    def _named(self, hit: Finding, types: Sequence[str], score: float) -> Finding:
+        number = int(hit.evidence["term"]) - 1
+        evidence = {key: value for key, value in hit.evidence.items() if key == "view"}
+        return replace(hit, detector=self.name, entity_type=types[number], score=score, evidence=evidence)
+
+
+@cache
+def _table() -> Mapping[str, Mapping[str, Any]]:
+    return tomllib.loads((files("guardrails_plugin.detectors") / "data" / "demographic.toml").read_text("utf-8"))
+
+
+def _terms(entity: str, key: str) -> tuple[str, ...]:
+    return tuple(form for term in _table()[entity].get(key, ()) for form in _forms(term))
+
+
+def _forms(term: str) -> Iterator[str]:
+    """``"jew(s)"`` -> ``"jew"``, ``"jews"``."""
+    ending = re.search(r"\((\w+)\)$", term)
+    yield term[: ending.start()] if ending else term
+    if ending:
+        yield term[: ending.start()] + ending[1]
