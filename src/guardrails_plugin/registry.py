@@ -19,6 +19,7 @@ _HERE = "guardrails_plugin"
 KINDS: dict[str, dict[str, str]] = {
     "detectors": {
         "call_limits": f"{_HERE}.detectors.call_limits:CallLimits",
+        "code": f"{_HERE}.detectors.code:Code",
         "hidden_text": f"{_HERE}.detectors.hidden_text:HiddenText",
         "competitors": f"{_HERE}.detectors.competitors:Competitors",
         "demographic": f"{_HERE}.detectors.demographic:Demographic",
