@@ -32,9 +32,14 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["load_table"]
+__all__ = ["load_table", "read_table"]
 
 _FIELDS = {field.name for field in fields(Pattern)} - {"extra"}
+
+
+def read_table(name: str) -> dict[str, Any]:
+    """``data/<name>.toml`` as it stands there."""
+    return tomllib.loads((files("guardrails_plugin.detectors") / "data" / f"{name}.toml").read_text("utf-8"))
 
 
 @cache
@@ -44,7 +49,7 @@ def load_table(name: str) -> tuple[Pattern, ...]:
     Raises:
         ConfigError: a row is malformed; the message names file and row.
     """
-    rows = tomllib.loads((files("guardrails_plugin.detectors") / "data" / f"{name}.toml").read_text("utf-8"))["pattern"]
+    rows = read_table(name)["pattern"]
     patterns = tuple(_pattern(row, f"{name}.toml: pattern[{index}]") for index, row in enumerate(rows))
     if len({pattern.id for pattern in patterns}) < len(patterns):
         raise ConfigError(f"{name}.toml: two patterns have the same id")
