@@ -29,7 +29,7 @@ from guardrails_plugin.server.identity import now
 from guardrails_plugin.server.limits import Limiter
 from guardrails_plugin.server.llm import LlmProxy
 from guardrails_plugin.server.metrics import Metrics
-from guardrails_plugin.server.problems import problem_of
+from guardrails_plugin.server.problems import problem_of, problem_response
 from guardrails_plugin.server.product import Product
 from guardrails_plugin.server.providers import ProviderKeys
 from guardrails_plugin.server.recorder import Recorder
@@ -45,6 +45,7 @@ __all__ = ["PRODUCTS", "create_app", "from_environment", "prepare"]
 PRODUCTS = (
     "guardrails_plugin.server.routers.system",
     "guardrails_plugin.server.routers.native",
+    "guardrails_plugin.server.routers.management",
 )
 """Modules with ``build(services) -> Product``; earlier ones win where paths meet."""
 
@@ -78,6 +79,7 @@ def create_app(settings: Settings, *, products: Sequence[str] = PRODUCTS) -> Fas
     )
     app.state.services = services
     mounted = [import_module(name).build(services) for name in products]
+    app.state.products = mounted
     for product in mounted:
         app.include_router(product.router)
     app.state.public = frozenset({"/openapi.json"}.union(*(product.public for product in mounted)))
@@ -145,13 +147,11 @@ def _responder(products: Sequence[Product]) -> Callable[[Request, Exception], Re
         ((prefix.rstrip("/"), product.envelope) for product in products for prefix in product.prefixes),
         key=lambda item: -len(item[0]),
     )
-    default = Product.__dataclass_fields__["envelope"].default
 
     def respond(request: Request, error: Exception) -> Response:
         path = request.url.path
-        envelope = next((words for prefix, words in by_prefix if f"{path}/".startswith(f"{prefix}/")), default)
-        response: Response = envelope(request, problem_of(error, current_exchange(request).id))
-        return response
+        envelope = next((words for prefix, words in by_prefix if f"{path}/".startswith(f"{prefix}/")), problem_response)
+        return envelope(request, problem_of(error, current_exchange(request).id))
 
     return respond
 
@@ -205,5 +205,4 @@ async def _lifespan(app: FastAPI, services: Services) -> AsyncIterator[None]:  #
     finally:
         await services.llm.close()
         await asyncio.to_thread(services.recorder.stop)
-        services.guard.close()
         services.database.close()

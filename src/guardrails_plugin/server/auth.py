@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
@@ -97,7 +98,6 @@ class Authenticator:
         self._store = store
         self._keyring = keyring
         self._passwords = PasswordHasher()
-        self._nobody = self._passwords.hash(secrets.token_hex(16))
         self._known: dict[str, tuple[float, Principal]] = {}
 
     def issue(
@@ -162,6 +162,11 @@ class Authenticator:
     def hash_password(self, password: str) -> str:
         """For a user's row; takes about 0.2 s on purpose."""
         return self._passwords.hash(password)
+
+    @cached_property
+    def _nobody(self) -> str:
+        """A hash that no password has, made at first use: making one takes as long as checking one."""
+        return self._passwords.hash(secrets.token_hex(16))
 
     def login(self, email: str, password: str) -> User | None:
         """The user with this address and password. Takes as long for an unknown address as for a wrong password."""

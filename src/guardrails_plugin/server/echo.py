@@ -39,8 +39,8 @@ class EchoChatModel(BaseChatModel):
     ) -> Iterator[ChatGenerationChunk]:
         text = messages[-1].text if messages else ""
         for word in text.split(" ")[:-1]:
-            yield ChatGenerationChunk(message=AIMessageChunk(word + " "))
-        last = AIMessageChunk(text.split(" ")[-1], usage_metadata=_usage(messages, text))
+            yield ChatGenerationChunk(message=AIMessageChunk(content=word + " "))
+        last = AIMessageChunk(content=text.split(" ")[-1], usage_metadata=_usage(messages, text))
         yield ChatGenerationChunk(message=last)
 
     @property

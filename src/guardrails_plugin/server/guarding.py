@@ -16,6 +16,7 @@ from guardrails_plugin.engine import Engine
 from guardrails_plugin.planning import Overrides
 from guardrails_plugin.recipes import Recipe, load_recipes
 from guardrails_plugin.server.exchange import Exchange
+from guardrails_plugin.server.project_recipes import project_recipe
 from guardrails_plugin.server.settings import Settings
 from guardrails_plugin.server.store.store import Store
 from guardrails_plugin.stream import StreamGuard
@@ -151,13 +152,13 @@ class Guarding:
         except Exception:  # noqa: BLE001 - whatever the reason, it does not work
             return False
 
+    def project_recipe(self, data: Mapping[str, Any]) -> Recipe:
+        """A recipe that a project wants to have, checked; see `project_recipes`."""
+        return project_recipe(data, lambda recipe: self._with([recipe]))
+
     def forget(self, project_id: str) -> None:
         """The project's recipes were changed."""
         self._projects.pop(project_id, None)
-
-    def close(self) -> None:
-        """End the threads."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _in_pool(self, call: Callable[[], _Result]) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._pool, call)

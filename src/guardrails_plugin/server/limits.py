@@ -63,7 +63,7 @@ class Limiter:
                 f"GUARDRAILS_REDIS_URL: {type(error).__name__}: expected redis://host:port/number and the extra redis"
             )
             raise ConfigError(message) from None
-        self._strategy = FixedWindowRateLimiter(self._storage)  # type: ignore[arg-type]
+        self._strategy = FixedWindowRateLimiter(self._storage)
 
     async def hit(self, key: str, *, per_minute: int, per_hour: int = 0) -> Allowance | None:
         """Count a request.

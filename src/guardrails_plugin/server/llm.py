@@ -163,10 +163,9 @@ class LlmProxy:
             async for chunk in model.astream(_as_messages(messages)):
                 usage = _added(usage, chunk)
                 full.append(chunk.text)
-                text = chunk.text if guard is None else guard.feed(chunk.text)
-                if text:
-                    released.append(text)
-                    yield StreamPart("token", text)
+                if safe := chunk.text if guard is None else guard.feed(chunk.text):
+                    released.append(safe)
+                    yield StreamPart("token", safe)
                 if guard is not None and guard.blocked:
                     break
         except ApiError:
@@ -206,6 +205,7 @@ class LlmProxy:
         """Give connections back."""
         if self._client is not None:
             await self._client.aclose()
+            self._client = None
 
     async def _prompt(self, exchange: Exchange, request: ChatRequest) -> GuardResult | None:
         if not request.check_prompt:

@@ -20,18 +20,20 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        make = {"registry": self._registry}
+        registry = self._registry
         self._requests = Counter(
-            "guardrails_requests", "Requests by route and status.", ("method", "route", "status"), **make
+            "guardrails_requests", "Requests by route and status.", ("method", "route", "status"), registry=registry
         )
         self._seconds = Histogram(
-            "guardrails_request_seconds", "Time to answer, by route.", ("route",), buckets=_SECONDS, **make
+            "guardrails_request_seconds", "Time to answer, by route.", ("route",), buckets=_SECONDS, registry=registry
         )
         self._guarding = Histogram(
-            "guardrails_check_seconds", "Time in the engine, by request.", buckets=_SECONDS, **make
+            "guardrails_check_seconds", "Time in the engine, by request.", buckets=_SECONDS, registry=registry
         )
-        self._verdicts = Counter("guardrails_verdicts", "Requests by the worst verdict.", ("verdict",), **make)
-        self._tokens = Counter("guardrails_llm_tokens", "Tokens of proxied model calls.", **make)
+        self._verdicts = Counter(
+            "guardrails_verdicts", "Requests by the worst verdict.", ("verdict",), registry=registry
+        )
+        self._tokens = Counter("guardrails_llm_tokens", "Tokens of proxied model calls.", registry=registry)
 
     def observe(self, exchange: Exchange, method: str, route: str) -> None:
         """Count a finished request."""

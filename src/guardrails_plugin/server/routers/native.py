@@ -10,12 +10,13 @@ from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from guardrails_plugin.recipes import Recipe
 from guardrails_plugin.server.exchange import Current
 from guardrails_plugin.server.product import Product
 from guardrails_plugin.server.services import Running, Services
 from guardrails_plugin.types import Context, GuardResult, Origin, Stage
 
-__all__ = ["build"]
+__all__ = ["ERRORS", "PREFIX", "Checked", "RecipeItem", "build", "checked", "recipe_item"]
 
 PREFIX = "/guardrails/v1"
 _LONGEST_BATCH = 256
@@ -163,12 +164,12 @@ class RecipeList(BaseModel):
     recipes: list[RecipeItem]
 
 
-_ERRORS: dict[int | str, dict[str, Any]] = {
+ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem} for status in (400, 401, 403, 404, 413, 422, 429, 503)
 }
 
 
-router = APIRouter(prefix=PREFIX, tags=["guardrails"], responses=_ERRORS)
+router = APIRouter(prefix=PREFIX, tags=["guardrails"], responses=ERRORS)
 
 
 def build(_services: Services) -> Product:
@@ -224,17 +225,17 @@ async def score(body: ScoreBody, services: Running) -> Scored:
 @router.get("/recipes")
 async def recipes(exchange: Current, services: Running) -> RecipeList:
     """What ``recipe`` may name."""
-    return RecipeList(
-        recipes=[
-            RecipeItem(
-                name=recipe.name,
-                stage=recipe.stage,
-                description=recipe.description,
-                version=recipe.version,
-                rules=[rule.name for rule in recipe.rules],
-            )
-            for recipe in await services.guard.recipes(exchange)
-        ]
+    return RecipeList(recipes=[recipe_item(recipe) for recipe in await services.guard.recipes(exchange)])
+
+
+def recipe_item(recipe: Recipe) -> RecipeItem:
+    """A recipe on the wire."""
+    return RecipeItem(
+        name=recipe.name,
+        stage=recipe.stage,
+        description=recipe.description,
+        version=recipe.version,
+        rules=[rule.name for rule in recipe.rules],
     )
 
 

@@ -73,7 +73,6 @@ def add(connection: sa.Connection, counts: Iterable[Counts]) -> None:
     ]
     kind = sqlite if connection.dialect.name == "sqlite" else postgresql
     insert = kind.insert(usage)
-    key = [usage.c.project_id, usage.c.subject, usage.c.hour, usage.c.name]
-    connection.execute(
-        insert.on_conflict_do_update(index_elements=key, set_={"amount": usage.c.amount + insert.excluded.amount}), rows
-    )
+    index = [usage.c.project_id, usage.c.subject, usage.c.hour, usage.c.name]
+    summed = {"amount": usage.c.amount + insert.excluded.amount}
+    connection.execute(insert.on_conflict_do_update(index_elements=index, set_=summed), rows)

@@ -1,0 +1,215 @@
+"""The audit chain: append-only, tamper-evident, right under concurrency, and nothing acknowledged is ever lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
+
+import httpx
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from guardrails_plugin import Keyring
+from guardrails_plugin.audit.ocsf import ocsf_event
+from guardrails_plugin.audit.sql import Broken, Head, SqlAudit, records_table
+from guardrails_plugin.server.store import Database
+from guardrails_plugin.server.store.migrate import migrate
+from tests.integration.server.conftest import TOKEN, Running, serving
+
+pytestmark = pytest.mark.integration
+
+
+def _record(number: int, tenant: str = "p") -> dict[str, object]:
+    return {
+        "id": f"r{number}",
+        "time": f"2026-01-01T00:00:{number % 60:02d}.000+00:00",
+        "tenant": tenant,
+        "subject": "u",
+        "event": "api_request",
+        "method": "POST",
+        "route": "/x",
+        "address": "127.0.0.1",
+        "status": 200,
+        "seconds": 0.01,
+        "verdict": "",
+        "findings": {},
+        "metadata": {},
+    }
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    made = Database(database_url)
+    migrate(made)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def audit(keyring: Keyring) -> SqlAudit:
+    return SqlAudit(keyring)
+
+
+def _append(database: Database, audit: SqlAudit, *numbers: int) -> Head:
+    with database.write() as connection:
+        return audit.append(connection, [_record(number) for number in numbers])
+
+
+def _verify(database: Database, audit: SqlAudit, expected: Head | None = None) -> Head:
+    with database.read() as connection:
+        return audit.verify(connection, expected=expected)
+
+
+def test_records_come_back_in_order(database: Database, audit: SqlAudit) -> None:
+    _append(database, audit, 1, 2)
+    head = _append(database, audit, 3)
+    assert _verify(database, audit) == head
+    with database.read() as connection:
+        total, found = audit.search(connection, "p", limit=2)
+        assert audit.search(connection, "other") == (0, [])
+    assert total == 3
+    assert [record["id"] for record in found] == ["r3", "r2"]
+
+
+def test_records_cannot_be_changed_through_the_database(database: Database, audit: SqlAudit) -> None:
+    _append(database, audit, 1, 2)
+    for statement in (records_table.update().values(event="x"), records_table.delete()):
+        with pytest.raises(DBAPIError, match="append-only"), database.write() as connection:
+            connection.execute(statement)
+
+
+def _without_triggers(database: Database, *statements: str) -> None:
+    """What somebody who owns the database can do."""
+    with database.write() as connection:
+        if database.kind == "sqlite":
+            for verb in ("update", "delete"):
+                connection.execute(sa.text(f"DROP TRIGGER audit_records_no_{verb}"))
+        else:
+            connection.execute(sa.text("DROP TRIGGER audit_records_append_only ON audit_records"))
+        for statement in statements:
+            connection.execute(sa.text(statement))
+
+
+@pytest.mark.parametrize(
+    ("statements", "number"),
+    [
+        (["UPDATE audit_records SET body = REPLACE(body, 'POST', 'GET') WHERE number = 2"], 2),
+        (["UPDATE audit_records SET event = 'other' WHERE number = 3"], 3),
+        (["DELETE FROM audit_records WHERE number = 2"], 2),
+        (["DELETE FROM audit_records WHERE number = 4"], 4),
+        ([f"UPDATE audit_records SET number = {new} WHERE number = {old}" for old, new in ((1, 9), (2, 1), (9, 2))], 1),
+    ],
+)
+def test_tampering_is_found_at_its_place(
+    database: Database, audit: SqlAudit, statements: list[str], number: int
+) -> None:
+    _append(database, audit, 1, 2, 3, 4)
+    _without_triggers(database, *statements)
+    with pytest.raises(Broken) as broken:
+        _verify(database, audit)
+    assert broken.value.number == number
+
+
+def test_a_cut_end_is_found_with_a_head_noted_earlier(database: Database, audit: SqlAudit) -> None:
+    kept = _append(database, audit, 1, 2)
+    noted = _append(database, audit, 3)
+    _without_triggers(
+        database,
+        "DELETE FROM audit_records WHERE number = 3",
+        f"UPDATE audit_head SET number = 2, mac = '{kept.mac}'",
+    )
+    assert _verify(database, audit) == kept  # the log alone cannot know
+    with pytest.raises(Broken, match="noted earlier"):
+        _verify(database, audit, noted)
+
+
+def test_another_key_does_not_verify(database: Database, audit: SqlAudit) -> None:
+    _append(database, audit, 1)
+    with pytest.raises(Broken, match="was changed"):
+        _verify(database, SqlAudit(Keyring({"t1": bytes(32)})))
+    with pytest.raises(Broken, match="does not hold"):
+        _verify(database, SqlAudit(Keyring({"t2": bytes(32)})))
+
+
+def test_a_new_key_continues_the_chain(database: Database, audit: SqlAudit) -> None:
+    _append(database, audit, 1)
+    rotated = SqlAudit(Keyring({"t1": bytes(range(32)), "t2": bytes(32)}, primary="t2"))
+    head = _append(database, rotated, 2)
+    assert _verify(database, rotated) == head
+
+
+def test_threads_and_connections_make_one_chain(database_url: str, database: Database, audit: SqlAudit) -> None:
+    others = [database, Database(database_url)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: _append(others[n % 2], audit, n, n + 1000), range(40)))
+    others[1].close()
+    assert _verify(database, audit).number == 80
+
+
+def test_requests_are_recorded_without_content(server: Running) -> None:
+    with server.client() as client:
+        client.post("/guardrails/v1/check", json={"content": "My SSN is 536-90-4399", "stage": "response"})
+        page = client.get("/guardrails/v1/audit", params={"limit": 1}).json()
+        exported = server.command("audit", "export")
+    newest = page["records"][0]
+    assert (newest["route"], newest["verdict"]) == ("/guardrails/v1/check", "transform")
+    assert newest["findings"] == {"pii": {"US_SSN": 1}}
+    assert "536-90-4399" not in exported.stdout
+    assert newest["id"] in {json.loads(line)["id"] for line in exported.stdout.splitlines()}
+
+
+def test_the_log_verifies_from_the_command_line(server: Running) -> None:
+    done = server.command("audit", "verify", "--json")
+    head = json.loads(done.stdout)["head"]
+    assert done.returncode == 0
+    assert server.command("audit", "verify", "--expect", head).returncode == 0
+    assert server.command("audit", "verify", "--expect", f"1:{'0' * 64}").returncode == 1
+
+
+def test_events_of_the_open_schema() -> None:
+    finding = ocsf_event({**_record(1), "verdict": "block", "findings": {"pii": {"US_SSN": 2}}}, "1.0")
+    assert (finding["class_uid"], finding["type_uid"], finding["disposition_id"]) == (2004, 200401, 2)
+    assert finding["finding_info"]["types"] == ["US_SSN"]
+    activity = ocsf_event({**_record(1), "status": 403}, "1.0")
+    assert (activity["class_uid"], activity["type_uid"], activity["status_id"]) == (6003, 600301, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [2])
+def test_nothing_acknowledged_is_lost_when_the_service_is_killed(database_url: str, workers: int) -> None:
+    acknowledged: set[str] = set()
+    enough = Event()
+
+    def ask(_: int) -> None:
+        body = {"content": "My SSN is 536-90-4399", "stage": "response"}
+        with httpx.Client(base_url=running.url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30) as client:
+            for _ in range(2000):
+                try:
+                    answer = client.post("/guardrails/v1/check", json=body)
+                except httpx.TransportError:
+                    return
+                acknowledged.add(answer.headers["x-request-id"])
+                if len(acknowledged) > 100:
+                    enough.set()
+
+    with serving(database_url, workers=workers) as running, ThreadPoolExecutor(8) as pool:
+        asking = [pool.submit(ask, n) for n in range(8)]
+        assert enough.wait(60)
+        for process in (*_children(running.process.pid), running.process.pid):
+            os.kill(process, signal.SIGKILL)
+        for task in asking:
+            task.result()
+        exported = running.command("audit", "export")
+        assert exported.returncode == 0, exported.stderr
+    assert acknowledged <= {json.loads(line)["id"] for line in exported.stdout.splitlines()}
+
+
+def _children(pid: int) -> list[int]:
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(child) for child in text.split()]

@@ -1,0 +1,153 @@
+"""Every route of every product is closed, except those on one list."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
+from starlette.testclient import TestClient
+
+from guardrails_plugin import Keyring
+from guardrails_plugin.server.app import create_app
+from guardrails_plugin.server.auth import GUARD
+from guardrails_plugin.server.settings import Settings
+from tests.integration.server.conftest import TOKEN
+
+pytestmark = pytest.mark.integration
+
+PUBLIC = {
+    "/healthz",
+    "/readyz",
+    "/docs",
+    "/openapi.json",
+    # Rampart: signing in, liveness, and the demonstration that the operator may switch off
+    "/api/v1/auth/login",
+    "/api/v1/health",
+    "/api/v1/health/live",
+    "/api/v1/health/ready",
+    "/api/v1/filter/demo",
+    # HiddenLayer: where a client id and secret become a token
+    "/oauth2/token",
+}
+"""What anybody may call. A route that is public and not here fails the test."""
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
+    url = f"sqlite:///{tmp_path_factory.mktemp('authorisation') / 'guardrails.db'}"
+    keyring = Keyring({"t1": bytes(range(32))})
+    made = create_app(
+        Settings(keyring=keyring, database_url=url, bootstrap_token=TOKEN, provider="echo", per_minute=0, per_hour=0)
+    )
+    # Without its limit on wrong credentials, which this many tries would meet.
+    made.state.services.limiter.hit = _never
+    return made
+
+
+async def _never(*_: object, **__: object) -> None:
+    return None
+
+
+def _routes(app: FastAPI) -> list[tuple[str, str]]:
+    routes = [
+        (method, prefix + route.path)
+        for product in app.state.products
+        for prefix, route in _flat(product.router, "")
+        for method in sorted(route.methods)
+    ]
+    assert len(routes) > 10
+    documented = set(app.openapi()["paths"])
+    assert documented <= {path for _, path in routes}
+    return routes
+
+
+def _flat(router: APIRouter, prefix: str) -> Iterator[tuple[str, APIRoute]]:
+    """The routes of a router and of those it includes, which newer releases of FastAPI keep apart."""
+    for route in router.routes:
+        if isinstance(route, APIRoute):
+            yield prefix, route
+        elif inner := getattr(route, "original_router", None):
+            yield from _flat(inner, prefix + route.include_context.prefix)  # type: ignore[attr-defined]
+
+
+def _path(template: str) -> str:
+    return re.sub(r"\{[^}]*\}", "some-id", template)
+
+
+def test_the_public_list_is_no_longer_than_allowed(app: FastAPI) -> None:
+    assert app.state.public <= PUBLIC
+
+
+@pytest.mark.parametrize(
+    "header",
+    [None, "Bearer wrong", "Bearer ", "Basic dXNlcjpwYXNz", "Bearer a.b.c", "bearer\tx", "Bearer " + "x" * 5000],
+    ids=["none", "wrong", "empty", "basic", "jwt", "tab", "long"],
+)
+def test_every_other_route_asks_for_credentials(app: FastAPI, header: str | None) -> None:
+    with TestClient(app, raise_server_exceptions=False) as client:
+        for method, template in _routes(app):
+            if template in app.state.public:
+                continue
+            headers = {} if header is None else {"Authorization": header}
+            answer = client.request(method, _path(template), headers=headers)
+            assert answer.status_code in (401, 403), (method, template, answer.status_code)
+
+
+def test_no_spelling_of_a_path_passes(app: FastAPI) -> None:
+    with TestClient(app, raise_server_exceptions=False) as client:
+        for path in (
+            "/healthz/../guardrails/v1/recipes",
+            "//guardrails/v1/recipes",
+            "/guardrails/v1/recipes/",
+            "/guardrails/v1/%72ecipes",
+            "/GUARDRAILS/v1/recipes",
+            "/docs/x",
+            "/healthz/",
+        ):
+            assert client.get(path, follow_redirects=True).status_code in (401, 404), path
+
+
+def test_no_route_fails_on_an_empty_request_of_somebody_known(app: FastAPI) -> None:
+    with TestClient(app, headers={"Authorization": f"Bearer {TOKEN}"}, raise_server_exceptions=False) as client:
+        for method, template in _routes(app):
+            answer = client.request(method, _path(template))
+            assert answer.status_code < 500, (method, template, answer.text)
+
+
+def test_scopes_are_kept(app: FastAPI) -> None:
+    services = app.state.services
+    project = services.store.project("default").id
+    secret, _ = services.authenticator.issue(project, scopes=(GUARD,))
+    with TestClient(app, headers={"Authorization": f"Bearer {secret}"}) as client:
+        assert client.get("/guardrails/v1/recipes").status_code == 200
+        assert client.post("/guardrails/v1/projects", json={"name": "x"}).status_code == 403
+        assert client.post("/guardrails/v1/tokens", json={}).status_code == 403
+        assert client.get("/guardrails/v1/audit").status_code == 403
+        body = {"rules": [{"detector": "pii"}]}
+        assert client.put("/guardrails/v1/recipes/mine", json=body).status_code == 403
+
+
+def test_answers_never_show_a_stack_or_a_cause(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("canary-inside")
+
+    monkeypatch.setattr(app.state.services.guard, "recipes", fail)
+    with TestClient(app, headers={"Authorization": f"Bearer {TOKEN}"}, raise_server_exceptions=False) as client:
+        answer = client.get("/guardrails/v1/recipes")
+    assert answer.status_code == 500
+    assert "canary" not in answer.text
+    assert answer.json()["trace_id"] == answer.headers["x-request-id"]
+
+
+def test_what_cannot_be_recorded_is_not_answered(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError
+
+    with TestClient(app, headers={"Authorization": f"Bearer {TOKEN}"}, raise_server_exceptions=False) as client:
+        monkeypatch.setattr(app.state.services.audit, "append", fail)
+        answer = client.post("/guardrails/v1/check", json={"content": "hello canary", "stage": "prompt"})
+        assert answer.status_code == 503
+        assert "canary" not in answer.text

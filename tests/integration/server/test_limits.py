@@ -1,0 +1,106 @@
+"""Limits: counted by key, shown in headers, refused beyond."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import anyio
+import pytest
+from starlette.testclient import TestClient
+
+from guardrails_plugin import ConfigError, Keyring
+from guardrails_plugin.server.app import create_app
+from guardrails_plugin.server.limits import Limiter
+from guardrails_plugin.server.settings import Settings
+from tests.integration.server.conftest import TOKEN
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[TestClient]:
+    settings = Settings(
+        keyring=Keyring({"t1": bytes(range(32))}),
+        database_url=f"sqlite:///{tmp_path / 'guardrails.db'}",
+        bootstrap_token=TOKEN,
+        per_minute=3,
+        per_hour=100,
+        body_limit=2000,
+    )
+    with TestClient(create_app(settings), headers={"Authorization": f"Bearer {TOKEN}"}) as made:
+        yield made
+
+
+def test_a_caller_beyond_its_limit_waits(client: TestClient) -> None:
+    answers = [client.get("/guardrails/v1/recipes") for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert [answer.headers["x-ratelimit-remaining"] for answer in answers] == ["2", "1", "0", "0"]
+    assert answers[0].headers["x-ratelimit-limit"] == "3"
+    assert 0 < int(answers[3].headers["retry-after"]) <= 60
+    assert answers[3].json()["error"] == "RATE_LIMIT_EXCEEDED"
+
+
+def test_a_keys_own_limits_count(client: TestClient) -> None:
+    services = client.app.state.services  # type: ignore[attr-defined]
+    project = services.store.project("default").id
+    secret, _ = services.authenticator.issue(project, per_minute=1)
+    header = {"Authorization": f"Bearer {secret}"}
+    assert [client.get("/guardrails/v1/recipes", headers=header).status_code for _ in range(2)] == [200, 429]
+    assert client.get("/guardrails/v1/recipes").status_code == 200
+
+
+def test_guessing_credentials_is_slowed_down_and_fills_no_log(client: TestClient) -> None:
+    header = {"Authorization": "Bearer guess"}
+    statuses = [client.get("/guardrails/v1/recipes", headers=header).status_code for _ in range(40)]
+    assert statuses == [401] * 30 + [429] * 10
+    assert client.get("/guardrails/v1/recipes").status_code == 200
+    services = client.app.state.services  # type: ignore[attr-defined]
+    with services.database.read() as connection:
+        assert services.audit.head(connection).number == 31
+
+
+def test_health_is_never_limited(client: TestClient) -> None:
+    assert {client.get("/healthz").status_code for _ in range(130)} == {200}
+
+
+def test_body_limits_hold_before_the_body_is_read(client: TestClient) -> None:
+    answer = client.post("/guardrails/v1/check", content=b"x" * 3000)
+    assert answer.status_code == 413
+    assert answer.json()["trace_id"] == answer.headers["x-request-id"]
+
+
+def test_minute_and_hour_are_both_kept() -> None:
+    async def run() -> list[bool]:
+        limiter = Limiter()
+        seen = [await limiter.hit("k", per_minute=10, per_hour=2) for _ in range(3)]
+        assert await limiter.hit("k2", per_minute=0) is None
+        return [allowance.allowed for allowance in seen if allowance]
+
+    assert anyio.run(run) == [True, True, False]
+
+
+def test_a_wrong_address_is_refused_at_the_start() -> None:
+    with pytest.raises(ConfigError, match="GUARDRAILS_REDIS_URL"):
+        Limiter("nonsense://x")
+
+
+def test_settings_say_which_variable_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GUARDRAILS_KEYRING", "k1:" + "A" * 43)
+    good = Settings.from_environment()
+    assert good.provider == ""
+    assert replace(good, bootstrap_token="hidden-token").bootstrap_token not in repr(
+        replace(good, bootstrap_token="hidden-token")
+    )
+    for name, value in {
+        "GUARDRAILS_BOOTSTRAP_TOKEN": "short",
+        "GUARDRAILS_BOOTSTRAP_USER": "no-colon",
+        "GUARDRAILS_RATE_LIMIT_PER_MINUTE": "-1",
+        "GUARDRAILS_PRICES": "[]",
+        "ENABLE_PUBLIC_FILTER_DEMO": "maybe",
+    }.items():
+        with monkeypatch.context() as patch:
+            patch.setenv(name, value)
+            with pytest.raises(ConfigError, match=name):
+                Settings.from_environment()
