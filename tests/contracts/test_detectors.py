@@ -22,6 +22,7 @@ SETTINGS: dict[str, dict[str, object]] = {
     "keywords": {"terms": ("project falcon", "überraschung", "secret")},
     "regex": {"patterns": {"ticket": r"TCK-\d{4,8}"}},
     "prompt_injection": {"classifier": False},
+    "similarity": {"examples": ("the invoice was paid on time", "who lost a password?")},
 }
 """Detectors that do nothing without settings; the classifier has tests of its own."""
 
