@@ -97,7 +97,7 @@ class Demographic:
         found: list[list[Finding]] = [[] for _ in texts]
         for keywords, types, score in self._lists:
             for own, hits in zip(found, keywords.detect(texts, context), strict=True):
-                own += (self._named(hit, types, score) for hit in hits)
+                own.extend(self._named(hit, types, score) for hit in hits)
         return [by_place(own) for own in found]
 
     def _named(self, hit: Finding, types: Sequence[str], score: float) -> Finding:

@@ -6,6 +6,7 @@ import pytest
 
 from guardrails_plugin.detectors.self_harm import SelfHarm
 from guardrails_plugin.detectors.table import load_table
+from guardrails_plugin.matching import Matcher
 from guardrails_plugin.normalize import normalize
 from guardrails_plugin.types import NO_CONTEXT, Finding, Origin, Segment
 
@@ -95,3 +96,12 @@ def test_categories() -> None:
     assert DETECTOR.categories["intent"] == {"SELF_HARM_INTENT"}
     (finding,) = found("how to commit suicide at home")
     assert finding.entity_type == "SELF_HARM_INSTRUCTIONS"
+
+
+@pytest.mark.parametrize(("row", "text"), [(row.id, text) for row in ROWS for text in row.extra["good"]])
+def test_good_examples_are_found_behind_a_long_text(row: str, text: str) -> None:
+    """A gate that begins with a word boundary and one letter was once missed behind other words."""
+    matches = Matcher({DETECTOR.name: DETECTOR.patterns}).match(
+        normalize(Segment("Here is the summary of it. " * 9 + text, Origin.USER))
+    )
+    assert row in {match.pattern.id for match in matches[DETECTOR.name]}

@@ -1,0 +1,53 @@
+"""Finds requests that a model speak as somebody or something else: "act as", "pretend to be", "you are now".
+
+How: forms of request (``data/role_play.toml``), English and a dozen other languages; what may follow harmlessly ("act
+as a proxy") is taken out. Role play is mostly innocent: report it, or use it to look closer; jailbreaks by persona are
+`prompt_injection`'s business, which weighs what is asked in the role.
+
+Checked on texts written for this project (``tests/quality/test_role_play_and_refusal.py``): 24 of 24 requests found, 1
+of 24 near misses taken for one. They were written after the rules, which were then mended once by them (before: 23 and
+6). Costs 0.02 ms/KB beside other pattern detectors.
+Limits: a persona that is only described ("Max, a pirate of few words, answers:") is not found.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cached_property
+from types import MappingProxyType
+from typing import ClassVar
+
+from pydantic.dataclasses import dataclass
+
+from guardrails_plugin.detectors.base import SETTINGS, PatternBase
+from guardrails_plugin.detectors.table import load_table
+from guardrails_plugin.matching import Match, Pattern
+from guardrails_plugin.types import Finding
+
+__all__ = ["RolePlay"]
+
+_AHEAD = 48
+
+
+@dataclass(frozen=True, config=SETTINGS)
+class RolePlay(PatternBase):
+    """See the module."""
+
+    name: ClassVar[str] = "role_play"
+    entity_types = frozenset({"ROLE_PLAY"})
+    categories = MappingProxyType({})
+
+    @cached_property
+    def patterns(self) -> Sequence[Pattern]:  # type: ignore[override]
+        """The forms of request."""
+        return load_table("role_play")
+
+    def confirm(self, match: Match) -> Finding | None:
+        """The finding; None when what follows makes it a figure of speech."""
+        harmless = match.pattern.extra.get("harmless")
+        after = match.view.text[match.end : match.end + _AHEAD]
+        if harmless and re.search(harmless, after, re.IGNORECASE):
+            return None
+        evidence = {"category": str(match.pattern.extra["category"])}
+        return match.finding(self.name, score=match.pattern.score, evidence=evidence)
