@@ -24,6 +24,7 @@ KINDS: dict[str, dict[str, str]] = {
         "competitors": f"{_HERE}.detectors.competitors:Competitors",
         "data_exfiltration": f"{_HERE}.detectors.data_exfiltration:DataExfiltration",
         "demographic": f"{_HERE}.detectors.demographic:Demographic",
+        "denial_of_service": f"{_HERE}.detectors.denial_of_service:DenialOfService",
         "gibberish": f"{_HERE}.detectors.gibberish:Gibberish",
         "invisible_text": f"{_HERE}.detectors.invisible_text:InvisibleText",
         "keywords": f"{_HERE}.detectors.keywords:Keywords",

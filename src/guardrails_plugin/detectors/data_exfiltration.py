@@ -53,7 +53,8 @@ _PRIVATE_WEIGHT, _DROP_WEIGHT = 0.6, 0.55
 _BLOB_WORD = re.compile(r"[^\W\d_]{2,}")
 _MACHINE = ('{"alg', '{"typ', "<svg", "<?xml", "%PDF", "-----BEGIN CERT")
 _SENSITIVE = re.compile(
-    r"passw|secret|credential|api[_ -]?key|token|BEGIN \w* ?PRIVATE|\bssn\b|@[\w-]+\.\w|user:|assistant:|\d{3}-\d{2}-\d{4}",
+    r"passw|secret|credential|api[_ -]?key|token|BEGIN \w* ?PRIVATE|\bssn\b"
+    r"|@[\w-]+\.\w|user:|assistant:|\d{3}-\d{2}-\d{4}",
     re.IGNORECASE,
 )
 _IMAGE = re.compile(r"data:(?:image|font|audio|video|application/(?:font|pdf))[^,\s]{0,60},\s?\Z", re.IGNORECASE)
