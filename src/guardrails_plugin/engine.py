@@ -223,6 +223,17 @@ class Engine:
         who = _enum(Origin, origin, "origin")
         return list(scorer.score([normalize(Segment(text, who), index) for index, text in enumerate(texts)]))
 
+    def operating_point(self, detector: str, name: str, *, origin: Origin | str = Origin.USER) -> float:
+        """The threshold behind ``strict``, ``balanced`` or ``permissive``.
+
+        Raises:
+            ConfigError: the detector gives no probabilities, or there is no such point or origin.
+        """
+        scorer = self._planner.detector(detector)
+        if not isinstance(scorer, Scorer):
+            raise ConfigError(f"detector {detector!r} has no operating points")
+        return scorer.operating_point(name, _enum(Origin, origin, "origin"))
+
     def recipes(self) -> tuple[Recipe, ...]:
         """Every recipe this engine knows."""
         shipped = ((name, stage) for name in (*builtin_packs(), *compliance_policies()) for stage in Stage)

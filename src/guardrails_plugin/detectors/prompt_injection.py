@@ -2,8 +2,8 @@
 
 Finds attempts to make an application's model break its instructions: overrides, jailbreaks, system-prompt extraction,
 and instructions to the reading model inside documents and tool results. Every view of a text is judged (decoded
-base64, hex, escapes, spaced letters, hidden tags), long texts window by window, and the strings of one structured
-content together, because an attack may be spread over its fields.
+base64, hex, escapes, spaced letters, hidden tags, and guesses at leet, rot13 and the like), long texts window by
+window, and the strings of one structured content together, because an attack may be spread over its fields.
 
 Rules (``data/prompt_injection.toml``) know forms that have no innocent use, such as forged chat-template tokens; what
 merely sounds suspicious only raises the classifier's probability. Classifier: ``models/injection``, see its model card
@@ -12,9 +12,8 @@ for data, quality by language and category, and known weaknesses.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass as plain_dataclass
-from dataclasses import field
+from collections.abc import Sequence
+from dataclasses import field, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -22,11 +21,13 @@ from typing import ClassVar
 
 from pydantic.dataclasses import dataclass
 
-from guardrails_plugin.detectors.base import SETTINGS, PatternBase, by_place
+from guardrails_plugin.detectors.base import SETTINGS, PatternBase, by_place, confirmed
+from guardrails_plugin.detectors.injection_jobs import Placed, guessed, jobs, placed
 from guardrails_plugin.detectors.table import load_table
 from guardrails_plugin.matching import Match, Pattern
-from guardrails_plugin.models.encoder import Document, Encoder, Reading, load_encoder
-from guardrails_plugin.types import NO_CONTEXT, Context, Finding, Origin, Text, View
+from guardrails_plugin.models.classifier import Classifier
+from guardrails_plugin.models.settings import ModelSettings, load_classifier
+from guardrails_plugin.types import NO_CONTEXT, Context, Finding, Origin, Text
 
 __all__ = ["PromptInjection"]
 
@@ -41,13 +42,13 @@ class PromptInjection(PatternBase):
     """See the module.
 
     Attributes:
-        model: folder of a classifier (``models.encoder``); the embedded one by default.
+        model: another classifier than the embedded one, see `models.settings`.
         classifier: False judges by rules alone (cheap, and blind to most attacks).
         allow: texts that are never judged, compared exactly (known prompts of your own).
     """
 
     name: ClassVar[str] = "prompt_injection"
-    model: Path | None = None
+    model: ModelSettings | None = None
     classifier: bool = True
     allow: frozenset[str] = field(default=frozenset(), repr=False)
 
@@ -65,8 +66,8 @@ class PromptInjection(PatternBase):
         return load_table("prompt_injection")
 
     @cached_property
-    def _encoder(self) -> Encoder:
-        return load_encoder(self.model or _EMBEDDED)
+    def _classifier(self) -> Classifier:
+        return load_classifier(self.model or _EMBEDDED)
 
     def confirm(self, match: Match) -> Finding | None:
         """A rule's finding, with the rule's own score."""
@@ -78,8 +79,9 @@ class PromptInjection(PatternBase):
     ) -> Sequence[Sequence[Finding]]:
         """The classifier's opinion on every text, beside what the rules found."""
         del context
-        readings = self._readings(texts, found) if self.classifier else {}
-        pairs = enumerate(zip(texts, found, strict=True))
+        rules = [() if text.original in self.allow else own for text, own in zip(texts, found, strict=True)]
+        readings = self._read(texts, rules) if self.classifier else {}
+        pairs = enumerate(zip(texts, rules, strict=True))
         return [self._combined(text, own, readings.get(index)) for index, (text, own) in pairs]
 
     def score(self, texts: Sequence[Text]) -> Sequence[float]:
@@ -89,55 +91,31 @@ class PromptInjection(PatternBase):
 
     def operating_point(self, name: str, origin: Origin) -> float:
         """See `protocols.Scorer`; without a classifier only conclusive rules count."""
-        return self._encoder.threshold(name, origin) if self.classifier else _CONCLUSIVE
+        return self._classifier.threshold(name, origin) if self.classifier else _CONCLUSIVE
 
-    def _readings(self, texts: Sequence[Text], found: Sequence[Sequence[Finding]]) -> dict[int, _Placed]:
-        """The worst reading for the texts that need one, by index."""
-        jobs: list[_Job] = []
-        for group in _contents(texts):
-            jobs += _jobs(texts, [i for i in group if not _settled(found[i]) and texts[i].original not in self.allow])
-        readings = self._encoder.read([Document(job.text, job.origin) for job in jobs])
-        placed: dict[int, _Placed] = {}
-        for job, reading in zip(jobs, readings, strict=True):
-            for index, own in _place(job, reading):
-                if index not in placed or placed[index].probability < own.probability:
-                    placed[index] = own
-        return placed
+    def _read(self, texts: Sequence[Text], found: list[Sequence[Finding]]) -> dict[int, Placed]:
+        """The worst reading for the texts that need one, by index; adds what rules find in guessed views."""
+        members = [i for i, text in enumerate(texts) if not _settled(found[i]) and text.original not in self.allow]
+        further = guessed(texts, members)
+        for index, views in further.items():
+            matches = self._matcher.match(replace(texts[index], views=views)).get(self.name, ())
+            found[index] = by_place([*found[index], *confirmed(self, matches)])
+        wanted = list(jobs(texts, members, further))
+        return placed(wanted, self._classifier.read([job.document for job in wanted]))
 
-    def _combined(self, text: Text, rules: Sequence[Finding], reading: _Placed | None) -> Sequence[Finding]:
+    def _combined(self, text: Text, rules: Sequence[Finding], reading: Placed | None) -> Sequence[Finding]:
         """Rules and classifier as independent witnesses: p = 1 - (1 - p_model)(1 - p_rule)."""
         if reading is None:
             return by_place(rules)
         doubt = 1.0 - max((rule.score for rule in rules), default=0.0)
         probability = 1.0 - (1.0 - reading.probability) * doubt
-        config = self._encoder.config
         evidence: dict[str, str | float] = {
-            "analyzer": f"{config.id}:{config.version}",
+            "analyzer": f"{self._classifier.id}:{self._classifier.version}",
             "category": str(rules[0].evidence["category"]) if rules else _category(text.origin),
             "model_probability": round(reading.probability, 4),
         }
         whole = Finding(self.name, _TYPE, probability, reading.start, reading.end, text.segment, evidence)
         return by_place([*rules, whole])
-
-
-@plain_dataclass(frozen=True, slots=True)
-class _Placed:
-    probability: float
-    start: int
-    end: int
-
-
-@plain_dataclass(frozen=True, slots=True)
-class _Job:
-    """One reading: a view, or the canonical views of several segments joined by line breaks."""
-
-    members: Sequence[int]
-    views: Sequence[View]
-    origin: Origin
-
-    @property
-    def text(self) -> str:
-        return "\n".join(view.text for view in self.views)
 
 
 def _category(origin: Origin) -> str:
@@ -146,47 +124,3 @@ def _category(origin: Origin) -> str:
 
 def _settled(findings: Sequence[Finding]) -> bool:
     return any(finding.score >= _CONCLUSIVE for finding in findings)
-
-
-def _contents(texts: Sequence[Text]) -> Iterator[list[int]]:
-    """Indices of the texts of one content: segment numbers rise within it."""
-    group: list[int] = []
-    for index, text in enumerate(texts):
-        if group and text.segment <= texts[group[-1]].segment:
-            yield group
-            group = []
-        group.append(index)
-    if group:
-        yield group
-
-
-def _jobs(texts: Sequence[Text], members: Sequence[int]) -> list[_Job]:
-    """What the classifier reads: the canonical texts of one content, by origin, and each decoded view alone."""
-    jobs: list[_Job] = []
-    for origin in Origin:
-        own = [i for i in members if texts[i].origin is origin and _worded(texts[i].canonical)]
-        if own:
-            jobs.append(_Job(own, [texts[i].views[0] for i in own], origin))
-        jobs += [_Job([i], [view], origin) for i in own for view in texts[i].views[1:] if _worded(view.text)]
-    return jobs
-
-
-def _worded(text: str) -> bool:
-    """False for texts that say nothing: fewer than four letters in all."""
-    letters = 0
-    for char in text:
-        letters += char.isalpha()
-        if letters >= 4:
-            return True
-    return False
-
-
-def _place(job: _Job, reading: Reading) -> Iterator[tuple[int, _Placed]]:
-    """The reading's window in every text that it covers a part of."""
-    at = 0
-    for index, view in zip(job.members, job.views, strict=True):
-        start, end = max(reading.start - at, 0), min(reading.end - at, len(view.text))
-        if start < end:
-            span = view.span(start, end)
-            yield index, _Placed(reading.probability, span.start, span.end)
-        at += len(view.text) + 1

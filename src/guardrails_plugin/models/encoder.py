@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from guardrails_plugin.errors import ConfigError
+from guardrails_plugin.models.classifier import Document, Reading
 from guardrails_plugin.types import Origin
 
 __all__ = ["EMBEDDED", "Document", "Encoder", "EncoderConfig", "Reading", "load_encoder"]
@@ -66,23 +67,6 @@ class EncoderConfig(BaseModel):
     calibration: dict[str, Calibration]
     thresholds: dict[str, dict[str, float]]
     labels: dict[str, LabelConfig] = {}
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """A text to classify and who wrote it."""
-
-    text: str
-    origin: Origin
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """The worst window of a document, by one label: its probability and its characters."""
-
-    probability: float
-    start: int
-    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +117,16 @@ class Encoder:
         self._frames = {name: self._frame(words) for name, words in self.config.origins.items()}
         self._known: OrderedDict[bytes, _Output] = OrderedDict()
         self._lock = Lock()
+
+    @property
+    def id(self) -> str:
+        """See `Classifier`."""
+        return self.config.id
+
+    @property
+    def version(self) -> str:
+        """See `Classifier`."""
+        return self.config.version
 
     def read(self, documents: Sequence[Document]) -> list[Reading]:
         """The worst window of every document by the first head, in order."""

@@ -1,0 +1,177 @@
+"""What the injection classifier reads of a batch of texts, and where in the originals its answers belong.
+
+The strings of one content are read together, because an attack may be spread over its fields; so are the decoded runs
+of one kind. Of a view that differs from its parent in some places only those places are read, with their
+surroundings. Long texts go through the first tier, which chooses their most suspicious parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from guardrails_plugin.detectors.guesses import guesses
+from guardrails_plugin.detectors.vocabulary import vocabulary
+from guardrails_plugin.models.classifier import Document, Reading
+from guardrails_plugin.models.first_tier import first_tier, merged
+from guardrails_plugin.types import Origin, Span, Text, View
+
+__all__ = ["Job", "Placed", "guessed", "jobs", "placed"]
+
+_READ_WHOLE = 6_000
+"""Bytes of a text that is read whole: about 16 windows of the embedded classifier."""
+
+_EXCERPTS = 16
+_EXCERPT_EACH = 4_000
+"""Excerpts chosen of a longer text: these, and one for so many characters (measured: `tests/quality`)."""
+
+_BESIDE = 160
+"""Characters read at either side of a decoded place: what is around tells whether it is an order or a value."""
+
+_LEAST_LETTERS = 4
+"""Texts and changes with fewer letters say nothing."""
+
+_LEAST_WORDS = 2
+"""Common words that letters with separators must make: lists of initials and options make none."""
+
+_INLINE = frozenset({"escape", "spaced", "rot13", "reversed", "leet", "glued", "accents", "capitals", "codes"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A stretch of a view of the text of that index."""
+
+    index: int
+    view: View
+    start: int
+    end: int
+
+    @property
+    def text(self) -> str:
+        return self.view.text[self.start : self.end]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One document for the classifier: an excerpt of parts joined by line breaks."""
+
+    parts: Sequence[_Part]
+    document: Document
+    offset: int = 0
+    """Where the excerpt begins in the joined parts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A probability and the characters of the original it is about."""
+
+    probability: float
+    start: int
+    end: int
+
+
+def guessed(texts: Sequence[Text], members: Iterable[int]) -> dict[int, tuple[View, ...]]:
+    """Further views of the texts with these indices, where there are any."""
+    found = ((i, tuple(guess for view in texts[i].views for guess in guesses(view))) for i in members)
+    return {index: views for index, views in found if views}
+
+
+def jobs(texts: Sequence[Text], members: Sequence[int], further: Mapping[int, Sequence[View]]) -> Iterator[Job]:
+    """What is to be read.
+
+    Args:
+        texts: the whole batch.
+        members: indices of the texts that need reading.
+        further: guessed views by index.
+    """
+    wanted = frozenset(members)
+    for group in _contents(texts):
+        for origin in Origin:
+            own = [i for i in group if i in wanted and texts[i].origin is origin]
+            yield from _jobs([_Part(i, view, 0, len(view.text)) for i in own for view in texts[i].views[:1]], origin)
+            decoded: dict[str, list[_Part]] = {}
+            for i in own:
+                for view in (*texts[i].views[1:], *further.get(i, ())):
+                    decoded.setdefault(view.kind, []).extend(_changed(i, view))
+            for parts in decoded.values():
+                yield from _jobs(parts, origin)
+
+
+def _contents(texts: Sequence[Text]) -> Iterator[list[int]]:
+    """Indices of the texts of one content: segment numbers rise within it."""
+    group: list[int] = []
+    for index, text in enumerate(texts):
+        if group and text.segment <= texts[group[-1]].segment:
+            yield group
+            group = []
+        group.append(index)
+    if group:
+        yield group
+
+
+def _jobs(parts: Sequence[_Part], origin: Origin) -> Iterator[Job]:
+    worded = [part for part in parts if _letters(part.text) >= _LEAST_LETTERS]
+    if not worded:
+        return
+    text = "\n".join(part.text for part in worded)
+    for span in _read(text):
+        yield Job(worded, Document(text[span.start : span.end], origin), span.start)
+
+
+def _read(text: str) -> list[Span]:
+    if len(text) * 4 <= _READ_WHOLE or len(text.encode("utf-8", "surrogatepass")) <= _READ_WHOLE:
+        return [Span(0, len(text))]
+    return first_tier().excerpts(text, _EXCERPTS + len(text) // _EXCERPT_EACH)
+
+
+def _letters(text: str) -> int:
+    """Letters of a text, counted up to the number that matters."""
+    letters = 0
+    for char in text:
+        letters += char.isalpha()
+        if letters >= _LEAST_LETTERS:
+            break
+    return letters
+
+
+def _changed(index: int, view: View) -> Iterator[_Part]:
+    """What to read of a decoded view: all of a message of its own, else the places that were decoded."""
+    if view.kind not in _INLINE:
+        yield _Part(index, view, 0, len(view.text))
+        return
+    ends = [piece.at for piece in view.pieces[1:]] + [len(view.text)]
+    places = [Span(piece.at, end) for piece, end in zip(view.pieces, ends, strict=True) if not piece.linear]
+    said = "".join(view.text[place.start : place.end] for place in places)
+    if _letters(said) < _LEAST_LETTERS or (view.kind == "spaced" and not _made_of_words(said)):
+        return
+    around = [Span(max(0, place.start - _BESIDE), min(len(view.text), place.end + _BESIDE)) for place in places]
+    yield from (_Part(index, view, span.start, span.end) for span in merged(around))
+
+
+def _made_of_words(said: str) -> bool:
+    if not said.isascii():
+        return True
+    common = vocabulary().costs
+    return sum(len(word) > 2 and word in common for word in said.lower().split()) >= _LEAST_WORDS
+
+
+def placed(jobs_: Sequence[Job], readings: Sequence[Reading]) -> dict[int, Placed]:
+    """The worst reading of each text, by index, at its place in the original."""
+    worst: dict[int, Placed] = {}
+    for job, reading in zip(jobs_, readings, strict=True):
+        for index, own in _places(job, reading):
+            if index not in worst or worst[index].probability < own.probability:
+                worst[index] = own
+    return worst
+
+
+def _places(job: Job, reading: Reading) -> Iterator[tuple[int, Placed]]:
+    """The reading's window in every text that it covers a part of."""
+    at = -job.offset
+    for part in job.parts:
+        size = part.end - part.start
+        start, end = max(reading.start - at, 0), min(reading.end - at, size)
+        if start < end:
+            span = part.view.span(part.start + start, part.start + end)
+            yield part.index, Placed(reading.probability, span.start, span.end)
+        at += size + 1
