@@ -1,4 +1,4 @@
-"""The command line: ``guardrails-plugin check | score | recipes | train | serve | audit``."""
+"""The command line: ``guardrails-plugin check | score | eval | recipes | train | serve | audit``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from typing import Any
 from guardrails_plugin.cli_recipes import add_recipes_command
 from guardrails_plugin.engine import Engine
 from guardrails_plugin.errors import ConfigError, GuardError
+from guardrails_plugin.evaluation.commands import add_eval_command
+from guardrails_plugin.scanners.commands import add_scanners_command
 from guardrails_plugin.types import GuardResult, Origin, Stage
 
 __all__ = ["main"]
@@ -58,6 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     score.set_defaults(run=_score)
 
     add_recipes_command(commands)
+    add_scanners_command(commands)
+    add_eval_command(commands)
 
     train = commands.add_parser("train", help="train an injection model (needs the extra `train`)")
     train.add_argument("--data", type=Path, required=True, help="folder with the training files")
