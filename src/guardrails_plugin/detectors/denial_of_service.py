@@ -14,7 +14,7 @@ Source: OWASP LLM10:2025 (unbounded consumption); Nasr et al., "Scalable Extract
 RFC 1951. Thresholds are judgement; of about 1,300 ordinary mails, documents, source files and tool outputs two were
 found, both made of signs.
 Limits: rules know English only; what looks short and costs much (hard problems) is not seen.
-Cost: 0.01 ms/KB under 600 characters, 0.03 ms/KB above.
+Cost: 0.01 ms/KB under 500 characters, 0.1 ms/KB above.
 """
 
 from __future__ import annotations
@@ -37,6 +37,9 @@ from guardrails_plugin.types import Context, Finding, Text
 __all__ = ["TOKEN_THRESHOLD", "DenialOfService", "estimate_tokens"]
 
 TOKEN_THRESHOLD = 4096
+
+_SHORT = 512
+"""Characters of contents that are not worth an estimate: most prompts."""
 
 _BLOCK = 4096
 _SHORTEST_BLOCK = 600
@@ -111,7 +114,7 @@ class DenialOfService(PatternBase):
 
     def _too_long(self, texts: Sequence[Text]) -> Finding | None:
         """Stands on the last string of the content, the one that was too much."""
-        if sum(len(text.original) for text in texts) <= self.token_threshold:
+        if sum(len(text.original) for text in texts) <= min(self.token_threshold, _SHORT):
             return None  # no estimate is more than a token a character
         tokens = sum(estimate_tokens(text.original) for text in texts)
         if tokens <= self.token_threshold:
