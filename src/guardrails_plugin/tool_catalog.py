@@ -42,7 +42,7 @@ RECIPE = Recipe(
     rules=[
         Rule(detector="invisible_text", action="block"),
         Rule(detector="tool_definitions", action="block"),
-        Rule(detector="prompt_injection", action="block", threshold="balanced"),
+        Rule(detector="prompt_injection", action="block", threshold=dict.fromkeys(Origin, "balanced")),
         Rule(detector="malicious_url", action="report"),
     ],
 )

@@ -9,7 +9,7 @@ for definitions only, in other texts such sentences may be normal; `prompt_injec
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from types import MappingProxyType
 from typing import ClassVar
@@ -30,7 +30,7 @@ class ToolDefinitions(PatternBase):
 
     name: ClassVar[str] = "tool_definitions"
     entity_types = frozenset({"TOOL_POISONING"})
-    categories: ClassVar[Mapping[str, frozenset[str]]] = MappingProxyType({})
+    categories = MappingProxyType({})
 
     @cached_property
     def patterns(self) -> Sequence[Pattern]:  # type: ignore[override]

@@ -19,7 +19,7 @@ from guardrails_plugin.detectors import url_parts
 from guardrails_plugin.detectors.tool_words import holds
 from guardrails_plugin.types import Text
 
-__all__ = ["KINDS", "Target", "amounts", "arguments", "fold", "targets"]
+__all__ = ["KINDS", "Target", "amounts", "arguments", "fold", "mentioned", "targets"]
 
 KINDS = ("email", "url", "account", "phone", "amount", "recipient", "path", "command", "id")
 """What a value can be. ``recipient`` is a name or handle of somebody without the shape of an address."""
@@ -46,6 +46,7 @@ _HOST = re.compile(
 )
 _PHONE = re.compile(r"\+?[\d ().\-/]{7,24}")
 _PATH = re.compile(r"(?:~|\.{1,2})?[/\\][^\n]*|[a-z]:[/\\][^\n]*")
+_IBAN = re.compile(r"\b[a-z]{2}\d{2}(?:[ -]?[0-9a-z]{4}){2,7}(?:[ -]?[0-9a-z]{1,3})?\b")
 _WALLET = re.compile(r"0x[0-9a-f]{40}|[13][1-9a-z]{25,34}|(?:bc|tb|ltc)1[0-9a-z]{11,71}", re.IGNORECASE)
 _NUMBER = re.compile(
     r"(?<![\w.,])(\d{1,3}(?:[ ,.'\u2019\u00a0\u202f]\d{3})+(?:[.,]\d{1,2})?|\d{1,18}(?:[.,]\d{1,9})?)(k\b|m\b)?"
@@ -163,12 +164,23 @@ def _commanded(argument: Argument) -> Iterator[Target]:
     """A command as a whole, and every address inside it."""
     folded = fold(argument.value[: 16 * _LONGEST])
     yield Target("command", folded, argument.start, argument.end, argument.name)
-    found = {("url", _host(match.group())) for match in _URL.finditer(folded)}
-    found |= {("email", match.group()) for match in _EMAIL.finditer(folded)}
+    found = {(target.kind, target.key) for target in mentioned(folded)}
     found |= {("url", _host(host[0])) for reach in _REMOTE.finditer(folded) for host in _HOST.finditer(reach[0])}
     for kind, key in sorted(found):
         if key:
             yield Target(kind, key, argument.start, argument.end, argument.name)
+
+
+def mentioned(text: str) -> Iterator[Target]:
+    """E-mail addresses, URLs and accounts anywhere in a text, without their places."""
+    folded = fold(text)
+    found = {("url", _host(match.group())) for match in _URL.finditer(folded)}
+    found |= {("email", match.group()) for match in _EMAIL.finditer(folded)}
+    compact = {re.sub(r"[^0-9a-z]", "", match.group()) for match in _IBAN.finditer(folded)}
+    found |= {("account", key) for key in compact if checksums.iban(key.upper())}
+    for kind, key in sorted(found):
+        if key:
+            yield Target(kind, key, 0, len(text), "")
 
 
 def _classified(value: str, named: str) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from guardrails_plugin.protocols import Detector
 from guardrails_plugin.recipes import Recipe, Rule
 from guardrails_plugin.recipes.recipe import explain
 from guardrails_plugin.scanners.model import Examples, Keywords, NaturalLanguage, RegularExpressions, Scanner, Version
-from guardrails_plugin.types import GuardResult, Stage
+from guardrails_plugin.types import GuardResult, Origin, Stage
 
 __all__ = ["ScannerRules", "scanned", "scanner_rules", "term_rules"]
 
@@ -77,7 +77,7 @@ def scanner_rules(
                 name=name,
                 settings=settings,
                 action="block" if version.action == "block" else "report",
-                threshold=version.threshold,
+                threshold=dict.fromkeys(Origin, version.threshold),
                 # What only audits must not stop anything, not even when it fails.
                 on_error="block" if version.action == "block" else "report",
             )
