@@ -20,6 +20,7 @@ from tests.strategies import VALUES, texts
 SETTINGS: dict[str, dict[str, object]] = {
     "competitors": {"names": ("Globex GmbH", "Initech")},
     "keywords": {"terms": ("project falcon", "überraschung", "secret")},
+    "named_entities": {"model": None, "recognizers": ({"entity": "TICKET", "patterns": (r"TCK-\d{4}",)},)},
     "regex": {"patterns": {"ticket": r"TCK-\d{4,8}"}},
     "prompt_injection": {"classifier": False},
     "similarity": {"examples": ("the invoice was paid on time", "who lost a password?")},

@@ -11,7 +11,7 @@ repetition.
 
 Measured: 5 of 10,800 texts that nobody meant to scramble (requests, e-mails, documents, code, twenty languages) are
 taken for gibberish; of random texts .985 to 1.0 are found (200 each: random letters in words, keyboard rows of Latin,
-Cyrillic, Greek, Hebrew, Arabic), of single words of twelve random letters .90. Costs 1 ms/KB.
+Cyrillic, Greek, Hebrew, Arabic), of single words of twelve random letters .90. Costs 2 ms/KB.
 Limits: random words of a language, and syllables that could be words ("lorat mipesto"), pass; a text that
 is hardly more than a long name of a language that was not counted (Welsh) is found.
 """
