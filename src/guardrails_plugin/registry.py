@@ -32,6 +32,7 @@ KINDS: dict[str, dict[str, str]] = {
         "legal": f"{_HERE}.detectors.legal:Legal",
         "malicious_url": f"{_HERE}.detectors.malicious_url:MaliciousUrl",
         "named_entities": f"{_HERE}.detectors.named_entities:NamedEntities",
+        "packages": f"{_HERE}.detectors.packages:Packages",
         "pii": f"{_HERE}.detectors.pii:Pii",
         "plan_check": f"{_HERE}.detectors.plan_check:PlanCheck",
         "prompt_injection": f"{_HERE}.detectors.prompt_injection:PromptInjection",

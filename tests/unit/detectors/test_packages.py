@@ -1,0 +1,153 @@
+"""Packages are found where they are named, judged by the user's files, and compared with well-known names."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from guardrails_plugin.detectors.package_advisories import Advisories
+from guardrails_plugin.detectors.package_versions import affected, version_key
+from guardrails_plugin.detectors.packages import Packages
+from guardrails_plugin.normalize import normalize
+from guardrails_plugin.types import NO_CONTEXT, Finding, Origin, Segment
+
+DETECTOR = Packages()
+
+
+def found(text: str, detector: Packages = DETECTOR) -> list[Finding]:
+    (findings,) = detector.detect([normalize(Segment(text, Origin.MODEL))], NO_CONTEXT)
+    return list(findings)
+
+
+def kinds(text: str, detector: Packages = DETECTOR) -> list[tuple[str, str]]:
+    return [(f.entity_type.removesuffix("_PACKAGE").lower(), text[f.start : f.end]) for f in found(text, detector)]
+
+
+def osv(name: str, ecosystem: str, *events: dict[str, str], versions: tuple[str, ...] = ()) -> dict[str, object]:
+    ranges = [{"type": "ECOSYSTEM", "events": list(events)}] if events else []
+    item = {"package": {"name": name, "ecosystem": ecosystem}, "ranges": ranges, "versions": list(versions)}
+    return {"id": f"TEST-{name}", "affected": [item]}
+
+
+@pytest.fixture
+def detector(tmp_path: Path) -> Packages:
+    lamp = osv("Lamp_Shade", "PyPI", {"introduced": "0"}, {"fixed": "1.2"}, {"introduced": "2.0"}, {"fixed": "2.1.3"})
+    folder = tmp_path / "osv"
+    folder.mkdir()
+    (folder / "a.json").write_text(json.dumps(lamp))
+    with zipfile.ZipFile(tmp_path / "npm.zip", "w") as archive:
+        archive.writestr(
+            "b.json", json.dumps(osv("lamp-js", "npm", {"introduced": "1.0.0"}, {"last_affected": "1.4.2"}))
+        )
+        archive.writestr("c.json", json.dumps(osv("unfixed", "npm", {"introduced": "0"})))
+    (tmp_path / "safety.json").write_text(json.dumps({"$meta": {}, "oldlib": [{"specs": [">=1.0,<1.5"], "id": "S1"}]}))
+    (tmp_path / "bad.txt").write_text("# malware\nevil-lamp\nnpm:evil-js\n")
+    (tmp_path / "mal.jsonl").write_text(
+        json.dumps({"ecosystem": "npm", "name": "taken", "versions": ["0.7.29"], "id": "M1"})
+    )
+    return Packages(
+        vulnerabilities=(folder, tmp_path / "npm.zip", tmp_path / "safety.json"),
+        malicious=(tmp_path / "bad.txt", tmp_path / "mal.jsonl"),
+    )
+
+
+NAMED = [
+    ("pip install lamp-shade==1.1", [("vulnerable", "lamp-shade==1.1")]),
+    ("pip install lamp.shade==1.2", []),
+    ("uv pip install -U 'Lamp_Shade[all]==2.1.2' --quiet", [("vulnerable", "Lamp_Shade[all]==2.1.2")]),
+    ("lamp-shade==1.2rc1\nother==3", [("vulnerable", "lamp-shade==1.2rc1")]),
+    ("pip install lamp-shade", []),
+    ("npm install lamp-js@1.4.2", [("vulnerable", "lamp-js@1.4.2")]),
+    ("npm i lamp-js@1.4.3", []),
+    ('{"dependencies": {"lamp-js": "^1.3.0"}}', [("vulnerable", 'lamp-js": "^1.3.0')]),
+    ("yarn add unfixed", [("vulnerable", "unfixed")]),
+    ("oldlib==1.4\n", [("vulnerable", "oldlib==1.4")]),
+    ("oldlib==1.5\n", []),
+    ("pip install evil-lamp rich", [("malicious", "evil-lamp")]),
+    ("import evil_lamp", [("malicious", "evil_lamp")]),
+    ("const e = require('evil-js')", [("malicious", "evil-js")]),
+    ("npm install taken@0.7.29", [("malicious", "taken@0.7.29")]),
+    ("npm install taken@0.7.30", []),
+    ("npm install taken", []),
+    ("pip install -r evil-lamp", []),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), NAMED)
+def test_what_the_users_files_say(detector: Packages, text: str, expected: list[tuple[str, str]]) -> None:
+    assert kinds(text, detector) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "real"),
+    [
+        ("pip install reqeusts", "requests"),
+        ("pip install panda5", "pandas"),
+        ("pip install djngo", "django"),
+        ("pip install beautifulsoup5", "beautifulsoup4"),
+        ("npm install expresss", "express"),
+        ("npm install loadash", "lodash"),
+        ("from tensorflw import keras", "tensorflow"),
+        ("import axios from 'axois'", "axios"),
+    ],
+)
+def test_look_alikes(text: str, real: str) -> None:
+    (finding,) = found(text)
+    assert (finding.entity_type, finding.evidence["looks_like"]) == ("LOOK_ALIKE_PACKAGE", real)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Please install the lamp and import the requsets.",
+        "pip install requests pandas==2.2.0 numpy",
+        "pip install -r requirements.txt",
+        "npm install preact nest @types/node",
+        "import json\nimport colorsys\nfrom typing import Any",
+        "pip install my-own-tool ./dist/thing.whl git+https://x.example/reqeusts.git",
+    ],
+)
+def test_ordinary_installs(text: str) -> None:
+    assert found(text) == []
+
+
+def test_own_names_and_allowed_ones() -> None:
+    assert kinds("pip install acme-cor", Packages(popular={"pypi": ("acme-core",)})) == [("look_alike", "acme-cor")]
+    assert found("pip install reqeusts", Packages(allow=("reqeusts",))) == []
+    with pytest.raises(ValueError, match="unknown ecosystem 'gem'; valid: npm, pypi"):
+        Packages(popular={"gem": ("rails",)})
+
+
+@pytest.mark.parametrize(
+    "content", [None, "{", '{"id": "x", "affected": [{"package": {"ecosystem": "Go", "name": "g"}}]}']
+)
+def test_a_file_that_says_nothing_is_an_error(tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / "x.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(ValueError, match=r"packages: malicious: .*x\.json"):
+        Advisories.load([path], "malicious")
+
+
+ORDERED = {
+    "pypi": ["1.0.dev1", "1.0a1", "1.0b2", "1.0rc1", "1.0", "1.0.post1", "1.0.1", "1.10", "2!0.1"],
+    "npm": ["1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta", "1.0.0-rc.1", "1.0.0", "1.2.0", "1.10.0"],
+}
+
+
+@pytest.mark.parametrize("ecosystem", ORDERED)
+def test_versions_are_ordered(ecosystem: str) -> None:
+    keys = [version_key(version, ecosystem) for version in ORDERED[ecosystem]]
+    assert None not in keys
+    assert all(a < b for a, b in pairwise(keys))  # type: ignore[operator]
+
+
+def test_equal_versions_and_no_versions() -> None:
+    assert version_key("1.0", "pypi") == version_key("1.0.0", "pypi")
+    assert version_key("latest", "npm") is None
+    assert not affected("latest", "npm", [{"introduced": "0"}])
