@@ -86,7 +86,7 @@ class GuardedChatModel(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        exchange = self._exchange()
+        exchange = self._exchange(run_manager)
         try:
             sent = exchange.enter(messages)
             with hidden():
@@ -102,7 +102,7 @@ class GuardedChatModel(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        exchange = self._exchange()
+        exchange = self._exchange(run_manager)
         try:
             sent = await asyncio.to_thread(exchange.enter, messages)
             with hidden():
@@ -118,7 +118,7 @@ class GuardedChatModel(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        for chunk in self._chunks(messages, stop, kwargs):
+        for chunk in self._chunks(messages, stop, kwargs, run_manager):
             generation = ChatGenerationChunk(message=chunk)
             if run_manager is not None:
                 run_manager.on_llm_new_token(generation.text, chunk=generation)
@@ -131,7 +131,7 @@ class GuardedChatModel(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        async with aclosing(self._achunks(messages, stop, kwargs)) as chunks:
+        async with aclosing(self._achunks(messages, stop, kwargs, run_manager)) as chunks:
             async for chunk in chunks:
                 generation = ChatGenerationChunk(message=chunk)
                 if run_manager is not None:
@@ -139,9 +139,9 @@ class GuardedChatModel(BaseChatModel):
                 yield generation
 
     def _chunks(
-        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
+        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any], run_manager: Any
     ) -> Iterator[AIMessageChunk]:
-        exchange = self._exchange()
+        exchange = self._exchange(run_manager)
         try:
             sent = exchange.enter(messages)
             with closing(self.inner.stream(sent, {"callbacks": []}, **_options(stop, kwargs))) as stream:
@@ -152,9 +152,9 @@ class GuardedChatModel(BaseChatModel):
             yield exchange.refuse(blocked)
 
     async def _achunks(
-        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
+        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any], run_manager: Any
     ) -> AsyncGenerator[AIMessageChunk, None]:
-        exchange = self._exchange()
+        exchange = self._exchange(run_manager)
         try:
             sent = await asyncio.to_thread(exchange.enter, messages)
             async with aclosing(self.inner.astream(sent, {"callbacks": []}, **_options(stop, kwargs))) as stream:
@@ -166,9 +166,12 @@ class GuardedChatModel(BaseChatModel):
         except GuardBlocked as blocked:
             yield exchange.refuse(blocked)
 
-    def _exchange(self) -> Exchange:
+    def _exchange(self, run_manager: Any) -> Exchange:
         refusal = self.refusal if self.on_block == "refuse" else None
-        return Exchange(self._prompt, self._response, answer_tools=self.answer_tools, refusal=refusal)
+        prompt, response = (
+            check.of_run(run_manager) if check is not None else None for check in (self._prompt, self._response)
+        )
+        return Exchange(prompt, response, answer_tools=self.answer_tools, refusal=refusal)
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         # Traces hold a model's repr, and a fake's holds its replies.

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from langchain_core.runnables import RunnableConfig
-from langchain_core.runnables.config import ensure_config
 
 from guardrails_plugin.conversation import segments, substitute
 from guardrails_plugin.engine import DEFAULT_ORIGINS, Engine
 from guardrails_plugin.errors import ConfigError, GuardBlocked
 from guardrails_plugin.langchain.chunks import ChunkGuard
+from guardrails_plugin.langchain.context import run_context
 from guardrails_plugin.langchain.runnable import Guard
+from guardrails_plugin.langchain.runs import tell
 from guardrails_plugin.langchain.values import walker
 from guardrails_plugin.types import NO_CONTEXT, Context, GuardResult, Origin, Stage
 
-__all__ = ["Checked", "Option", "StageCheck", "check_at", "run_context"]
-
-_CONTEXT_KEYS = ("user_id", "session_id", "thread_id", "app", "request_id")
+__all__ = ["Checked", "Option", "StageCheck", "check_at"]
 
 Option: TypeAlias = Guard | bool
 """What an adapter takes for a stage: a guard of one's own, True for the stage's recipe, False for none."""
@@ -34,18 +33,37 @@ class Checked:
 
 
 class StageCheck:
-    """The policy of a `Guard`, asked with a context of the adapter's choosing.
+    """The policy of a `Guard`, asked with what an adapter knows beside the content.
+
+    Contexts that are handed in are completed with what the current run says about itself; it is told the verdicts.
 
     Args:
         guard: whose stage, recipe, overrides and engine count; its ``on_block`` is for the adapter to honour.
+        config: of the run; the current one by default.
     """
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: Guard, config: RunnableConfig | None = None) -> None:
         self.guard = guard
+        self._config = config
         self.stage = guard.stage
         self.engine = guard.engine
 
-    def __call__(self, value: Any, context: Context | None = None, *, origin: Origin | None = None) -> Checked:
+    def of_run(self, run_manager: Any) -> StageCheck:
+        """The check for the run of a model or retriever: LangChain does not make its config the current one."""
+        if run_manager is None:
+            return self
+        return StageCheck(self.guard, {"metadata": {**run_manager.inheritable_metadata, **run_manager.metadata}})
+
+    def context(self, base: Context = NO_CONTEXT) -> Context:
+        """``base`` with what the current run says about itself, and the guard's tenant."""
+        return run_context(self._config, base, tenant=self.guard.tenant)
+
+    @property
+    def tenant(self) -> str:
+        """Whose keys and tokens are used in the current run."""
+        return self.context().tenant
+
+    def __call__(self, value: Any, context: Context = NO_CONTEXT, *, origin: Origin | None = None) -> Checked:
         """The guarded value.
 
         Raises:
@@ -58,7 +76,7 @@ class StageCheck:
         return checked
 
     def each(
-        self, values: Sequence[Any], context: Context | None = None, *, origin: Origin | None = None
+        self, values: Sequence[Any], context: Context = NO_CONTEXT, *, origin: Origin | None = None
     ) -> list[Checked | GuardBlocked]:
         """All values in one pass of the engine; a refusal is the exception itself."""
         foreign = walker(tool_calls=self.stage is not Stage.RESPONSE)
@@ -69,16 +87,17 @@ class StageCheck:
             stage=self.stage,
             recipe=self.guard.recipe,
             overrides=self.guard.overrides,
-            context=context or run_context(),
+            context=self.context(context),
         )
+        tell(results)
         return [
             _refused(result) if result.blocked else Checked(substitute(value, result.output, foreign), result)
             for value, result in zip(values, results, strict=True)
         ]
 
-    def chunks(self, refusal: str | None, context: Context | None = None) -> ChunkGuard:
+    def chunks(self, refusal: str | None, context: Context = NO_CONTEXT) -> ChunkGuard:
         """A guard for one stream; ``refusal`` ends a refused one, None raises."""
-        own = context or run_context()
+        own = self.context(context)
         stream = self.engine.stream(
             stage=self.stage, recipe=self.guard.recipe, overrides=self.guard.overrides, context=own
         )
@@ -105,13 +124,6 @@ def check_at(option: Option, stage: Stage, engine: Engine | None = None) -> Stag
     if option.stage is not stage:
         raise ConfigError(f"{stage}: expected a Guard of this stage, got one of stage {option.stage.value!r}")
     return StageCheck(option)
-
-
-def run_context(config: RunnableConfig | None = None, base: Context = NO_CONTEXT) -> Context:
-    """``base`` with the ids that the audit record may know of the current run: its metadata's and its thread."""
-    own = ensure_config(config)
-    known = {**own.get("configurable", {}), **own.get("metadata", {})}
-    return replace(base, metadata={key: str(known[key]) for key in _CONTEXT_KEYS if known.get(key)})
 
 
 def _refused(result: GuardResult) -> GuardBlocked:

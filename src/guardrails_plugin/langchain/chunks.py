@@ -9,7 +9,7 @@ from langchain_core.messages import AIMessageChunk
 
 from guardrails_plugin.errors import GuardBlocked
 from guardrails_plugin.stream import StreamGuard
-from guardrails_plugin.types import Stage
+from guardrails_plugin.types import GuardResult, Stage
 
 __all__ = ["ChunkGuard"]
 
@@ -36,6 +36,14 @@ class ChunkGuard:
         self._last: str | AIMessageChunk | None = None
         self._rest: Any = None
         self._ended = False
+
+    @property
+    def results(self) -> tuple[GuardResult, ...]:
+        """The result of the text that was streamed, once it is known."""
+        try:
+            return (self._stream.result,)
+        except RuntimeError:
+            return ()
 
     @property
     def refused(self) -> bool:

@@ -36,8 +36,12 @@ class Encrypted:
 
     def __init__(self, engine: Engine, tokens: Iterable[str], tenant: str = "") -> None:
         keyring = engine.keyring
-        known = list(dict.fromkeys(tokens)) if keyring is not None else []
-        self._opened = [fpe_context.open_(token, keyring, tenant) for token in known] if keyring is not None else []
+        self._engine = engine
+        self._tenant = tenant
+        self._tokens = list(dict.fromkeys(tokens)) if keyring is not None else []
+        self._opened = (
+            [fpe_context.open_(token, keyring, tenant) for token in self._tokens] if keyring is not None else []
+        )
         self._numbers: dict[str, int] = {}
 
     def __bool__(self) -> bool:
@@ -52,14 +56,15 @@ class Encrypted:
         return self._rewritten(value, self._unmarked)
 
     def restore(self, value: Any, types: Container[str] | None = None) -> Any:
-        """The value with originals in place of encrypted values; ``types`` limits it to some entity types."""
+        """The value (a string or any JSON) with originals in place of encrypted values.
 
-        def plain(text: str) -> str:
-            for opened in reversed(self._opened):
-                text = opened.restore(text, types)
-            return text
-
-        return self._rewritten(value, plain)
+        Args:
+            value: arguments of a trusted tool, or an answer.
+            types: entity types to turn back; all by default.
+        """
+        for token in reversed(self._tokens):
+            value = self._engine.unredact(value, token, tenant=self._tenant, types=types)
+        return value
 
     def _marked(self, text: str) -> str:
         for opened in reversed(self._opened):

@@ -15,7 +15,8 @@ from guardrails_plugin.errors import GuardBlocked
 from guardrails_plugin.langchain.check import StageCheck
 from guardrails_plugin.langchain.chunks import ChunkGuard, add
 from guardrails_plugin.langchain.encrypted import Encrypted, carry, tokens
-from guardrails_plugin.types import Origin
+from guardrails_plugin.langchain.tool_gate import provenance
+from guardrails_plugin.types import NO_CONTEXT, Context, Origin
 
 __all__ = ["Exchange", "hidden", "refusal_message"]
 
@@ -43,6 +44,7 @@ class Exchange:
         self._names = answer_tools
         self._refusal = refusal
         self._token: str | None = None
+        self._context = NO_CONTEXT
         self._encrypted: Encrypted | None = None
         self._stream: ChunkGuard | None = None
         self._held: AIMessageChunk | None = None
@@ -58,14 +60,16 @@ class Exchange:
         sent: list[BaseMessage] = [_without_artifact(message) for message in messages]
         known = tokens(messages)
         if self._prompt is not None:
-            before = Encrypted(self._prompt.engine, known)
+            before = Encrypted(self._prompt.engine, known, self._prompt.tenant)
             checked = self._prompt(before.hide(sent))
             sent = before.show(checked.value)
             self._token = checked.result.fpe_context
         if self._response is not None:
             known = [*known, self._token] if self._token else known
-            self._encrypted = Encrypted(self._response.engine, known)
-            self._stream = self._response.chunks(self._refusal)
+            self._encrypted = Encrypted(self._response.engine, known, self._response.tenant)
+            # What the model was told must not come out again.
+            self._context = Context(system_prompt=provenance(sent).system)
+            self._stream = self._response.chunks(self._refusal, self._context)
         return sent
 
     def leave(self, reply: AIMessage) -> AIMessage:
@@ -77,7 +81,7 @@ class Exchange:
         reply = reply.model_copy(update={"id": _own_id(reply)})
         if self._response is None or self._encrypted is None:
             return carry(reply, self._token)
-        checked = self._response(self._encrypted.hide(reply))
+        checked = self._response(self._encrypted.hide(reply), self._context)
         message: AIMessage = self._encrypted.show(self._answered(checked.value))
         return carry(message, self._token)
 
@@ -126,7 +130,7 @@ class Exchange:
 
         def guarded(call: Any) -> Any:
             own = call["name"] in self._names
-            return {**call, "args": check(call["args"], origin=Origin.MODEL).value} if own else call
+            return {**call, "args": check(call["args"], self._context, origin=Origin.MODEL).value} if own else call
 
         calls = [guarded(call) for call in message.tool_calls]
         update: dict[str, Any] = {

@@ -23,7 +23,8 @@ from langgraph.types import Command
 from guardrails_plugin.engine import Engine, default_engine
 from guardrails_plugin.errors import GuardBlocked
 from guardrails_plugin.langchain.chat_model import GuardedChatModel
-from guardrails_plugin.langchain.check import Option, check_at, run_context
+from guardrails_plugin.langchain.check import Option, check_at
+from guardrails_plugin.langchain.context import run_context
 from guardrails_plugin.langchain.encrypted import Encrypted, carry, tokens
 from guardrails_plugin.langchain.exchange import Exchange, refusal_message
 from guardrails_plugin.langchain.tool_gate import ToolGate, provenance
@@ -89,6 +90,7 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
         self._tools = ToolCallHooks(gate, review_tools=review_tools)
         checks = (self._plan, self._prompt, self._response, pre, post)
         self._engine = engine or next((check.engine for check in checks if check is not None), default_engine())
+        self._tenant = next((check.guard.tenant for check in checks if check is not None), "")
         self._on_block: Literal["raise", "refuse"] = on_block
         self._refusal = refusal
         self._restore = restore_answer
@@ -99,9 +101,9 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
         if self._plan is None:
             return None
         messages: list[BaseMessage] = state["messages"]
-        known = Encrypted(self._plan.engine, tokens(messages))
+        known = Encrypted(self._plan.engine, tokens(messages), self._plan.tenant)
         given = _given(messages)
-        checks = self._plan.each([known.hide(message) for message in given], run_context(base=provenance(messages)))
+        checks = self._plan.each([known.hide(message) for message in given], provenance(messages))
         changed: list[BaseMessage] = []
         blocked: GuardBlocked | None = None
         for message, checked in zip(given, checks, strict=True):
@@ -154,7 +156,8 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
         if not self._restore or not messages or not isinstance(messages[-1], AIMessage):
             return None
         last = messages[-1]
-        content = Encrypted(self._engine, tokens(messages)).restore(last.content)
+        tenant = run_context(tenant=self._tenant).tenant
+        content = Encrypted(self._engine, tokens(messages), tenant).restore(last.content)
         return {"messages": [last.model_copy(update={"content": content})]} if content != last.content else None
 
     async def aafter_agent(self, state: Any, runtime: Any) -> dict[str, Any] | None:

@@ -29,19 +29,22 @@ class GuardedRetriever(BaseRetriever):
 
     _check: StageCheck | None = PrivateAttr(default_factory=lambda: None)
 
+    def _of_run(self, run_manager: Any) -> StageCheck | None:
+        return self._check.of_run(run_manager) if self._check is not None else None
+
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, **kwargs: Any
     ) -> list[Document]:
         with hidden():
             found = self.inner.invoke(query, {"callbacks": []}, **kwargs)
-        return list(kept(self._check, found, self.on_block).values())
+        return list(kept(self._of_run(run_manager), found, self.on_block).values())
 
     async def _aget_relevant_documents(
         self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun, **kwargs: Any
     ) -> list[Document]:
         with hidden():
             found = await self.inner.ainvoke(query, {"callbacks": []}, **kwargs)
-        return list((await asyncio.to_thread(kept, self._check, found, self.on_block)).values())
+        return list((await asyncio.to_thread(kept, self._of_run(run_manager), found, self.on_block)).values())
 
 
 def guard_retriever(

@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, closing
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from langchain_core.documents import Document
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables import RunnableConfig, RunnableSerializable
-from langchain_core.runnables.config import (
-    ensure_config,
-    get_async_callback_manager_for_config,
-    get_callback_manager_for_config,
-)
+from langchain_core.runnables.config import ensure_config
 from pydantic import ConfigDict, PrivateAttr, field_validator
 
 from guardrails_plugin.conversation import segments, substitute
 from guardrails_plugin.engine import DEFAULT_ORIGINS, Engine, default_engine
 from guardrails_plugin.errors import GuardBlocked, unknown_name
-from guardrails_plugin.langchain.chunks import ChunkGuard
+from guardrails_plugin.langchain.chunks import ChunkGuard, add
+from guardrails_plugin.langchain.context import run_context
+from guardrails_plugin.langchain.review import approved
+from guardrails_plugin.langchain.runs import AsyncRun, Run
 from guardrails_plugin.langchain.values import walker
 from guardrails_plugin.types import Context, GuardResult, Stage
 
 __all__ = ["Guard"]
 
-_CONTEXT_KEYS = ("user_id", "session_id", "thread_id", "app", "request_id")
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What becomes of one input; a refusal is the exception itself."""
+
+    value: Any = field(repr=False)
+    results: tuple[GuardResult, ...] = ()
 
 
 class Guard(RunnableSerializable[Any, Any]):
@@ -38,9 +44,17 @@ class Guard(RunnableSerializable[Any, Any]):
         recipe: name of a recipe; the stage's own by default.
         overrides: changes to the recipe, by rule name.
         on_block: ``raise`` GuardBlocked; ``refuse`` answers with `refusal` (strings and messages only, anything else
-            raises); ``drop`` leaves blocked documents out of a list.
+            raises); ``drop`` leaves blocked documents out of a list; ``review`` interrupts the LangGraph run that the
+            guard is part of: resumed with ``"approve"`` the input passes as it came in, anything else, or no graph,
+            raises.
         refusal: the answer in place of a refused one.
+        tenant: whose keys the ``encrypt`` action uses; by default ``tenant`` of the run's metadata or configurable
+            values (which LangChain hands on to chains and graphs, not to a model or retriever called by itself).
         engine: the engine to use; one shared by the whole process by default.
+
+    A custom event ``guard_verdict`` tells callbacks and event streams of every check that found something: stage,
+    verdict, types and actions. `langchain_core.load` writes and loads guards with the default engine; one with an
+    engine of its own is written as a reference that does not load, since its keys and detectors must not travel.
 
     Streams are guarded chunk by chunk: what can no longer change is released, the rest held back. The run that
     callbacks and tracers see holds stage and verdict, never the text.
@@ -51,8 +65,9 @@ class Guard(RunnableSerializable[Any, Any]):
     stage: Stage
     recipe: str | None = None
     overrides: dict[str, dict[str, Any]] | None = None
-    on_block: Literal["raise", "refuse", "drop"] = "raise"
+    on_block: Literal["raise", "refuse", "drop", "review"] = "raise"
     refusal: str = "This was blocked by policy."
+    tenant: str = ""
 
     _engine: Engine = PrivateAttr(default_factory=default_engine)
 
@@ -81,6 +96,9 @@ class Guard(RunnableSerializable[Any, Any]):
     def get_lc_namespace(cls) -> list[str]:
         return cls.__module__.split(".")
 
+    def to_json(self) -> Any:
+        return super().to_json() if self._engine is default_engine() else self.to_json_not_implemented()
+
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         """The guarded input.
 
@@ -103,11 +121,16 @@ class Guard(RunnableSerializable[Any, Any]):
     ) -> list[Any]:
         """All inputs in one pass of the engine; each has a run of its own."""
         configs = _configs(config, len(inputs))
-        runs = [_Run.begin(self, own) for own in configs]
-        outputs = self._all(inputs, configs)
-        for run, output in zip(runs, outputs, strict=True):
-            run.end(output)
-        return _unwrapped(outputs, return_exceptions=return_exceptions)
+        runs = [Run.begin(self.get_name(), self._facts(), own) for own in configs]
+        try:
+            outcomes = self._all(inputs, configs)
+        except BaseException as error:
+            for run in runs:
+                run.fail(error)
+            raise
+        for run, outcome in zip(runs, outcomes, strict=True):
+            run.end(outcome.value, outcome.results)
+        return _unwrapped(outcomes, return_exceptions=return_exceptions)
 
     async def abatch(
         self,
@@ -119,17 +142,25 @@ class Guard(RunnableSerializable[Any, Any]):
     ) -> list[Any]:
         """`batch` on a worker thread."""
         configs = _configs(config, len(inputs))
-        runs = [await _AsyncRun.begin(self, own) for own in configs]
-        outputs = await asyncio.to_thread(self._all, inputs, configs)
-        for run, output in zip(runs, outputs, strict=True):
-            await run.end(output)
-        return _unwrapped(outputs, return_exceptions=return_exceptions)
+        runs = [await AsyncRun.begin(self.get_name(), self._facts(), own) for own in configs]
+        try:
+            outcomes = await asyncio.to_thread(self._all, inputs, configs)
+        except BaseException as error:
+            for run in runs:
+                await run.fail(error)
+            raise
+        for run, outcome in zip(runs, outcomes, strict=True):
+            await run.end(outcome.value, outcome.results)
+        return _unwrapped(outcomes, return_exceptions=return_exceptions)
 
     def transform(self, input: Iterator[Any], config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[Any]:
-        """Guard a stream. Takes from upstream only as much as the consumer asks for."""
+        """Guard a stream. Takes from upstream only as much as the consumer asks for.
+
+        Nothing of a stream that may come under review is released before its end.
+        """
         own = ensure_config(config)
-        run = _Run.begin(self, own)
-        guard = self._chunk_guard(own)
+        run = Run.begin(self.get_name(), self._facts(), own)
+        guard = self._stream_guard(own)
         try:
             with closing(_closable(input)) as chunks:
                 for chunk in chunks:
@@ -138,15 +169,15 @@ class Guard(RunnableSerializable[Any, Any]):
         except BaseException as error:
             run.fail(error)
             raise
-        run.end(None)
+        run.end(None, guard.results)
 
     async def atransform(
         self, input: AsyncIterator[Any], config: RunnableConfig | None = None, **kwargs: Any
     ) -> AsyncIterator[Any]:
         """`transform` for async streams; the scan of one chunk takes microseconds, the finish runs on a thread."""
         own = ensure_config(config)
-        run = await _AsyncRun.begin(self, own)
-        guard = self._chunk_guard(own)
+        run = await AsyncRun.begin(self.get_name(), self._facts(), own)
+        guard = self._stream_guard(own)
         try:
             async with aclosing(_aclosable(input)) as chunks:
                 async for chunk in chunks:
@@ -157,42 +188,65 @@ class Guard(RunnableSerializable[Any, Any]):
         except BaseException as error:
             await run.fail(error)
             raise
-        await run.end(None)
+        await run.end(None, guard.results)
 
-    def _chunk_guard(self, config: RunnableConfig) -> ChunkGuard:
+    def _facts(self) -> dict[str, Any]:
+        return {"stage": str(self.stage), "recipe": self.recipe or str(self.stage)}
+
+    def _context(self, config: RunnableConfig) -> Context:
+        return run_context(config, tenant=self.tenant)
+
+    def _stream_guard(self, config: RunnableConfig) -> ChunkGuard | _Held:
+        def whole(value: Any) -> _Outcome:
+            return self._all([value], [config])[0]
+
+        if self.on_block == "review":
+            return _Held(whole)
         stream = self._engine.stream(
-            stage=self.stage, recipe=self.recipe, overrides=self.overrides, context=_context(config)
+            stage=self.stage, recipe=self.recipe, overrides=self.overrides, context=self._context(config)
         )
         refusal = self.refusal if self.on_block == "refuse" else None
-        return ChunkGuard(stream, lambda value: self._all([value], [config])[0], self.stage, refusal)
+        return ChunkGuard(stream, lambda value: whole(value).value, self.stage, refusal)
 
-    def _all(self, inputs: Sequence[Any], configs: Sequence[RunnableConfig]) -> list[Any]:
-        """Guarded values; a refusal is the exception itself, so that one never costs the others."""
+    def _all(self, inputs: Sequence[Any], configs: Sequence[RunnableConfig]) -> list[_Outcome]:
+        """What becomes of the inputs; one that is refused never costs the others."""
         if self.on_block == "drop":
-            return [self._kept(value, _context(own)) for value, own in zip(inputs, configs, strict=True)]
-        return self._guarded(inputs, [_context(config) for config in configs])
+            return [self._kept(value, own) for value, own in zip(inputs, configs, strict=True)]
+        return self._guarded(inputs, configs)
 
-    def _guarded(self, inputs: Sequence[Any], contexts: Sequence[Context]) -> list[Any]:
+    def _guarded(self, inputs: Sequence[Any], configs: Sequence[RunnableConfig]) -> list[_Outcome]:
         foreign = walker(tool_calls=self.stage is not Stage.RESPONSE)
         origin = DEFAULT_ORIGINS[self.stage]
         contents = [segments(value, origin, foreign) for value in inputs]
         results = self._engine.check_batch(
-            contents, stage=self.stage, recipe=self.recipe, overrides=self.overrides, context=contexts
+            contents,
+            stage=self.stage,
+            recipe=self.recipe,
+            overrides=self.overrides,
+            context=[self._context(config) for config in configs],
         )
         return [
-            self._refused(value, result) if result.blocked else substitute(value, result.output, foreign)
-            for value, result in zip(inputs, results, strict=True)
+            _Outcome(
+                self._refused(value, result, config) if result.blocked else substitute(value, result.output, foreign),
+                (result,),
+            )
+            for value, result, config in zip(inputs, results, configs, strict=True)
         ]
 
-    def _kept(self, value: Any, context: Context) -> Any:
+    def _kept(self, value: Any, config: RunnableConfig) -> _Outcome:
         """A list without its blocked documents."""
         if not isinstance(value, (list, tuple)) or not all(isinstance(item, Document) for item in value):
-            return self._guarded([value], [context])[0]
-        guarded = self._guarded(value, [context] * len(value))
-        return [item for item in guarded if not isinstance(item, GuardBlocked)]
+            return self._guarded([value], [config])[0]
+        guarded = self._guarded(value, [config] * len(value))
+        return _Outcome(
+            [item.value for item in guarded if not isinstance(item.value, GuardBlocked)],
+            tuple(result for item in guarded for result in item.results),
+        )
 
-    def _refused(self, value: Any, result: GuardResult) -> Any:
+    def _refused(self, value: Any, result: GuardResult, config: RunnableConfig) -> Any:
         blocked = _blocked(result)
+        if self.on_block == "review" and approved(result, config):
+            return value
         if self.on_block != "refuse":
             return blocked
         if isinstance(value, str):
@@ -204,6 +258,26 @@ class Guard(RunnableSerializable[Any, Any]):
         return blocked
 
 
+class _Held:
+    """A stream that is guarded whole."""
+
+    def __init__(self, whole: Callable[[Any], _Outcome]) -> None:
+        self._whole = whole
+        self._chunks: Any = None
+        self.results: tuple[GuardResult, ...] = ()
+
+    def feed(self, chunk: Any) -> Iterator[Any]:
+        self._chunks = chunk if self._chunks is None else add(self._chunks, chunk)
+        return iter(())
+
+    def finish(self) -> Iterator[Any]:
+        if self._chunks is None:
+            return
+        outcome = self._whole(self._chunks)
+        self.results = outcome.results
+        yield _unwrapped([outcome], return_exceptions=False)[0]
+
+
 def _blocked(result: GuardResult) -> GuardBlocked:
     try:
         result.raise_for_block()
@@ -212,23 +286,17 @@ def _blocked(result: GuardResult) -> GuardBlocked:
     raise AssertionError("only called for blocked results")
 
 
-def _unwrapped(outputs: list[Any], *, return_exceptions: bool) -> list[Any]:
+def _unwrapped(outcomes: Sequence[_Outcome], *, return_exceptions: bool) -> list[Any]:
     if not return_exceptions:
-        for output in outputs:
-            if isinstance(output, GuardBlocked):
-                raise output from None
-    return outputs
+        for outcome in outcomes:
+            if isinstance(outcome.value, GuardBlocked):
+                raise outcome.value from None
+    return [outcome.value for outcome in outcomes]
 
 
 def _configs(config: RunnableConfig | list[RunnableConfig] | None, size: int) -> list[RunnableConfig]:
     configs = config if isinstance(config, list) else [config] * size
     return [ensure_config(own) for own in configs]
-
-
-def _context(config: RunnableConfig) -> Context:
-    """What the audit record may know of a run: ids from its metadata and its thread."""
-    known = {**config.get("configurable", {}), **config.get("metadata", {})}
-    return Context(metadata={key: str(known[key]) for key in _CONTEXT_KEYS if known.get(key)})
 
 
 def _closable(chunks: Iterator[Any]) -> Any:
@@ -238,60 +306,3 @@ def _closable(chunks: Iterator[Any]) -> Any:
 
 def _aclosable(chunks: AsyncIterator[Any]) -> Any:
     return chunks if hasattr(chunks, "aclose") else (chunk async for chunk in chunks)
-
-
-class _Run:
-    """A guard's run as callbacks and tracers see it: stage and verdict, no text."""
-
-    def __init__(self, run: Any) -> None:
-        self._run = run
-
-    @classmethod
-    def begin(cls, guard: Guard, config: RunnableConfig) -> _Run:
-        manager = get_callback_manager_for_config(config)
-        return cls(manager.on_chain_start(None, _facts(guard), **_named(guard, config)))
-
-    def end(self, output: Any) -> None:
-        if isinstance(output, GuardBlocked):
-            self._run.on_chain_error(output)
-        else:
-            self._run.on_chain_end({"guard": "passed"})
-
-    def fail(self, error: BaseException) -> None:
-        if isinstance(error, GeneratorExit):
-            self._run.on_chain_end({"guard": "closed"})
-        else:
-            self._run.on_chain_error(error)
-
-
-class _AsyncRun:
-    """`_Run` with awaited callbacks."""
-
-    def __init__(self, run: Any) -> None:
-        self._run = run
-
-    @classmethod
-    async def begin(cls, guard: Guard, config: RunnableConfig) -> _AsyncRun:
-        manager = get_async_callback_manager_for_config(config)
-        return cls(await manager.on_chain_start(None, _facts(guard), **_named(guard, config)))
-
-    async def end(self, output: Any) -> None:
-        if isinstance(output, GuardBlocked):
-            await self._run.on_chain_error(output)
-        else:
-            await self._run.on_chain_end({"guard": "passed"})
-
-    async def fail(self, error: BaseException) -> None:
-        if isinstance(error, (GeneratorExit, asyncio.CancelledError)):
-            await self._run.on_chain_end({"guard": "closed"})
-        else:
-            await self._run.on_chain_error(error)
-
-
-def _facts(guard: Guard) -> dict[str, Any]:
-    return {"stage": str(guard.stage), "recipe": guard.recipe or str(guard.stage)}
-
-
-def _named(guard: Guard, config: RunnableConfig) -> dict[str, Any]:
-    name = config.get("run_name") or guard.get_name()
-    return {"name": name, "run_id": config.get("run_id")}

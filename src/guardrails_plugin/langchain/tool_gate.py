@@ -7,10 +7,19 @@ import sys
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
-from langchain_core.messages import AnyMessage, BaseMessage, HumanMessage, ToolCall, ToolMessage
+from langchain_core.messages import (
+    AIMessage,
+    AnyMessage,
+    BaseMessage,
+    FunctionMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolCall,
+    ToolMessage,
+)
 
 from guardrails_plugin.errors import ContentError, GuardBlocked
-from guardrails_plugin.langchain.check import StageCheck, run_context
+from guardrails_plugin.langchain.check import StageCheck
 from guardrails_plugin.langchain.encrypted import Encrypted, carry, tokens
 from guardrails_plugin.types import Context, Origin
 
@@ -62,10 +71,20 @@ class ToolGate:
         """
         if self._pre is None:
             return call
-        encrypted = Encrypted(self._pre.engine, tokens(messages))
-        content = {"name": call["name"], "args": encrypted.hide(call["args"])}
-        checked = self._pre(content, run_context(base=provenance(messages)), origin=Origin.MODEL)
+        encrypted = Encrypted(self._pre.engine, tokens(messages), self._pre.tenant)
+        context = provenance(messages)
+        hidden = encrypted.hide(call["args"])
+        checked = self._pre({"name": call["name"], "args": hidden}, context, origin=Origin.MODEL)
+        if hidden != call["args"]:
+            self._check_source(call, context, self._pre)
         return {**call, "args": encrypted.show(checked.value["args"])}
+
+    def _check_source(self, call: ToolCall, context: Context, check: StageCheck) -> None:
+        """Whether an encrypted value came from outside: told by the value itself, for which a mark stood before."""
+        content = {"name": call["name"], "args": call["args"]}
+        (found,) = check.each([content], context, origin=Origin.MODEL)
+        if isinstance(found, GuardBlocked) and any(reason.startswith("provenance") for reason in found.reasons):
+            raise found from None
 
     def restored(self, call: ToolCall, messages: Sequence[BaseMessage]) -> ToolCall:
         """The call as its tool gets it: a trusted one gets the values behind the encrypted ones."""
@@ -73,7 +92,7 @@ class ToolGate:
         check = self._pre or self._post
         if not types or check is None:
             return call
-        encrypted = Encrypted(check.engine, tokens(messages))
+        encrypted = Encrypted(check.engine, tokens(messages), check.tenant)
         return {**call, "args": encrypted.restore(call["args"], types)}
 
     def release(self, result: Any, call: ToolCall) -> Any:
@@ -142,8 +161,24 @@ class ToolGate:
 def provenance(messages: Sequence[BaseMessage | AnyMessage]) -> Context:
     """Who said what in a conversation: the user's words are trusted, what tools returned is not."""
     said = [str(message.text) for message in messages if isinstance(message, HumanMessage)]
-    outside = [str(message.text) for message in messages if isinstance(message, ToolMessage)]
-    return Context(prompt=said[-1] if said else "", history=said[:-1], untrusted=outside)
+    return Context(
+        prompt=said[-1] if said else "",
+        history=said[:-1],
+        system="\n".join(str(message.text) for message in messages if isinstance(message, SystemMessage)),
+        untrusted=[str(message.text) for message in messages if isinstance(message, (ToolMessage, FunctionMessage))],
+        calls=[
+            {"name": call["name"], "args": call["args"]}
+            for message in _turn(messages)[:-1]
+            if isinstance(message, AIMessage)
+            for call in message.tool_calls
+        ],
+    )
+
+
+def _turn(messages: Sequence[BaseMessage | AnyMessage]) -> list[BaseMessage]:
+    """What came since the user last spoke; the last message makes the calls that are being judged."""
+    spoke = max((place for place, message in enumerate(messages) if isinstance(message, HumanMessage)), default=-1)
+    return list(messages[spoke + 1 :])
 
 
 def _error(call: ToolCall, content: str) -> ToolMessage:

@@ -14,6 +14,7 @@ from langgraph.types import interrupt
 from guardrails_plugin.engine import Engine
 from guardrails_plugin.errors import GuardBlocked
 from guardrails_plugin.langchain.check import Option, check_at
+from guardrails_plugin.langchain.review import is_approval
 from guardrails_plugin.langchain.tool_gate import ToolGate
 from guardrails_plugin.langchain.tools import GuardedTool
 from guardrails_plugin.types import Stage
@@ -98,7 +99,7 @@ class ToolCallHooks:
         self._waiting[_key(call)] = (call, admitted)
         answer = interrupt({"review": "tool_call", **{name: admitted.get(name) for name in ("name", "args", "id")}})
         self._waiting.pop(_key(call), None)
-        return (answer.get("type") if isinstance(answer, Mapping) else answer) == "approve"
+        return is_approval(answer)
 
 
 def tool_node_wrappers(
