@@ -9,7 +9,9 @@ base64 or hex that decode to text, `MIN_BLOB` characters and more, weighed by wh
 Source: MITRE ATT&CK TA0010 (T1041, T1048, T1567, T1132); OWASP LLM02:2025. Scores are judgement, not fitted.
 Limits: encrypted or compressed blobs do not decode and are left alone, as are signed tokens and data URLs of images;
 what a script does over several lines is not followed.
-Cost: 0.01 ms/KB on clean text.
+Quality: in 1,500 ordinary mails, documents and source files five names of hosts in back-ticks passed for DNS tunnels
+(mended since), nothing else was found; recall was only tested on own examples.
+Cost: 0.05 to 0.1 ms/KB alone; in a recipe the one pass is shared.
 """
 
 from __future__ import annotations
