@@ -5,6 +5,7 @@ from guardrails_plugin.llama_index.callbacks import GuardAuditEventHandler as Gu
 from guardrails_plugin.llama_index.documents import guard_documents as guard_documents
 from guardrails_plugin.llama_index.llm import guard_llm as guard_llm
 from guardrails_plugin.llama_index.mcp import guard_mcp_client as guard_mcp_client
+from guardrails_plugin.llama_index.memory import guard_memory as guard_memory
 from guardrails_plugin.llama_index.postprocessor import GuardNodePostprocessor as GuardNodePostprocessor
 from guardrails_plugin.llama_index.query_engine import guard_query_engine as guard_query_engine
 from guardrails_plugin.llama_index.query_engine import guard_retriever as guard_retriever
@@ -21,6 +22,7 @@ __all__ = [
     "guard_documents",
     "guard_llm",
     "guard_mcp_client",
+    "guard_memory",
     "guard_query_engine",
     "guard_retriever",
     "guard_tools",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Generator, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from llama_index.core.agent.workflow import AgentOutput, AgentWorkflow, BaseWorkflowAgent
@@ -19,6 +19,7 @@ from guardrails_plugin.engine import Engine
 from guardrails_plugin.errors import ConfigError, GuardBlocked, unknown_name
 from guardrails_plugin.llama_index.guarding import REFUSAL, Guarding, OnBlock, Overrides, Recipes, guarding
 from guardrails_plugin.llama_index.llm import guard_llm
+from guardrails_plugin.llama_index.provenance import opened, remember
 from guardrails_plugin.llama_index.tools import Descriptions, guard_tools
 from guardrails_plugin.llama_index.vault import Vault
 from guardrails_plugin.types import Context, GuardResult, Stage
@@ -41,12 +42,13 @@ def guard_agent(
     descriptions: Descriptions = "check",
     on_block: OnBlock = "raise",
     refusal: str = REFUSAL,
+    restore_answer: bool = False,
 ) -> _Agent:
     """A copy of the agent, guarded at every stage.
 
     What is given to ``run`` (user message and chat history) is guarded at pre_plan before memory, context and events
     see it; every model with `guard_llm`; every tool, retrieved ones too, with `guard_tools`. What they already wrap
-    stays as it is. A memory that is handed in is taken as it is: guard what goes into it.
+    stays as it is. A memory that is handed in is taken as it is: hand in a `guard_memory`.
 
     Args:
         agent: a FunctionAgent, ReActAgent, agent of your own or AgentWorkflow; not changed.
@@ -59,17 +61,24 @@ def guard_agent(
         descriptions: see `guard_tools`; retrieved tools are always checked.
         on_block: ``raise`` GuardBlocked from ``run`` (a model's: from the awaited handler); ``refuse`` answers.
         refusal: the answer in place of a refused one.
+        restore_answer: turn the vault's encrypted values back in what the awaited handler gives; events and memory
+            keep them encrypted.
+
+    Tools are judged knowing the conversation: what the user said in it, and what came from tools (provenance).
 
     Raises:
         GuardBlocked: a tool's description carries instructions to the model.
+        ConfigError: trusted tools that do not exist, or no vault for them or for the answer.
     """
+    if restore_answer and vault is None:
+        raise ConfigError("restore_answer needs a vault")
     policy = guarding(
         engine, recipes=recipes, overrides=overrides, context=context, vault=vault, on_block=on_block, refusal=refusal
     )
     parts = _Parts(policy, trusted_tools or {}, on_block, descriptions)
     guarded = parts.workflow(agent) if isinstance(agent, AgentWorkflow) else parts.agent(agent)
     parts.check_trust()
-    return cast("_Agent", _with_door(guarded, policy))
+    return cast("_Agent", _with_door(guarded, policy, vault if restore_answer else None))
 
 
 class _Parts:
@@ -154,6 +163,7 @@ class _Door:
     """Before an agent's own ``run``."""
 
     _door: Guarding
+    _restores: Vault | None
 
     def run(self, *args: Any, **kwargs: Any) -> WorkflowHandler:
         """The agent's ``run``; its texts are guarded first."""
@@ -167,7 +177,11 @@ class _Door:
         given, started = checked.value
         if started:
             arguments["start_event"] = type(event)(**{**dict(event.items()), **started})
-        return cast("WorkflowHandler", super().run(**{**arguments, **given}))  # type: ignore[misc]
+        told = {**started, **given}
+        with opened(arguments.get("ctx"), told.get("user_msg"), told.get("chat_history")) as said:
+            handler = cast("WorkflowHandler", super().run(**{**arguments, **given}))  # type: ignore[misc]
+        remember(handler.ctx, said)
+        return cast("WorkflowHandler", RestoringHandler(handler, self._restores)) if self._restores else handler
 
     def _refused(self, result: GuardResult) -> WorkflowHandler:
         if not self._door.refuses:
@@ -175,6 +189,23 @@ class _Door:
         message = ChatMessage(role=MessageRole.ASSISTANT, content=self._door.refusal)
         output = AgentOutput(response=message, current_agent_name=str(getattr(self, "name", type(self).__name__)))
         return _Refused().run(output=output)
+
+
+class RestoringHandler:
+    """A run's handler whose result has its encrypted values turned back; otherwise the handler itself."""
+
+    def __init__(self, handler: WorkflowHandler, vault: Vault) -> None:
+        self._handler = handler
+        self._vault = vault
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._handler, name)
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        result = yield from self._handler.__await__()
+        if isinstance(result, AgentOutput):
+            return result.model_copy(update={"response": self._vault.restore(result.response)})
+        return result
 
 
 class _Refused(Workflow):
@@ -194,7 +225,7 @@ def _named(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     return {**dict(zip(names, args, strict=False)), **kwargs}
 
 
-def _with_door(agent: Any, policy: Guarding) -> Any:
+def _with_door(agent: Any, policy: Guarding, restores: Vault | None) -> Any:
     """The agent as an instance of its own class with the door before it: agents have no hook as early as that."""
     kind: Any = type(agent)
     if not issubclass(kind, _Door):
@@ -204,4 +235,5 @@ def _with_door(agent: Any, policy: Guarding) -> Any:
         guarded._step_functions = dict(kind._step_functions)  # noqa: SLF001 - steps added to the class
         object.__setattr__(agent, "__class__", guarded)
     object.__setattr__(agent, "_door", policy)
+    object.__setattr__(agent, "_restores", restores)
     return agent

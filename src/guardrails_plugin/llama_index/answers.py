@@ -119,6 +119,9 @@ class ChatStream:
         if self._text.blocked or self._thinking.blocked:
             yield self._refused()
             return
+        for channel in (self._text, self._thinking):
+            if channel.seen:
+                self._guarding.keep(channel.result())
         last = self._last.message
         others = [b for b in last.blocks if not isinstance(b, (TextBlock, ThinkingBlock, ToolCallBlock))]
         extras = {key: value for key, value in self._last.additional_kwargs.items() if key != _THINKING}
@@ -187,7 +190,10 @@ class CompletionStream:
         text = self._text.finish()
         if self._text.blocked:
             yield self._refused()
-        elif text:
+            return
+        if self._text.seen:
+            self._guarding.keep(self._text.result())
+        if text:
             yield CompletionResponse(text=self._text.released, delta=text)
 
     def _refused(self) -> CompletionResponse:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any, Literal
 
 from guardrails_plugin.conversation import segments, substitute
 from guardrails_plugin.engine import DEFAULT_ORIGINS, Engine, default_engine
-from guardrails_plugin.errors import unknown_name
+from guardrails_plugin.errors import ConfigError, unknown_name
 from guardrails_plugin.llama_index.nodes import guard_nodes
+from guardrails_plugin.llama_index.provenance import said_here
 from guardrails_plugin.llama_index.values import walker
 from guardrails_plugin.llama_index.vault import Vault
 from guardrails_plugin.stream import StreamGuard
@@ -54,6 +55,15 @@ class Guarding:
     def __deepcopy__(self, memo: dict[int, Any]) -> Guarding:
         return self
 
+    def within(self, **known: Any) -> Guarding:
+        """The same policy with more said in its context."""
+        return replace(self, context=replace(self.context, **known))
+
+    def here(self) -> Guarding:
+        """The same policy with what is known of the conversation that this code runs for."""
+        said = said_here()
+        return self if said is None else replace(self, context=said.context(self.context))
+
     def check(self, stage: Stage, value: Any, *, origin: Origin | None = None) -> Checked:
         """A guarded copy of a value of any kind this package knows."""
         foreign = walker(tool_calls=stage is not Stage.RESPONSE)
@@ -61,9 +71,13 @@ class Guarding:
         (result,) = self.engine.check_batch([found], stage=stage, context=self.context, **self._policy(stage))
         if result.blocked:
             return Checked(None, result)
+        self.keep(result)
+        return Checked(substitute(value, result.output, foreign), result)
+
+    def keep(self, result: GuardResult) -> None:
+        """Put what turns a result's encrypted values back into the vault, if there is one."""
         if self.vault is not None:
             self.vault.add(result)
-        return Checked(substitute(value, result.output, foreign), result)
 
     def segments(self, stage: Stage, value: Any, origin: Origin | None = None) -> list[Segment]:
         """Every string of a value.
@@ -111,12 +125,17 @@ def guarding(
     """A `Guarding` from what users give.
 
     Raises:
-        ConfigError: an unknown stage, origin or ``on_block``.
+        ConfigError: an unknown stage, origin or ``on_block``; a vault of another tenant than the context's.
     """
     if on_block not in {"raise", "refuse"}:
         raise unknown_name("on_block", on_block, ["raise", "refuse"])
     if completions not in list(Origin):
         raise unknown_name("completions", completions, [origin.value for origin in Origin])
+    tenant = context.tenant if context is not None else ""
+    if vault is not None and vault.tenant != tenant:
+        raise ConfigError(
+            f"vault: is of tenant {vault.tenant!r}, the context of {tenant!r}: Vault(keyring, tenant=...)"
+        )
     return Guarding(
         engine or default_engine(),
         recipes=_by_stage(recipes),

@@ -42,6 +42,7 @@ from guardrails_plugin.llama_index.guarding import (
     guarding,
 )
 from guardrails_plugin.llama_index.predict import Predicting
+from guardrails_plugin.llama_index.provenance import said_here, system_text
 from guardrails_plugin.llama_index.values import guardable
 from guardrails_plugin.llama_index.vault import Vault
 from guardrails_plugin.types import Context, GuardResult, Origin, Stage
@@ -122,6 +123,10 @@ class _Guards(Predicting):
         wrapper._inner, wrapper._guarding = llm, policy  # noqa: SLF001 - its own
         return wrapper
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # LlamaIndex leaves out what it cannot pickle: a wrapper without its model, or without its policy.
+        return type(self).around, (self._inner, self._guarding)
+
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
         if name == "callback_manager" and self._inner is not None:
@@ -139,25 +144,28 @@ class _Guards(Predicting):
         prompt = self._checked(Stage.LLM_PROMPT, list(messages))
         if prompt.result.blocked:
             return self._chat_refusal(prompt.result)
-        return self._answer(self._inner.chat(prompt.value, **kwargs))
+        return self._answer(self._inner.chat(prompt.value, **kwargs), self._reply_policy(prompt.value))
 
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         prompt = await asyncio.to_thread(self._checked, Stage.LLM_PROMPT, list(messages))
         if prompt.result.blocked:
             return self._chat_refusal(prompt.result)
-        return await asyncio.to_thread(self._answer, await self._inner.achat(prompt.value, **kwargs))
+        policy = self._reply_policy(prompt.value)
+        return await asyncio.to_thread(self._answer, await self._inner.achat(prompt.value, **kwargs), policy)
 
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
         prompt = self._checked(Stage.LLM_PROMPT, list(messages))
         if prompt.result.blocked:
             return _once(self._chat_refusal(prompt.result))
-        return guarded(self._inner.stream_chat(prompt.value, **kwargs), ChatStream(self._guarding))
+        stream = ChatStream(self._reply_policy(prompt.value))
+        return guarded(self._inner.stream_chat(prompt.value, **kwargs), stream)
 
     async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
         prompt = await asyncio.to_thread(self._checked, Stage.LLM_PROMPT, list(messages))
         if prompt.result.blocked:
             return _aonce(self._chat_refusal(prompt.result))
-        return aguarded(await self._inner.astream_chat(prompt.value, **kwargs), ChatStream(self._guarding))
+        stream = ChatStream(self._reply_policy(prompt.value))
+        return aguarded(await self._inner.astream_chat(prompt.value, **kwargs), stream)
 
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: FBT001, FBT002
         checked = self._checked(Stage.LLM_PROMPT, prompt)
@@ -250,10 +258,18 @@ class _Guards(Predicting):
     def _chat_refusal(self, result: GuardResult) -> ChatResponse:
         return chat_refusal(self._guarding.refusal, result)
 
-    def _answer(self, response: ChatResponse) -> ChatResponse:
+    def _reply_policy(self, messages: Sequence[ChatMessage]) -> Guarding:
+        """The policy for the reply to a prompt: what the developer told the model must not come out again."""
+        told = system_text(messages)
+        if (said := said_here()) is not None:
+            said.system = told
+        return self._guarding.within(system_prompt=told) if told else self._guarding
+
+    def _answer(self, response: ChatResponse, policy: Guarding | None = None) -> ChatResponse:
         message = response.message
         message = message.model_copy(update={"additional_kwargs": _answered(message)})
-        checked = self._checked(Stage.RESPONSE, [message, guardable(response.additional_kwargs)])
+        content = [message, guardable(response.additional_kwargs)]
+        checked = self._passed((policy or self._guarding).check(Stage.RESPONSE, content))
         if checked.result.blocked:
             return self._chat_refusal(checked.result)
         message, extras = checked.value

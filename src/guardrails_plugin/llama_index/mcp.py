@@ -55,8 +55,8 @@ class GuardedMCPClient:
             GuardBlocked: the arguments or the result were refused.
             ToolFailedError: the call failed; the message is guarded.
         """
-        given = await self._checked(Stage.PRE_TOOL, arguments or {})
-        result = await self._run("call_tool", tool_name, given, **kwargs)
+        call = await self._checked(Stage.PRE_TOOL, {"name": tool_name, "args": arguments or {}})
+        result = await self._run("call_tool", tool_name, call["args"], **kwargs)
         return await self._checked(Stage.POST_TOOL, result)
 
     async def list_tools(self, *args: Any, **kwargs: Any) -> Any:
@@ -79,7 +79,7 @@ class GuardedMCPClient:
         return [check.value for check in checks if not check.result.blocked]
 
     async def _checked(self, stage: Stage, value: Any) -> Any:
-        checked = await self._policy.acheck(stage, value)
+        checked = await self._policy.here().acheck(stage, value)
         checked.result.raise_for_block()
         return checked.value
 

@@ -1,18 +1,18 @@
-"""Guarding nodes: text and metadata of each are one content; blocked nodes are dropped, input is never changed."""
+"""Guarding nodes: text and all metadata of each are one content; blocked nodes are dropped, input is never changed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from llama_index.core.schema import BaseNode, MetadataMode
+from llama_index.core.schema import BaseNode, MetadataMode, RelatedNodeInfo
 
 from guardrails_plugin.conversation import segments, substitute
 from guardrails_plugin.engine import Engine
 from guardrails_plugin.errors import ContentError
 from guardrails_plugin.types import Context, GuardResult, Origin, Segment, Stage
 
-__all__ = ["MARK", "guard_nodes"]
+__all__ = ["MARK", "guard_nodes", "related"]
 
 MARK = "guard"
 """Metadata key with the verdict; kept out of what is embedded and what a model sees."""
@@ -46,7 +46,18 @@ def _text(node: BaseNode) -> str:
 
 
 def _metadata(node: BaseNode) -> list[Segment]:
-    return segments(node.metadata, Origin.EXTERNAL)
+    return segments(_facts(node), Origin.EXTERNAL)
+
+
+def _facts(node: BaseNode) -> list[Any]:
+    """The metadata: the node's own, and that of related nodes, of which LlamaIndex keeps copies in every chunk."""
+    return [node.metadata, *(info.metadata for info in related(node))]
+
+
+def related(node: BaseNode) -> list[RelatedNodeInfo]:
+    """What a node knows of other nodes."""
+    known = [info if isinstance(info, list) else [info] for info in node.relationships.values()]
+    return [info for several in known for info in several]
 
 
 def _copy(node: _Node, result: GuardResult, *, mark: bool) -> _Node:
@@ -57,7 +68,9 @@ def _copy(node: _Node, result: GuardResult, *, mark: bool) -> _Node:
             copy.set_content(text)
         except (AttributeError, NotImplementedError, ValueError):
             raise ContentError(f"nodes of type {type(node).__name__} cannot be rewritten, only reported on") from None
-    copy.metadata = substitute(node.metadata, metadata)
+    copy.metadata, *others = substitute(_facts(node), metadata)
+    for info, facts in zip(related(copy), others, strict=True):
+        info.metadata = facts
     if mark:
         copy.metadata[MARK] = result.verdict.name.lower()
         for keys in (copy.excluded_embed_metadata_keys, copy.excluded_llm_metadata_keys):

@@ -21,6 +21,7 @@ class GuardNodePostprocessor(BaseNodePostprocessor):
     Args:
         recipe: name of a recipe; the post_tool stage's own by default.
         overrides: changes to the recipe, by rule name.
+        tenant: whose keys the ``encrypt`` action uses.
         engine: the engine; one shared by the process by default.
     """
 
@@ -28,6 +29,7 @@ class GuardNodePostprocessor(BaseNodePostprocessor):
 
     recipe: str | None = None
     overrides: dict[str, dict[str, Any]] | None = None
+    tenant: str = ""
 
     _engine: Engine = PrivateAttr(default_factory=default_engine)
 
@@ -43,7 +45,7 @@ class GuardNodePostprocessor(BaseNodePostprocessor):
     def _postprocess_nodes(
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
     ) -> list[NodeWithScore]:
-        context = Context(prompt=query_bundle.query_str if query_bundle else "")
+        context = Context(prompt=query_bundle.query_str if query_bundle else "", tenant=self.tenant)
         guarded = guard_nodes(
             [scored.node for scored in nodes],
             self._engine,

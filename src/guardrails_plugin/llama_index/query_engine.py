@@ -248,6 +248,7 @@ def _end(guard: StreamGuard, policy: Guarding) -> str:
     """The last of a stream, or its refusal."""
     released = guard.finish()
     if not guard.blocked:
+        policy.keep(guard.result)
         return released
     if not policy.refuses:
         guard.result.raise_for_block()

@@ -14,12 +14,16 @@ from guardrails_plugin.engine import Engine
 from guardrails_plugin.errors import ConfigError, GuardBlocked, unknown_name
 from guardrails_plugin.llama_index.guarding import Guarding, Overrides, Recipes, guarding
 from guardrails_plugin.llama_index.outputs import failure, guarded_output, guarded_value, must_pass, refused_output
+from guardrails_plugin.llama_index.provenance import said_here
 from guardrails_plugin.llama_index.vault import Vault
 from guardrails_plugin.types import Context, Stage
 
 __all__ = ["Descriptions", "GuardedFunctionTool", "GuardedTool", "ToolGuard", "guard_tools"]
 
 REFUSAL = "The tool call was blocked by policy."
+
+_REST = "arguments"
+"""Name for what is given by position."""
 
 Descriptions = Literal["check", "trust"]
 
@@ -118,8 +122,7 @@ class ToolGuard:
         arguments = self.before(args, kwargs)
         if arguments is None:
             return refused_output(self.policy, self.name)
-        output = self._run(run, arguments)
-        return guarded_output(self.policy, output, arguments.shown)
+        return self._output(self._run(run, arguments), arguments)
 
     async def acall(
         self, run: Callable[..., Awaitable[ToolOutput]], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -128,18 +131,27 @@ class ToolGuard:
         arguments = await asyncio.to_thread(self.before, args, kwargs)
         if arguments is None:
             return refused_output(self.policy, self.name)
-        output = await self._arun(run, arguments)
-        return await asyncio.to_thread(guarded_output, self.policy, output, arguments.shown)
+        return await asyncio.to_thread(self._output, await self._arun(run, arguments), arguments)
+
+    def _output(self, output: ToolOutput, arguments: _Arguments) -> ToolOutput:
+        guarded = guarded_output(self.policy.here(), output, arguments.shown)
+        if (said := said_here()) is not None:
+            said.untrusted.append(guarded.content)
+        return guarded
 
     def before(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Arguments | None:
         """The guarded arguments; None when the call is blocked."""
         passed = {name: value for name, value in kwargs.items() if name == self.own}
-        content = [list(args), {name: value for name, value in kwargs.items() if name != self.own}]
-        checked = self.policy.check(Stage.PRE_TOOL, content)
+        named = {name: value for name, value in kwargs.items() if name != self.own}
+        call = {"name": self.name, "args": {**named, _REST: list(args)}}
+        checked = self.policy.here().check(Stage.PRE_TOOL, call)
         if checked.result.blocked:
             return None
-        shown, told = checked.value
-        given = checked.value
+        told = dict(checked.value["args"])
+        shown = told.pop(_REST)
+        if (said := said_here()) is not None:
+            said.calls.append({"name": self.name, "args": told})
+        given = [shown, told]
         if self.policy.vault is not None and self.types != ():
             given = self.policy.vault.restore(given, self.types)
         return _Arguments({"args": shown, "kwargs": told}, given[0], {**given[1], **passed})

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, PrivateAttr
 
 from guardrails_plugin.engine import Engine, default_engine
 from guardrails_plugin.llama_index.nodes import guard_nodes
-from guardrails_plugin.types import GuardResult, Stage
+from guardrails_plugin.types import Context, GuardResult, Stage
 
 __all__ = ["GuardTransform"]
 
@@ -25,6 +25,7 @@ class GuardTransform(TransformComponent):
     Args:
         recipe: name of a recipe; the ingestion stage's own by default.
         overrides: changes to the recipe, by rule name.
+        tenant: whose keys the ``encrypt`` action uses.
         engine: the engine; one shared by the process by default. An engine with a keyring does not travel to worker
             processes (``num_workers``).
     """
@@ -33,6 +34,7 @@ class GuardTransform(TransformComponent):
 
     recipe: str | None = None
     overrides: dict[str, dict[str, Any]] | None = None
+    tenant: str = ""
     policy_fingerprint: str = ""
 
     _engine: Engine = PrivateAttr(default_factory=default_engine)
@@ -57,7 +59,14 @@ class GuardTransform(TransformComponent):
 
     def __call__(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
         """Guarded copies of the nodes that may stay."""
-        guarded = guard_nodes(nodes, self._engine, Stage.INGESTION, recipe=self.recipe, overrides=self.overrides)
+        guarded = guard_nodes(
+            nodes,
+            self._engine,
+            Stage.INGESTION,
+            recipe=self.recipe,
+            overrides=self.overrides,
+            context=Context(tenant=self.tenant),
+        )
         self._dropped = [result for _, result in guarded if result.blocked]
         return [node for node, _ in guarded if node is not None]
 

@@ -31,6 +31,7 @@ from pydantic import AnyUrl
 from guardrails_plugin import objects
 from guardrails_plugin.conversation import Foreign, Walk, segments
 from guardrails_plugin.errors import ContentError
+from guardrails_plugin.llama_index.nodes import related
 from guardrails_plugin.types import Origin
 
 __all__ = ["guardable", "origin_of", "walker"]
@@ -143,4 +144,6 @@ def _node(node: BaseNode, walk: Walk) -> BaseNode:
     if new != text:
         copy.set_content(new)
     copy.metadata = metadata
+    for info in related(copy):
+        info.metadata = walk(info.metadata, Origin.EXTERNAL, "metadata")
     return copy

@@ -9,6 +9,7 @@ from typing import Any
 from guardrails_plugin.conversation import segments, substitute
 from guardrails_plugin.crypto.fpe_context import FpeContext, open_
 from guardrails_plugin.crypto.keyring import Keyring
+from guardrails_plugin.llama_index.values import walker
 from guardrails_plugin.types import GuardResult, Origin
 
 __all__ = ["Vault"]
@@ -40,6 +41,11 @@ class Vault:
     def __deepcopy__(self, memo: dict[int, Any]) -> Vault:
         return self
 
+    @property
+    def tenant(self) -> str:
+        """Whose values it turns back."""
+        return self._tenant
+
     def add(self, result: GuardResult) -> None:
         """Keep the token of a result, if it has one."""
         token = result.fpe_context
@@ -49,7 +55,7 @@ class Vault:
                 self._opened[token] = opened
 
     def restore(self, content: Any, types: Container[str] | None = None) -> Any:
-        """The content (a string or any JSON) with encrypted values turned back.
+        """The content (a string, any JSON, messages) with encrypted values turned back.
 
         Args:
             content: what the model wrote.
@@ -57,8 +63,9 @@ class Vault:
         """
         with self._lock:
             opened = list(reversed(self._opened.values()))
-        found = segments(content, Origin.MODEL)
-        return substitute(content, [_restored(segment.text, opened, types) for segment in found])
+        foreign = walker()
+        found = segments(content, Origin.MODEL, foreign)
+        return substitute(content, [_restored(segment.text, opened, types) for segment in found], foreign)
 
 
 def _restored(text: str, opened: list[FpeContext], types: Container[str] | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Generator, Sequence
 from typing import Any
 
+import pytest
 from llama_index.core.base.llms.types import (
     ChatMessage,
     CompletionResponse,
@@ -23,6 +24,11 @@ from tests.strategies import NO_MODEL
 
 SSN, CARD, IBAN = "536-90-4399", "4111 1111 1111 1111", "GB29 NWBK 6016 1331 9268 19"
 """Said by the user, a tool, the model."""
+
+AGENTS_WARN = [
+    pytest.mark.filterwarnings(f"ignore:{own}")  # LlamaIndex's own, whenever it makes or runs an agent
+    for own in ("The `__fields", "Accessing the", "is_running called from", "Skipping serialization of known")
+]
 
 QUIET: dict[str, dict[str, dict[str, Any]]] = {stage.value: NO_MODEL for stage in Stage}
 """Overrides for tests of everything but the classifier."""

@@ -18,6 +18,7 @@ from guardrails_plugin import Engine, GuardBlocked, Keyring
 from guardrails_plugin.errors import ConfigError
 from guardrails_plugin.llama_index import Vault, guard_agent, guard_llm, guard_tools
 from tests.integration.llama_index.scripted import (
+    AGENTS_WARN,
     CARD,
     IBAN,
     QUIET,
@@ -29,10 +30,7 @@ from tests.integration.llama_index.scripted import (
     leaks,
 )
 
-pytestmark = [
-    pytest.mark.filterwarnings(f"ignore:{own}")  # LlamaIndex's own, whenever it makes or runs an agent
-    for own in ("The `__fields", "Accessing the", "is_running called from", "Skipping serialization of known")
-]
+pytestmark = [*AGENTS_WARN]
 
 ASKED = f"I am {SSN}. What is my card?"
 FINAL = f"Card {CARD}, account {IBAN}."

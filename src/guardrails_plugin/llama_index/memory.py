@@ -1,0 +1,126 @@
+"""`guard_memory`: a memory that holds guarded messages only, for chat engines and agents."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock
+from llama_index.core.memory import BaseMemory, ChatMemoryBuffer
+from pydantic import PrivateAttr
+
+from guardrails_plugin.engine import Engine
+from guardrails_plugin.llama_index.guarding import REFUSAL, Guarding, OnBlock, Overrides, Recipes, guarding
+from guardrails_plugin.llama_index.vault import Vault
+from guardrails_plugin.types import Context, Stage
+
+__all__ = ["GuardedMemory", "guard_memory"]
+
+_STAGES = {
+    MessageRole.USER: Stage.PROMPT,
+    MessageRole.TOOL: Stage.POST_TOOL,
+    MessageRole.FUNCTION: Stage.POST_TOOL,
+}
+"""By who speaks; the developer's messages are guarded with every prompt, everything else is a response."""
+
+
+def guard_memory(
+    memory: BaseMemory | None = None,
+    *,
+    engine: Engine | None = None,
+    recipes: Recipes | None = None,
+    overrides: Overrides | None = None,
+    context: Context | None = None,
+    vault: Vault | None = None,
+    on_block: OnBlock = "raise",
+    refusal: str = REFUSAL,
+) -> GuardedMemory:
+    """The memory behind guards: users' messages at the prompt stage, tools' at post_tool, models' at response.
+
+    Chat engines remember what a user says before any model is asked, and read the prompt back from there: with this
+    memory neither it nor the prompt holds more than the guard let pass. Give the engine a `guard_llm` as well: it
+    guards answers while they stream.
+
+    Args:
+        memory: any; a ChatMemoryBuffer by default.
+        engine: the engine; one shared by the process by default.
+        recipes: names of recipes, by stage (``prompt``, ``post_tool``, ``response``).
+        overrides: changes to them, by stage, then by rule name.
+        context: what else is known, for every message.
+        vault: where tokens of encrypted values go.
+        on_block: ``raise`` GuardBlocked out of the engine's call; ``refuse`` remembers `refusal` in its place.
+        refusal: what is remembered in place of a refused message.
+    """
+    policy = guarding(
+        engine, recipes=recipes, overrides=overrides, context=context, vault=vault, on_block=on_block, refusal=refusal
+    )
+    made = GuardedMemory()
+    made._inner, made._guarding = memory or ChatMemoryBuffer.from_defaults(), policy  # noqa: SLF001 - made here
+    return made
+
+
+class GuardedMemory(BaseMemory):
+    """What `guard_memory` makes."""
+
+    _inner: BaseMemory = PrivateAttr()
+    _guarding: Guarding = PrivateAttr()
+
+    @classmethod
+    def class_name(cls) -> str:
+        return "GuardedMemory"
+
+    @classmethod
+    def from_defaults(cls, **kwargs: Any) -> GuardedMemory:
+        """`guard_memory`."""
+        return guard_memory(**kwargs)
+
+    def get(self, input: str | None = None, **kwargs: Any) -> list[ChatMessage]:  # noqa: A002 - LlamaIndex's name
+        return self._inner.get(input=input, **kwargs)
+
+    async def aget(self, input: str | None = None, **kwargs: Any) -> list[ChatMessage]:  # noqa: A002
+        return await self._inner.aget(input=input, **kwargs)
+
+    def get_all(self) -> list[ChatMessage]:
+        return self._inner.get_all()
+
+    async def aget_all(self) -> list[ChatMessage]:
+        return await self._inner.aget_all()
+
+    def put(self, message: ChatMessage) -> None:
+        self._inner.put(self._guarded(message))
+
+    async def aput(self, message: ChatMessage) -> None:
+        await self._inner.aput(await asyncio.to_thread(self._guarded, message))
+
+    def put_messages(self, messages: list[ChatMessage]) -> None:
+        self._inner.put_messages(self._all(messages))
+
+    async def aput_messages(self, messages: list[ChatMessage]) -> None:
+        await self._inner.aput_messages(await asyncio.to_thread(self._all, messages))
+
+    def set(self, messages: list[ChatMessage]) -> None:
+        self._inner.set(self._all(messages))
+
+    async def aset(self, messages: list[ChatMessage]) -> None:
+        await self._inner.aset(await asyncio.to_thread(self._all, messages))
+
+    def reset(self) -> None:
+        self._inner.reset()
+
+    async def areset(self) -> None:
+        await self._inner.areset()
+
+    def _all(self, messages: Sequence[ChatMessage]) -> list[ChatMessage]:
+        return [self._guarded(message) for message in messages]
+
+    def _guarded(self, message: ChatMessage) -> ChatMessage:
+        if message.role in {MessageRole.SYSTEM, MessageRole.DEVELOPER}:
+            return message
+        checked = self._guarding.check(_STAGES.get(message.role, Stage.RESPONSE), message)
+        if not checked.result.blocked:
+            value: ChatMessage = checked.value
+            return value
+        if not self._guarding.refuses:
+            checked.result.raise_for_block()
+        return ChatMessage(role=message.role, blocks=[TextBlock(text=self._guarding.refusal)])
