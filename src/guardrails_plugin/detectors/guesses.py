@@ -59,6 +59,8 @@ _LEET = tuple(
     for one, six, nine in (("i", "g", "g"), ("l", "b", "q"))
 )
 
+_LEET_LETTERS = frozenset("aeiost")
+
 
 def guesses(view: View) -> tuple[View, ...]:
     """The view with each disguise undone that the evidence speaks for; none for ordinary text."""
@@ -163,8 +165,8 @@ def _leet_runs(text: str, _: set[str], common: Vocabulary) -> Iterator[Run]:
 def _leet_token(match: re.Match[str], common: Vocabulary) -> _Token:
     word = match.group().rstrip("!|+").lower()
     end = match.start() + len(word)
-    if word.isalpha():
-        return _Token(match.start(), end, word, "")
+    if word.isalpha():  # without letters that leet has signs for it may be part of either
+        return _Token(match.start(), end, word if _LEET_LETTERS.intersection(word) else "", "")
     read = [word.translate(table) for table in _LEET]
     mixed = [a if a in common.costs else b for a, b in pairwise(read)]
     return _Token(match.start(), end, word, next((w for w in (*read, *mixed) if w in common.costs), read[0]))
@@ -194,11 +196,23 @@ def _capital_token(match: re.Match[str]) -> _Token:
 
 
 def _replaced(text: str, tokens: Iterable[_Token], common: Vocabulary) -> Iterator[Run]:
-    """Each disguised word of a believable stretch in its plain form."""
-    for stretch in _stretches(tokens, common):
-        for token in stretch:
-            if token.undone and token.undone != text[token.start : token.end]:
-                yield token.start, token.end, token.undone
+    """Where some stretch is believable: its disguised words in their plain form, and all others that make one."""
+    every = list(tokens)
+    believed = {token for stretch in _stretches(every, common) for token in stretch}
+    for token in every if believed else ():
+        makes_word = token.undone in common.costs and token.word not in common.costs
+        if token.undone and (makes_word or token in believed):
+            plain = _like(text[token.start : token.end], token.undone)
+            if plain != text[token.start : token.end]:
+                yield token.start, token.end, plain
+
+
+def _like(disguised: str, plain: str) -> str:
+    """The plain word with the disguised one's capitals."""
+    letters = [char for char in disguised if char.isalpha()]
+    if len(letters) > 1 and all(char.isupper() for char in letters):
+        return plain.upper()
+    return plain.capitalize() if disguised[:1].isupper() and plain[:1] == disguised[:1].lower() else plain
 
 
 def _glued_runs(text: str, words: set[str], common: Vocabulary) -> Iterator[Run]:
