@@ -7,9 +7,11 @@ gate hit, so that searching there, and only there, finds exactly what searching 
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 try:
@@ -17,7 +19,7 @@ try:
 except ImportError:
     import sre_parse as sre
 
-__all__ = ["Gate", "Shape", "derive", "shape"]
+__all__ = ["Gate", "Shape", "derive", "samples", "shape"]
 
 _ENOUGH = 10
 """Bytes a gate should require: long enough to be rare in prose, short enough to compile in milliseconds."""
@@ -84,6 +86,59 @@ def derive(pattern: str) -> Gate | None:
     if part.least < _MINIMUM:
         return None
     return Gate(part.expression, part.most)
+
+
+def samples(expression: str, count: int, rng: random.Random) -> Iterator[bytes]:
+    """Byte strings that a gate's expression was walked to: the shortest ones branch by branch, then some by lot.
+
+    Word boundaries are not looked at, so a sample may fail to match where it is put.
+    """
+    tree = sre.parse(expression)
+    for number in range(count):
+        turn = number if number < 2 * count // 3 else None
+        yield bytes(_walked(tree, rng, turn))
+
+
+def _walked(items: Any, rng: random.Random, turn: int | None) -> Iterator[int]:
+    """Bytes of one walk; with a turn, repeats are as few as may be and branches are taken in turn."""
+    for operator, argument in items:
+        name = str(operator)
+        if name == "LITERAL":
+            yield argument
+        elif name in ("IN", "NOT_LITERAL"):
+            yield _member([("NEGATE", None), ("LITERAL", argument)] if name == "NOT_LITERAL" else argument, rng)
+        elif name == "BRANCH":
+            branches = argument[1]
+            yield from _walked(rng.choice(branches) if turn is None else branches[turn % len(branches)], rng, turn)
+        elif name == "SUBPATTERN":
+            yield from _walked(argument[-1], rng, turn)
+        elif name in ("MAX_REPEAT", "MIN_REPEAT"):
+            low, high, repeated = argument
+            for _ in range(low if turn is not None else rng.randint(low, min(high, low + 2))):
+                yield from _walked(repeated, rng, turn)
+
+
+def _member(argument: Any, rng: random.Random) -> int:
+    """A byte of a class, ASCII if it has any."""
+    return rng.choice(_members(_class_bytes(argument)) or b"\xe9")
+
+
+@cache
+def _members(inside: bytes) -> bytes:
+    return b"".join(re.findall(b"[" + inside + b"]", bytes(range(128))))
+
+
+def _class_bytes(argument: Any) -> bytes:
+    inside = b""
+    for kind, value in argument:
+        if str(kind) == "NEGATE":
+            inside += b"^"
+        elif str(kind) == "CATEGORY":
+            inside += _CATEGORIES[str(value)].encode()
+        else:
+            low, high = value if str(kind) == "RANGE" else (value, value)
+            inside += b"\\x%02x-\\x%02x" % (low, min(high, 255))
+    return inside
 
 
 def _parse(pattern: str) -> Any:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import random
+import re
+
 import pytest
 from hypothesis import given
 
 from guardrails_plugin.detectors.table import load_table
+from guardrails_plugin.gate import samples
 from guardrails_plugin.matching import Matcher, Pattern
 from guardrails_plugin.normalize import normalize
 from guardrails_plugin.types import Origin, Segment, Text
@@ -49,3 +53,21 @@ def matcher(table: str, use_hyperscan: bool) -> Matcher:
     if key not in _MATCHERS:
         _MATCHERS[key] = Matcher({"table": rows(table)}, use_hyperscan=use_hyperscan)
     return _MATCHERS[key]
+
+
+def test_what_hyperscan_overlooks_is_searched_for_everywhere() -> None:
+    """Its engine misses this one behind thirty characters (5.4.12); the shortest sample of the gate shows it."""
+    overlooked = r"(?:i|we)(?:\s{1,3}am)?\s{1,3}(?:just\s{1,3})?(?:can't|won't)"
+    text = normalize(Segment("here is the summary you asked for. i can't help with that.", Origin.USER))
+    pattern = Pattern(id="x", regex=overlooked, entity_type="X", score=0.9)
+    for use_hyperscan in (True, False):
+        matches = Matcher({"r": [pattern]}, use_hyperscan=use_hyperscan).match(text)["r"]
+        assert [(match.start, match.end) for match in matches] == [(35, 42)]
+
+
+def test_the_samples_of_a_gate_match_it() -> None:
+    gates = [gated for name in ("secrets", "pii") for pattern in load_table(name) if (gated := pattern.gating)]
+    rng = random.Random(1)
+    for gated in gates[::7]:
+        texts = (b" " + sample + b" " for sample in samples(gated.expression, 6, rng))
+        assert any(re.search(gated.expression.encode(), text, re.IGNORECASE) for text in texts)
