@@ -146,15 +146,17 @@ class Keywords:
         return hits, _widest(allowed)
 
     def _disguised_hits(self, text: str) -> Iterator[_Hit]:
-        runs = Runs.of(text)
-        for index, first, last in self._disguised.find_matches_as_indexes(runs.letters, overlapping=True):
-            if self.whole_words and not (runs.begins[first] and runs.ends[last - 1]):
-                continue
-            skeleton = self._skeletons[index]
-            if runs.span(last - 1)[1] - runs.span(first)[0] > _longest(skeleton.length):
-                continue
-            if place := skeleton.place(text, runs, first):
-                yield _Hit(*place, skeleton.number, "disguised")
+        longest = _longest(max(skeleton.length for skeleton in self._skeletons))
+        for piece, offset, own, runs in Runs.pieces(text, longest):
+            for index, first, last in self._disguised.find_matches_as_indexes(runs.letters, overlapping=True):
+                (start, _), (_, end) = runs.span(first), runs.span(last - 1)
+                skeleton = self._skeletons[index]
+                if start not in own or end - start > _longest(skeleton.length):
+                    continue
+                if self.whole_words and not bounded(piece, start, end):
+                    continue
+                if place := skeleton.place(piece, runs, first):
+                    yield _Hit(offset + place[0], offset + place[1], skeleton.number, "disguised")
 
 
 def _longest(size: int) -> int:

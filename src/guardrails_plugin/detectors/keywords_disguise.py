@@ -2,7 +2,8 @@
 
 How: a text's skeleton has one letter for every run of equal letters, with digits and signs read as the letters they
 are drawn like, accents and separators left out; every run knows its place. A term whose skeleton occurs in that of
-the text is then compared letter by letter (`Skeleton.place`).
+the text is then compared letter by letter (`Skeleton.place`). Texts are read a piece at a time (`Runs.pieces`): arrays
+over a whole text would outgrow the processor's caches, and cost would grow faster than the text.
 
 Source: leet table after Wikipedia, "Leet".
 Limits: a sign stands for one letter (two for 1 and 9); terms under three letters have no skeleton.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby, pairwise
@@ -80,7 +82,12 @@ def _stands_for(code: int) -> int:
 
 
 _ASCII = np.array([_stands_for(code) for code in range(128)], np.uint32)
-_ASCII_WORDY = np.array([_wordy(chr(code)) for code in range(128)])
+
+_PIECE = 8_192
+"""Characters read at a time: arrays of 64-bit places that fit the second-level cache."""
+
+_MARGIN = 16
+"""What a piece needs around it, to tell how its first and last runs go on: more than `_GAP` and `_spaced_on` look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,44 +95,44 @@ class Runs:
     """The skeleton of a text: a letter for each run of equal letters, and where each run stands."""
 
     letters: str
-    begins: Any
-    """Whether a word may begin at each run."""
-    ends: Any
     first: Any
     last: Any
 
     @staticmethod
+    def pieces(text: str, longest: int) -> Iterator[tuple[str, int, range, Runs]]:
+        """Overlapping pieces of a text: characters, place of the first, places of its own, and runs.
+
+        A hit of at most ``longest`` characters that begins at one of a piece's own places lies in that piece, and its
+        runs are those it has in the whole text.
+        """
+        step = max(_PIECE, 2 * longest)
+        for start in range(0, len(text), step):
+            offset = max(0, start - _MARGIN)
+            piece = text[offset : start + step + longest + _MARGIN]
+            yield piece, offset, range(start - offset, start - offset + step), Runs.of(piece)
+
+    @staticmethod
     def of(text: str) -> Runs:
         """The runs of a text."""
-        stands, wordy = _characters(text)
+        stands = _stand_for(text)
         places = np.flatnonzero(stands)
         letters = stands[places]
         changes = (letters[1:] != letters[:-1]) | (places[1:] - places[:-1] > _GAP + 1)
         at = np.flatnonzero(np.concatenate((np.ones(min(1, len(places)), bool), changes)))
         first, last = places[at], places[np.append(at[1:], len(places))[: len(at)] - 1]
-        padded = np.concatenate(([False], wordy, [False]))
-        return Runs(
-            letters[at].tobytes().decode("utf-32-le"),
-            ~(padded[first] & padded[first + 1]),
-            ~(padded[last + 1] & padded[last + 2]),
-            first,
-            last,
-        )
+        return Runs(letters[at].tobytes().decode("utf-32-le"), first, last)
 
     def span(self, run: int) -> tuple[int, int]:
         """Where a run stands in the text."""
         return int(self.first[run]), int(self.last[run]) + 1
 
 
-def _characters(text: str) -> tuple[Any, Any]:
-    """What each character stands for, and whether it continues a word."""
+def _stand_for(text: str) -> Any:
+    """The code of the letter that each character stands for; 0 for separators."""
     if text.isascii():
-        codes = np.frombuffer(text.encode(), np.uint8)
-        return _ASCII[codes], _ASCII_WORDY[codes]
+        return _ASCII[np.frombuffer(text.encode(), np.uint8)]
     kinds, where = np.unique(np.frombuffer(text.encode("utf-32-le", "replace"), np.uint32), return_inverse=True)
-    stands = np.array([_stands_for(int(code)) for code in kinds], np.uint32)
-    wordy = np.array([_wordy(chr(code)) and not _UNSPACED.match(chr(code)) for code in kinds])
-    return stands[where], wordy[where]
+    return np.array([_stands_for(int(code)) for code in kinds], np.uint32)[where]
 
 
 @dataclass(frozen=True, slots=True)

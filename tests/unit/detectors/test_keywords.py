@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from guardrails_plugin.detectors import keywords_disguise
 from guardrails_plugin.detectors.keywords import Keywords
 from guardrails_plugin.normalize import normalize
 from guardrails_plugin.types import NO_CONTEXT, Finding, Origin, Segment
@@ -30,6 +31,7 @@ TERMS = (
     "запрет",
     "this is the whole sentence to block",
 )
+DISGUISES = ("h3ll", "h e l l", "b!tch", "bbbiiitch", "p-r-o-j-e-c-t z3us", "wh0re", "hell")
 DETECTOR = Keywords(terms=TERMS, allow=("hell's kitchen", "pain in the ass"))
 
 
@@ -202,6 +204,17 @@ def test_every_hit_is_short_enough_for_a_stream(text: str) -> None:
 
 
 @pytest.mark.slow
+@given(parts=st.lists(st.sampled_from([*DISGUISES, " ", "  ", "a", "!", "日本", "über", "ssss", "-"]), max_size=60))
+@pytest.mark.parametrize("whole_words", [True, False])
+def test_pieces_of_a_text_have_the_hits_of_the_whole(parts: list[str], whole_words: bool) -> None:
+    detector = Keywords(terms=TERMS, whole_words=whole_words)
+    text = "".join(parts)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keywords_disguise, "_PIECE", 64)
+        in_pieces = found(text, detector)
+    assert in_pieces == found(text, detector)
+
+
 def test_fifty_thousand_terms_cost_no_more_than_a_few() -> None:
     letters = "abcdefghij"
     terms = tuple("term" + "".join(letters[int(digit)] for digit in f"{number:05d}") for number in range(50_000))
