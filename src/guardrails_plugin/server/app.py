@@ -199,10 +199,7 @@ def _counts(exchange: Exchange) -> Counts | None:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI, services: Services) -> AsyncIterator[None]:  # noqa: ARG001 - FastAPI's signature
-    services.recorder.start()
-    try:
-        yield
-    finally:
-        await services.llm.close()
-        await asyncio.to_thread(services.recorder.stop)
-        services.database.close()
+    yield
+    await services.llm.close()
+    await asyncio.to_thread(services.recorder.stop)
+    services.database.close()

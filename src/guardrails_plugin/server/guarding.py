@@ -7,12 +7,13 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
 from guardrails_plugin.engine import Engine
+from guardrails_plugin.errors import ContentError
 from guardrails_plugin.planning import Overrides
 from guardrails_plugin.recipes import Recipe, load_recipes
 from guardrails_plugin.server.exchange import Exchange
@@ -78,6 +79,7 @@ class Guarding:
         Raises:
             GuardError: see `Engine.check`.
         """
+        _writable(content)
         engine, name = await self._engine_for(exchange, recipe)
         call = partial(
             engine.check,
@@ -104,6 +106,7 @@ class Guarding:
         debug: bool = False,
     ) -> list[GuardResult]:
         """Guard many contents; see `check`."""
+        _writable(contents)
         engine, name = await self._engine_for(exchange, recipe)
         where = tenanted(context, exchange)
         call = partial(
@@ -211,17 +214,34 @@ def tenanted(context: Context, exchange: Exchange) -> Context:
 def _fits(content: object) -> bool:
     """Whether it is small enough to be checked at once."""
     room = _INLINE
+    for text in _strings(content):
+        room -= 8 + len(text)
+        if room < 0:
+            return False
+    return True
+
+
+def _writable(content: object) -> None:
+    """Refuse half surrogate pairs: JSON can say them, but no answer could repeat them.
+
+    Raises:
+        ContentError: there is one.
+    """
+    try:
+        for text in _strings(content):
+            text.encode()
+    except UnicodeEncodeError:
+        raise ContentError("the content holds half a surrogate pair, which is not Unicode text") from None
+
+
+def _strings(content: object) -> Iterator[str]:
     waiting = [content]
     while waiting:
         item = waiting.pop()
         if isinstance(item, str):
-            room -= len(item)
+            yield item
         elif isinstance(item, Mapping):
+            waiting.extend(item.keys())
             waiting.extend(item.values())
-            room -= 8 * len(item)
         elif isinstance(item, Sequence):
             waiting.extend(item)
-            room -= len(item)
-        if room < 0:
-            return False
-    return True

@@ -32,24 +32,22 @@ class _Entry:
 
 
 class Recorder:
-    """One writing thread; start it with the event loop, stop it with the service."""
+    """One writing thread, which begins with the first record and ends with `stop`."""
 
     def __init__(self, database: Database, audit: SqlAudit) -> None:
         self._database = database
         self._audit = audit
         self._entries: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
+        self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Begin to write."""
-        self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
-        self._thread.start()
 
     def stop(self) -> None:
         """Write what is waiting, then end."""
-        self._entries.put(None)
-        if self._thread is not None:
-            self._thread.join()
+        with self._starting:
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            self._entries.put(None)
+            thread.join()
 
     async def record(self, record: Mapping[str, Any], counts: Counts | None = None) -> None:
         """Write one record; returns when it is committed.
@@ -57,11 +55,18 @@ class Recorder:
         Raises:
             SQLAlchemyError: it is not.
         """
+        self._start()
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         self._entries.put(_Entry(record, counts, done, loop))
         # Shielded: a client that goes away does not take its record along.
         await asyncio.shield(done)
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
+                self._thread.start()
 
     def _run(self) -> None:
         while True:

@@ -23,6 +23,9 @@ __all__ = ["serve"]
 
 _APPLICATION = "guardrails_plugin.server.app:from_environment"
 
+_START_SECONDS = 120
+"""After which a worker that gives no sign of life is replaced; on a busy machine a start takes a while."""
+
 
 def serve(host: str, port: int, *, workers: int = 1, dev: bool = False) -> None:
     """Serve until interrupted.
@@ -56,6 +59,7 @@ def serve(host: str, port: int, *, workers: int = 1, dev: bool = False) -> None:
             server_header=False,
             log_level="warning",
             timeout_graceful_shutdown=10,
+            timeout_worker_healthcheck=_START_SECONDS,
         )
 
 

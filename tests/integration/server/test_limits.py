@@ -14,7 +14,7 @@ from guardrails_plugin import ConfigError, Keyring
 from guardrails_plugin.server.app import create_app
 from guardrails_plugin.server.limits import Limiter
 from guardrails_plugin.server.settings import Settings
-from tests.integration.server.conftest import TOKEN
+from tests.integration.server.conftest import CORE, TOKEN
 
 pytestmark = pytest.mark.integration
 
@@ -29,7 +29,7 @@ def client(tmp_path: Path) -> Iterator[TestClient]:
         per_hour=100,
         body_limit=2000,
     )
-    with TestClient(create_app(settings), headers={"Authorization": f"Bearer {TOKEN}"}) as made:
+    with TestClient(create_app(settings, products=CORE), headers={"Authorization": f"Bearer {TOKEN}"}) as made:
         yield made
 
 

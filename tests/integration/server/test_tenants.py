@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 from guardrails_plugin.server.app import create_app
 from guardrails_plugin.server.auth import GUARD, MANAGE
 from guardrails_plugin.server.settings import Settings
+from tests.integration.server.conftest import CORE
 
 pytestmark = pytest.mark.integration
 
@@ -20,9 +21,9 @@ SSN = "My SSN is 536-90-4399."
 @pytest.fixture
 def tenants(settings: Settings) -> Iterator[tuple[TestClient, TestClient]]:
     """Two projects' clients of one service."""
-    app = create_app(settings)
+    app = create_app(settings, products=CORE)
     services = app.state.services
-    clients = []
+    clients: list[TestClient] = []
     with ExitStack() as stack:
         for name in ("one", "two"):
             project = services.store.create_project(name, friendly_id=name)

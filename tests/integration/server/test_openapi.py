@@ -1,0 +1,58 @@
+"""Our own API keeps to its OpenAPI document, whatever it is sent: no failure, no undocumented answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import hypothesis
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from guardrails_plugin import Keyring
+from guardrails_plugin.server.app import create_app
+from guardrails_plugin.server.settings import Settings
+from tests.integration.server.conftest import CORE, TOKEN
+
+_CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+"""Not among them: that every body of the right form is accepted. Names of recipes and rules have to exist."""
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def document(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    url = f"sqlite:///{tmp_path_factory.mktemp('openapi') / 'guardrails.db'}"
+    keyring = Keyring({"t1": bytes(range(32))})
+    settings = Settings(keyring=keyring, database_url=url, bootstrap_token=TOKEN, per_minute=0, per_hour=0)
+    app = create_app(settings, products=CORE)
+    return schemathesis.openapi.from_asgi("/openapi.json", app).include(path_regex="^/guardrails/")
+
+
+def test_answers_are_documented(document: Any) -> None:
+    operations = [found.ok() for found in document.get_all_operations()]
+    assert len(operations) > 10
+    for operation in operations:
+        _try(operation)
+
+
+def _try(operation: Any) -> None:
+    @given(case=operation.as_strategy())
+    @hypothesis.settings(max_examples=8, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    def answers_are_documented(case: Any) -> None:
+        case.call_and_validate(headers={"Authorization": f"Bearer {TOKEN}"}, checks=_CHECKS, timeout=60)
+
+    answers_are_documented()
