@@ -46,6 +46,7 @@ class TransformersClassifier:
                 f"valid: {', '.join(labels.values())}"
             )
         self._attack = [index for index, label in labels.items() if label in settings.attack]
+        self._frame = self._special_tokens()
         self._size = self._window_size()
         # Tokenizers keep truncation and padding as state, and a model on one device gains nothing from two threads.
         self._lock = Lock()
@@ -83,13 +84,13 @@ class TransformersClassifier:
             text, add_special_tokens=False, return_offsets_mapping=True, truncation=False, verbose=False
         )
         ids, offsets = encoded["input_ids"], encoded["offset_mapping"]
-        size = self._size - self._tokenizer.num_special_tokens_to_add()
+        before, behind = self._frame
+        size = self._size - len(before) - len(behind)
         stride = min(self._settings.stride_tokens, size)
         for first in range(0, max(len(ids) - (size - stride), 1), stride):
             end = min(first + size, len(ids))
             if first < end:
-                framed = self._tokenizer.build_inputs_with_special_tokens(ids[first:end])
-                yield _Window(index, framed, offsets[first][0], offsets[end - 1][1])
+                yield _Window(index, [*before, *ids[first:end], *behind], offsets[first][0], offsets[end - 1][1])
 
     def _probabilities(self, batch: Sequence[_Window]) -> list[float]:
         torch = self._torch
@@ -104,13 +105,20 @@ class TransformersClassifier:
         shares = logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(dim=1)
         return [min(1.0, float(value)) for value in shares[:, self._attack].sum(dim=1)]
 
+    def _special_tokens(self) -> tuple[list[int], list[int]]:
+        """What stands before and behind the tokens of a text."""
+        example = self._tokenizer("x")
+        own = [place for place, sequence in enumerate(example.sequence_ids(0)) if sequence is not None]
+        ids = example["input_ids"]
+        return ids[: own[0]], ids[own[-1] + 1 :]
+
     def _window_size(self) -> int:
         limits = [self._settings.window_tokens, int(self._tokenizer.model_max_length)]
         positions = getattr(self._model.config, "max_position_embeddings", None)
         if positions:
             # RoBERTa numbers positions from behind the padding id.
             limits.append(int(positions) - (self._tokenizer.pad_token_id or 0) - 1)
-        return max(min(limits), int(self._tokenizer.num_special_tokens_to_add()) + 1)
+        return max(min(limits), len(self._frame[0]) + len(self._frame[1]) + 1)
 
 
 def _loaded(settings: TransformersSettings) -> tuple[Any, Any, Any]:
