@@ -3,15 +3,14 @@
 Every check takes the text as found (spaces, dots, dashes and slashes between the groups, either case) and says whether
 length and check digits are right. None raises. A check digit proves nothing but that the digits fit together: one in
 ten (Luhn) to one in 97 (IBAN) random numbers passes, so that shape and context still matter.
-
-Not checked here: EIP-55 of Ethereum addresses, which needs Keccak-256 (not SHA3-256, which is all `hashlib` has).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from hashlib import sha256
+
+from guardrails_plugin.wallet_checksums import base58check, bech32
 
 __all__ = [
     "IBAN_LENGTHS", "aba", "abn", "acn", "base58check", "bech32", "bsn", "card", "cn_id", "cnpj", "codice_fiscale",
@@ -32,8 +31,6 @@ IBAN_LENGTHS = {
 }
 """Length of an IBAN by country: SWIFT IBAN registry."""
 
-_BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-_BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 _SEPARATORS = re.compile(r"[\s./-]")
 
 
@@ -339,32 +336,3 @@ def vin(text: str) -> bool:
     values = ("0123456789.ABCDEFGH..JKLMN.P.R..STUVWXYZ".index(char) % 10 for char in plain)
     rest = _weighted(values, (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)) % 11
     return plain[8] == ("X" if rest == 10 else str(rest))
-
-
-def base58check(text: str) -> bool:
-    """Bitcoin-like address: 25 bytes in base 58, the last four from a double SHA-256."""
-    if not 25 <= len(text) <= 35 or not set(text) <= set(_BASE58):
-        return False
-    number = 0
-    for char in text:
-        number = number * 58 + _BASE58.index(char)
-    if number >= 1 << 200 or len(text) - len(text.lstrip("1")) != 25 - max(1, (number.bit_length() + 7) // 8):
-        return False
-    data = number.to_bytes(25, "big")
-    return sha256(sha256(data[:21]).digest()).digest()[:4] == data[21:]
-
-
-def bech32(text: str) -> bool:
-    """Segregated-witness address: BIP 173 (bech32) or BIP 350 (bech32m), in one case."""
-    lower = text.lower()
-    prefix, _, data = lower.rpartition("1")
-    if text not in (lower, text.upper()) or not prefix or not 8 <= len(text) <= 90 or not set(data) <= set(_BECH32):
-        return False
-    expanded = [ord(char) >> 5 for char in prefix] + [0] + [ord(char) & 31 for char in prefix]
-    check = 1
-    for value in (*expanded, *map(_BECH32.index, data)):
-        top = check >> 25
-        check = (check & 0x1FFFFFF) << 5 ^ value
-        for bit, generator in enumerate((0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)):
-            check ^= generator if top >> bit & 1 else 0
-    return check in (1, 0x2BC830A3)

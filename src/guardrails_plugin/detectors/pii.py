@@ -5,19 +5,18 @@ price, path or UUID), pass its validator and, where the shape says little (nine 
 or in the name of its field. `Pii.resolve` then settles overlaps: a phone number inside a card number is none.
 
 Limits: names, organisations and places need a model, not a pattern. Phone numbers are checked against country codes
-and lengths only. Ethereum addresses are taken on their shape (EIP-55 needs Keccak-256).
+and lengths only, unless ``verify_phones`` asks for the numbering plans, too. Ethereum addresses are taken on their shape (EIP-55 needs Keccak-256).
 
 Keys of a row beyond `matching.Pattern`: ``category`` ("sensitive" when not given); ``reject``, what the value must not
 look like; ``also``, a word of this list must be near, too; ``unless``, a word of this list nearer than any context word
 speaks against the value; ``near`` and ``after``, how far before and behind it a context word may stand; ``edge``, what
-it must not touch (`_EDGES`); ``digits`` and ``grouped``, see `Pii.patterns`.
+it must not touch (`_EDGES`); ``digits`` and ``grouped``, see `Pii.patterns`; ``region``, see `pii_phones`.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache, cached_property
 from typing import Any, ClassVar
@@ -26,6 +25,8 @@ from pydantic.dataclasses import dataclass
 
 from guardrails_plugin import checksums
 from guardrails_plugin.detectors.base import SETTINGS, PatternBase, by_place
+from guardrails_plugin.detectors.pii_checks import CHECKS
+from guardrails_plugin.detectors.pii_phones import is_phone, require_phones
 from guardrails_plugin.detectors.table import load_table
 from guardrails_plugin.errors import unknown_name
 from guardrails_plugin.matching import CONTEXT_CHARS, Match, Pattern, compile_pattern
@@ -85,11 +86,13 @@ class Pii(PatternBase):
         entities: the types to look for; None: all but ``STREET_ADDRESS``.
         allow: values that are never reported (compared without separators and case).
         addresses: look for street addresses, too.
+        verify_phones: drop phone numbers that no numbering plan has, where the country is known (extra ``phones``).
     """
 
     entities: tuple[str, ...] | None = None
     allow: tuple[str, ...] = ()
     addresses: bool = False
+    verify_phones: bool = False
 
     name: ClassVar[str] = "pii"
 
@@ -98,6 +101,8 @@ class Pii(PatternBase):
         for entity in self.entities or ():
             if entity not in valid:
                 raise unknown_name("entity type", entity, valid, "pii.entities")
+        if self.verify_phones:
+            require_phones()
 
     @cached_property
     def entity_types(self) -> frozenset[str]:  # type: ignore[override]
@@ -165,6 +170,8 @@ class Pii(PatternBase):
         score, distance = _score(match)
         if score == 0 or not _valid(row, match.value):
             return None
+        if self.verify_phones and "region" in row.extra and not is_phone(match.value, row.extra["region"]):
+            return None
         if self._allowed and checksums.compact(match.value) in self._allowed:
             return None
         near = {} if distance is None else {"distance": float(distance)}
@@ -202,7 +209,7 @@ _GRADES = {"checksum": 3, "shape": 2, "context": 1}
 
 def _graded(row: Pattern, score: float, distance: int | None) -> str:
     """What a finding rests on; a check digit that needs context counts as one only close to its word."""
-    if row.validator not in _OWN and score >= 0.9 and (row.score > 0 or (distance or 0) <= 16):
+    if row.validator not in CHECKS and score >= 0.9 and (row.score > 0 or (distance or 0) <= 16):
         return "checksum"
     return "shape" if row.score > 0 else "context"
 
@@ -227,7 +234,7 @@ def _yields(one: Finding, other: Finding) -> bool:
 
 
 def _valid(row: Pattern, value: str) -> bool:
-    check = _OWN.get(row.validator) or getattr(checksums, row.validator)
+    check = CHECKS.get(row.validator) or getattr(checksums, row.validator)
     return check(value) and not ("reject" in row.extra and re.search(row.extra["reject"], value, re.IGNORECASE))
 
 
@@ -323,62 +330,3 @@ def _word(word: str) -> str:
     start = f"(?i:{whole[:-1]}){tail[-1]}[A-Z]"
     letter = "A-Za-z\u00c0-\u024f"
     return f"[^{letter}](?i:{whole})[^{letter}]|[^{letter}]{start}|[a-z]{capital}[^a-z]"
-
-
-_PLANS = {
-    code: lengths
-    for lengths, codes in {
-        (7, 9): "46", (7, 10): "95", (7, 11): "49", (7, 12): "43", (8, 8): "45 47 53 65", (8, 9): "32 36 51 66",
-        (8, 10): "20 60 63 64 82 98", (8, 11): "39", (8, 12): "62", (9, 9): "27 31 33 34 40 41 48 56 61 93 94",
-        (9, 10): "44 81 84 92", (10, 10): "1 7 30 52 57 58 90 91", (10, 11): "54 55 86",
-    }.items()
-    for code in codes.split()
-}  # fmt: skip
-"""Digits of a national number by country code (ITU-T E.164, national numbering plans)."""
-
-
-def _international(text: str) -> bool:
-    """Country code and length fit; other three-digit codes take six to twelve digits (ITU-T E.164)."""
-    digits = re.sub(r"\D", "", re.split("[xe]", text, maxsplit=1)[0].replace("(0)", "")).removeprefix("00")
-    for size in (1, 2):
-        if digits[:size] in _PLANS:
-            low, high = _PLANS[digits[:size]]
-            trunk = digits[size : size + 1] == "0" and digits[:size] != "39"
-            return low <= len(digits) - size <= high and len(set(digits[size:])) > 1 and not trunk
-    return digits[:1] in tuple("2345689") and 9 <= len(digits) <= 15
-
-
-def _ip(text: str) -> bool:
-    """An address of some machine: not loopback, not a netmask, not `a::b` of some program, not eight single bytes."""
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    if address.version == 4:
-        return not (address.is_loopback or text.startswith(("0.", "255.")))
-    groups = [group for group in text.split(":") if group]
-    telling = len(groups) > 2 or any(len(group) == 4 and not group.isalpha() for group in groups)
-    bytewise = len(groups) == 8 and all(len(group) == 2 for group in groups)
-    return telling and not bytewise and any(map(str.isdigit, text))
-
-
-_COUNTRIES = frozenset(checksums.IBAN_LENGTHS) | frozenset(
-    "AF AG AM AO AR AU BB BD BF BJ BM BN BO BS BW CA CI CL CM CN CO DZ EC ET GH GM HK ID IN IR JM JP KE KH KR KY LA LK "
-    "MA MM MO MX MY MZ NA NG NP NZ PA PE PH PY RW SG SN SY TH TT TW TZ UG US UY UZ VE VN ZA ZM ZW".split()
-)
-
-
-def _bic(text: str) -> bool:
-    """Letters five and six name a country (ISO 9362, ISO 3166-1)."""
-    return text[4:6].upper() in _COUNTRIES
-
-
-def _varied(text: str) -> bool:
-    """Not one digit repeated."""
-    return len(set(checksums.compact(text))) > 1
-
-
-_OWN: Mapping[str, Callable[[str], bool]] = {
-    "": bool, "bic": _bic, "international": _international, "ip": _ip, "varied": _varied,
-}  # fmt: skip
-"""Checks that are no check digits; every other validator is the function of this name in `checksums`."""

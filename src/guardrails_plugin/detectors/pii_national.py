@@ -1,0 +1,22 @@
+"""National identity numbers: which entity types of `pii` other products report under the one name NATIONAL_ID."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+__all__ = ["NATIONAL_IDS"]
+
+NATIONAL_IDS: Mapping[str, str] = MappingProxyType(
+    dict.fromkeys(
+        (
+            "CA_SIN", "UK_NHS", "AU_TFN", "IN_AADHAAR", "IN_PAN", "ES_NIF", "ES_NIE", "IT_FISCAL_CODE", "FR_NIR",
+            "DE_TAX_ID", "DE_ID_CARD", "NL_BSN", "PL_PESEL", "SE_PERSONNUMMER", "FI_HETU", "BR_CPF", "MX_CURP",
+            "SG_NRIC", "KR_RRN", "JP_MY_NUMBER", "CN_RESIDENT_ID", "ZA_ID",
+        ),
+        "NATIONAL_ID",
+    )
+)  # fmt: skip
+"""Our type to NATIONAL_ID, for the HiddenLayer routes (`server.routers.hiddenlayer_recipes` is to take its list from
+here). A number that identifies a person to a state; those with a documented type of their own (US_SSN, US_ITIN,
+UK_NATIONAL_INSURANCE_NUMBER, passports) and those of companies (AU_ABN, AU_ACN, BR_CNPJ) are not among them."""

@@ -1,0 +1,42 @@
+"""Check sums of wallet addresses: base 58 (Bitcoin and its kin) and bech32, without dependencies.
+
+Not checked here: EIP-55 of Ethereum addresses, which needs Keccak-256 (not SHA3-256, which is all `hashlib` has).
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+__all__ = ["base58check", "bech32"]
+
+_BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+
+
+def base58check(text: str) -> bool:
+    """Bitcoin-like address: 25 bytes in base 58, the last four from a double SHA-256."""
+    if not 25 <= len(text) <= 35 or not set(text) <= set(_BASE58):
+        return False
+    number = 0
+    for char in text:
+        number = number * 58 + _BASE58.index(char)
+    if number >= 1 << 200 or len(text) - len(text.lstrip("1")) != 25 - max(1, (number.bit_length() + 7) // 8):
+        return False
+    data = number.to_bytes(25, "big")
+    return sha256(sha256(data[:21]).digest()).digest()[:4] == data[21:]
+
+
+def bech32(text: str) -> bool:
+    """Segregated-witness address: BIP 173 (bech32) or BIP 350 (bech32m), in one case."""
+    lower = text.lower()
+    prefix, _, data = lower.rpartition("1")
+    if text not in (lower, text.upper()) or not prefix or not 8 <= len(text) <= 90 or not set(data) <= set(_BECH32):
+        return False
+    expanded = [ord(char) >> 5 for char in prefix] + [0] + [ord(char) & 31 for char in prefix]
+    check = 1
+    for value in (*expanded, *map(_BECH32.index, data)):
+        top = check >> 25
+        check = (check & 0x1FFFFFF) << 5 ^ value
+        for bit, generator in enumerate((0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)):
+            check ^= generator if top >> bit & 1 else 0
+    return check in (1, 0x2BC830A3)
