@@ -53,8 +53,10 @@ def project_recipe(data: Mapping[str, Any], engine_with: Callable[[Recipe], Engi
 
 def _confined(detector: type, settings: Mapping[str, Any], where: str) -> None:
     hints = get_type_hints(detector)
+    own = {field.alias: name for name, field in getattr(detector, "__pydantic_fields__", {}).items() if field.alias}
     for name in settings:
-        if name in hints and not all(_plain(leaf) for leaf in _leaves(hints[name], set())):
+        hint = hints.get(own.get(name, name))
+        if hint is not None and not all(_plain(leaf) for leaf in _leaves(hint, set())):
             raise ConfigError(f"{where}.settings.{name}: only the operator may set this")
 
 
