@@ -46,6 +46,8 @@ PRODUCTS = (
     "guardrails_plugin.server.routers.system",
     "guardrails_plugin.server.routers.native",
     "guardrails_plugin.server.routers.management",
+    "guardrails_plugin.server.routers.pangea",
+    "guardrails_plugin.server.routers.hiddenlayer",
 )
 """Modules with ``build(services) -> Product``; earlier ones win where paths meet."""
 
