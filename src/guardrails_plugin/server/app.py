@@ -48,6 +48,7 @@ PRODUCTS = (
     "guardrails_plugin.server.routers.management",
     "guardrails_plugin.server.routers.pangea",
     "guardrails_plugin.server.routers.hiddenlayer",
+    "guardrails_plugin.server.routers.calypso",
 )
 """Modules with ``build(services) -> Product``; earlier ones win where paths meet."""
 
