@@ -1,0 +1,102 @@
+"""A thousand streams and async runs at once: nothing of one shows in another, and memory stays flat."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import random
+import tracemalloc
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from guardrails_plugin import Engine, Recipe
+from guardrails_plugin.langchain import Guard, guard_model
+from guardrails_plugin.testing.langchain import ScriptedChatModel
+
+AT_ONCE = 1_000
+TRACED = 300
+"""Runs while memory is traced, which makes everything several times slower."""
+
+GROWTH = 100_000
+"""Bytes that further runs may add to what the first left behind."""
+
+RULES: list[dict[str, Any]] = [{"detector": "pii", "action": "report", "actions": {"sensitive": "replace"}}]
+ENGINE = Engine(
+    recipes=[
+        Recipe.model_validate({"name": stage, "stage": stage, "rules": RULES}) for stage in ("response", "llm_prompt")
+    ]
+)
+
+
+def said(number: int) -> str:
+    return f"user-{number} says: my SSN is 536-90-{number + 1:04d}, thanks from user-{number}."
+
+
+def clean(number: int) -> str:
+    return f"user-{number} says: my SSN is <US_SSN>, thanks from user-{number}."
+
+
+def chunks(text: str) -> list[str]:
+    return [text[at : at + 9] for at in range(0, len(text), 9)]
+
+
+def interleaved_streams(count: int) -> list[str]:
+    """Every stream is fed a chunk at a time, in random turns."""
+    streams = [ENGINE.stream(stage="response") for _ in range(count)]
+    waiting = [chunks(said(number))[::-1] for number in range(count)]
+    outputs = [""] * count
+    turns = [number for number, parts in enumerate(waiting) for _ in parts]
+    random.Random(5).shuffle(turns)
+    for number in turns:
+        outputs[number] += streams[number].feed(waiting[number].pop())
+    return [output + stream.finish() for output, stream in zip(outputs, streams, strict=True)]
+
+
+def async_streams(count: int) -> list[str]:
+    guard = Guard("response", engine=ENGINE)
+
+    async def told(number: int) -> AsyncIterator[str]:
+        for chunk in chunks(said(number)):
+            await asyncio.sleep(0)
+            yield chunk
+
+    async def run(number: int) -> str:
+        return "".join([chunk async for chunk in guard.atransform(told(number))])
+
+    async def all_at_once() -> list[str]:
+        return await asyncio.gather(*map(run, range(count)))
+
+    return asyncio.run(all_at_once())
+
+
+def async_models(count: int) -> list[str]:
+    echo = ScriptedChatModel(replies=[lambda messages: str(messages[-1].content)])
+    model = guard_model(echo, engine=ENGINE)
+
+    async def run(number: int) -> str:
+        return str((await model.ainvoke(said(number))).content)
+
+    async def all_at_once() -> list[str]:
+        return await asyncio.gather(*map(run, range(count // 10)))
+
+    return asyncio.run(all_at_once())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("run", [interleaved_streams, async_streams, async_models])
+def test_what_runs_at_the_same_time_stays_apart_and_leaves_nothing_behind(run: Callable[[int], list[str]]) -> None:
+    outputs = run(AT_ONCE)
+    assert outputs == [clean(number) for number in range(len(outputs))]
+    tracemalloc.start()
+    try:
+        run(TRACED)
+        gc.collect()
+        first, _ = tracemalloc.get_traced_memory()
+        run(TRACED)
+        gc.collect()
+        second, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert second - first < GROWTH
