@@ -5,7 +5,8 @@ price, path or UUID), pass its validator and, where the shape says little (nine 
 or in the name of its field. `Pii.resolve` then settles overlaps: a phone number inside a card number is none.
 
 Limits: names, organisations and places need a model, not a pattern. Phone numbers are checked against country codes
-and lengths only, unless ``verify_phones`` asks for the numbering plans, too. Ethereum addresses are taken on their shape (EIP-55 needs Keccak-256).
+and lengths only, unless ``verify_phones`` asks for the numbering plans, too. Ethereum addresses are taken on their
+shape (EIP-55 needs Keccak-256).
 
 Keys of a row beyond `matching.Pattern`: ``category`` ("sensitive" when not given); ``reject``, what the value must not
 look like; ``also``, a word of this list must be near, too; ``unless``, a word of this list nearer than any context word

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from guardrails_plugin.wallet_checksums import base58check, bech32
+from guardrails_plugin.checksums.wallets import base58check, bech32
 
 __all__ = [
     "IBAN_LENGTHS", "aba", "abn", "acn", "base58check", "bech32", "bsn", "card", "cn_id", "cnpj", "codice_fiscale",
