@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -158,6 +158,7 @@ class Matcher:
 
     def __init__(self, tables: Mapping[str, Sequence[Pattern]], *, use_hyperscan: bool | None = None) -> None:
         self._rows = [(name, pattern) for name, patterns in tables.items() for pattern in patterns]
+        self._used = frozenset(range(len(self._rows)))
         gated = [
             (number, pattern.gating, pattern.ignore_case, pattern.shape.literal)
             for number, (_, pattern) in enumerate(self._rows)
@@ -166,20 +167,31 @@ class Matcher:
         ungated = [number for number, (_, pattern) in enumerate(self._rows) if pattern.gating is None]
         self._scanner: Scanner = _pick(use_hyperscan=use_hyperscan)(gated, ungated)
 
+    def narrowed(self, names: Container[str]) -> Matcher:
+        """A matcher of these detectors' patterns alone, on the same compiled database."""
+        narrow = object.__new__(Matcher)
+        narrow._rows, narrow._scanner = self._rows, self._scanner
+        narrow._used = frozenset(number for number, (name, _) in enumerate(self._rows) if name in names)
+        return narrow
+
+    @property
+    def _patterns(self) -> Iterator[Pattern]:
+        return (self._rows[number][1] for number in self._used)
+
     @cached_property
     def bounded(self) -> bool:
         """False when some pattern can match any length from anywhere: then only the whole text tells."""
-        return all(p.gating is not None or p.width is not None for _, p in self._rows)
+        return all(pattern.gating is not None or pattern.width is not None for pattern in self._patterns)
 
     @cached_property
     def reach(self) -> int:
         """Most bytes from the start of a match to where its gate, or without one its end, shows that there is one."""
-        return max((_reach(pattern) for _, pattern in self._rows), default=0)
+        return max(map(_reach, self._patterns), default=0)
 
     @cached_property
     def _spacey_reach(self) -> int:
         """`reach` of the patterns that may match across white space."""
-        return max((_reach(p) for _, p in self._rows if not p.shape.spaceless), default=0)
+        return max((_reach(pattern) for pattern in self._patterns if not pattern.shape.spaceless), default=0)
 
     def match(self, text: Text) -> dict[str, list[Match]]:
         """Raw matches in every view of a text, by detector; each pattern's matches leftmost and without overlap."""
@@ -191,6 +203,8 @@ class Matcher:
                 continue
             place = _code_points(data, view.text)
             for index, ends in hits.items():
+                if index not in self._used:
+                    continue
                 name, pattern = self._rows[index]
                 for start, end in _search(pattern, data, ends):
                     found[name].append(Match(pattern, text, view, place(start), place(end)))
@@ -217,7 +231,8 @@ class Matcher:
         word = max(data.rfind(space) for space in (b" ", b"\n", b"\t", b"\r")) + 1
         live = max(0, min(len(data) - self._spacey_reach, max(len(data) - self.reach, word)))
         for index, ends in self._scanner.hits(data).items():
-            live = min(live, _live_match(self._rows[index][1], data, ends, word))
+            if index in self._used:
+                live = min(live, _live_match(self._rows[index][1], data, ends, word))
         at = _code_points(data, view.text)(live)
         return view.span(at, at + 1).start
 

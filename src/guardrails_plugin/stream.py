@@ -48,14 +48,15 @@ class StreamGuard:
         self._whole = whole
         self._call = call
         self._origin = origin
-        self._local = _only(plan, _is_local)
+        # What is merely reported is found in the whole text at the finish; nothing is held back for it.
+        self._local = _only(plan, lambda step: _is_local(step) and (_may_block(step) or _may_transform(step)))
         self._judges = _only(plan, lambda step: not _is_local(step) and _may_block(step))
         self._reach = max((_reach(step, context) for step in self._local.steps), default=0)
         self._actions = plan.actions
         self._cap = plan.stream.cap
         self._shadow = plan.shadow
         unseen = any(_may_transform(step) for step in plan.steps if not _is_local(step))
-        self._buffers = plan.stream.mode == "buffer" or not plan.matcher.bounded or unseen
+        self._buffers = plan.stream.mode == "buffer" or not self._local.matcher.bounded or unseen
         self._chunks: list[str] = []
         self._text = ""
         """The window: some released text for context, then everything not yet released."""
@@ -228,4 +229,5 @@ def _may_transform(step: Step) -> bool:
 
 
 def _only(plan: Plan, wanted: Callable[[Step], bool]) -> Plan:
-    return replace(plan, steps=tuple(step for step in plan.steps if wanted(step)))
+    steps = tuple(step for step in plan.steps if wanted(step))
+    return replace(plan, steps=steps, matcher=plan.matcher.narrowed({step.name for step in steps}))
