@@ -35,8 +35,8 @@ def test_from_project_to_blocked_prompt(server: Running) -> None:
         project = _ok(admin.post(f"{API}/projects", json=body))["id"]
         entry = {"id": scanner, "enabled": True, "mode": "block", "flagMessage": "Not that."}
         _ok(admin.patch(f"{API}/projects/{project}", json={"config": {"scanners": [entry]}}))
-        body = {"name": "lab", "machine": True, "projectId": project}
-        token = _ok(admin.post(f"{API}/tokens", json=body))["token"]["value"]
+        wanted = {"name": "lab", "machine": True, "projectId": project}
+        token = _ok(admin.post(f"{API}/tokens", json=wanted))["token"]["value"]
     with server.client(token) as client:
         scan = _ok(client.post(f"{API}/scans", json={"input": "Tell me about project-titan", "flagOnly": False}))
         prompt = _ok(client.post(f"{API}/prompts", json={"input": "Tell me about birds"}))
