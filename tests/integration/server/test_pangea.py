@@ -8,10 +8,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from guardrails_plugin import Keyring
 from guardrails_plugin.server.app import create_app
+from guardrails_plugin.server.exchange import Exchange
+from guardrails_plugin.server.problems import Problem
+from guardrails_plugin.server.routers.pangea_envelope import error_response
 from guardrails_plugin.server.settings import Settings
 from tests.integration.server.conftest import TOKEN
 
@@ -412,6 +416,26 @@ def test_malicious_links_are_defanged_and_blocked(post: Post) -> None:
     assert found["detected"]
     off = text(post, content, overrides={"malicious_entity": {"url": "disabled"}})
     assert not off["detectors"]["malicious_entity"]["detected"]
+
+
+def test_malicious_entities_of_every_kind(client: TestClient, post: Post) -> None:
+    rule = {"detector": "malicious_url", "action": "defang", "settings": {"blocked_domains": ["bad.example"]}}
+    made = client.put("/guardrails/v1/recipes/lists", json={"stage": "prompt", "rules": [rule]})
+    assert made.status_code == 200, made.text
+    result = text(post, "bad.example and https://bad.example/x", recipe="lists")
+    kinds = [(e["type"], e["action"]) for e in result["detectors"]["malicious_entity"]["data"]["entities"]]
+    assert kinds == [("DOMAIN", "defanged"), ("URL", "defanged")]
+    only = {"malicious_entity": {"domain": "disabled", "url": "block", "ip_address": "block"}}
+    assert text(post, "https://bad.example/x", recipe="lists", overrides=only)["blocked"]
+    assert not text(post, "bad.example", recipe="lists", overrides=only)["blocked"]
+    client.delete("/guardrails/v1/recipes/lists")
+
+
+def test_too_many_requests_are_an_error_of_their_own() -> None:
+    scope = {"type": "http", "path": "/v1/text/guard", "headers": [], "state": {"exchange": Exchange()}}
+    answer = error_response(Request(scope), Problem(429, "RATE_LIMIT_EXCEEDED", "Later.", "t", headers={"X-A": "1"}))
+    assert json.loads(bytes(answer.body))["status"] == "TooManyRequests"
+    assert (answer.status_code, answer.headers["x-a"]) == (429, "1")
 
 
 # Format-preserving encryption

@@ -76,7 +76,7 @@ async def guard_text(body: TextGuardBody, exchange: Current, services: Running) 
     chosen = await _chosen(services, exchange, body.recipe or DEFAULT, Stage.PROMPT, body.overrides)
     result = await _check(services, exchange, content.content, chosen, debug=body.debug)
     wire = Wire(result, chosen.recipe)
-    return _wrapped(
+    return answer(
         exchange, summary(wire), {**_outcome(services, exchange, wire, chosen, body), **content.back(result.output)}
     )
 
@@ -85,7 +85,7 @@ async def guard_text(body: TextGuardBody, exchange: Current, services: Running) 
 async def guard(body: AIGuardBody, exchange: Current, services: Running) -> Answer[dict[str, Any]]:
     """Check what goes into a model, or what came out of it."""
     said, result = await _guarded(services, exchange, body, body.input, "input")
-    return _wrapped(exchange, said, result)
+    return answer(exchange, said, result)
 
 
 @router.post("/aiguard/v1/guard_chat_completions")
@@ -95,7 +95,7 @@ async def guard_chat(body: ChatGuardBody, exchange: Current, services: Running) 
     said, result = await _guarded(services, exchange, body, body.guard_input, "guard_input")
     result["guard_output"] = result.pop("output")
     result["policy"] = result.pop("recipe")
-    return _wrapped(exchange, said, result)
+    return answer(exchange, said, result)
 
 
 @router.post("/prompt-guard/v1/guard")
@@ -103,7 +103,7 @@ async def prompt_guard(body: PromptGuardBody, exchange: Current, services: Runni
     """Judge messages: is this an attack on the model?"""
     _note(exchange, "prompt_guard", body.config_id)
     said, result = await judged(services, exchange, body)
-    return _wrapped(exchange, said, result)
+    return answer(exchange, said, result)
 
 
 @router.post("/v1/guard")
@@ -123,7 +123,7 @@ async def redact(body: RedactBody, exchange: Current, services: Running) -> Answ
     """Redact a text."""
     _note(exchange, "redact", body.config_id)
     said, result = await pangea_redact.redacted(services, exchange, body)
-    return _wrapped(exchange, said, result)
+    return answer(exchange, said, result)
 
 
 @router.post("/redact/v1/redact_structured")
@@ -132,7 +132,7 @@ async def redact_structured(body: StructuredBody, exchange: Current, services: R
     """Redact an object."""
     _note(exchange, "redact", body.config_id)
     said, result = await pangea_redact.structured(services, exchange, body)
-    return _wrapped(exchange, said, result)
+    return answer(exchange, said, result)
 
 
 @router.post("/redact/v1/unredact")
@@ -143,7 +143,7 @@ async def unredact(body: UnredactBody, exchange: Current, services: Running) -> 
     _note(exchange, "unredact", body.config_id)
     token = pangea_fpe.opened(body.fpe_context, services.settings.keyring, exchange.project_id)
     data = await services.guard.unredact(exchange, body.redacted_data, token)
-    return _wrapped(exchange, "Success. Unredacted the data.", {"data": data})
+    return answer(exchange, "Success. Unredacted the data.", {"data": data})
 
 
 @router.post("/domain-intel/v1/reputation")
@@ -158,7 +158,7 @@ async def reputation(body: IntelBody, exchange: Current, services: Running) -> A
     """What is known of domains, URLs or addresses: from the operator's lists, and from how they are made."""
     _note(exchange, "reputation", body.config_id)
     said, result = await pangea_intel.reputation(services, exchange, body)
-    return _wrapped(exchange, said, result)
+    return answer(exchange, said, result)
 
 
 @router.get("/{service}/request/{request_id}", include_in_schema=False)
@@ -237,7 +237,3 @@ def _validated(kind: type[_Body], data: dict[str, Any]) -> _Body:
         return kind.model_validate(data)
     except ValidationError as error:
         raise RequestValidationError(error.errors()) from None
-
-
-def _wrapped(exchange: Exchange, said: str, result: dict[str, Any]) -> Any:
-    return answer(exchange, said, result)

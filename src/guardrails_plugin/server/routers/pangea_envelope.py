@@ -95,9 +95,9 @@ class ErrorAnswer(BaseModel):
     result: Faults | None
 
 
-def answer(exchange: Exchange, summary: str, result: Mapping[str, Any]) -> dict[str, Any]:
+def answer(exchange: Exchange, summary: str, result: dict[str, Any]) -> Answer[dict[str, Any]]:
     """A good result in its envelope."""
-    return {**_head(exchange), "status": "Success", "summary": summary, "result": result}
+    return Answer(**_head(exchange), summary=summary, result=result)
 
 
 def faulty(source: str, detail: str, code: str) -> ApiError:

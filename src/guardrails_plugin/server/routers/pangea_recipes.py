@@ -298,7 +298,8 @@ def _apply(change: _Change, rules: list[Rule], engine: dict[str, dict[str, Any]]
         made = {"disabled": True} if change.disabled else dict(change.fields)
         if made:
             engine[rule.name] = {**engine.get(rule.name, {}), **made}
-    if not places and not change.disabled:
+    wanted = change.settings or set(change.fields.values()) - {"disabled"}
+    if not places and wanted and not change.disabled:
         rules.append(_new_rule(change))
 
 
