@@ -181,9 +181,8 @@ class Context:
     Attributes:
         prompt: what the user asked for, in this turn.
         history: earlier user turns.
-        system: what the application's developer told the model.
+        system: what the application's developer told the model: trusted, and not to leak into answers.
         untrusted: texts that came from tools or documents, for provenance.
-        system_prompt: the application's own instructions, which must not leak into answers.
         calls: earlier tool calls of this run, in order, in any shape that `conversation` recognises.
         metadata: ids for the audit record (``user_id``, ``session_id``, ...); never content.
         tenant: separates keys, tokens and records of one customer from another's.
@@ -195,7 +194,6 @@ class Context:
     history: Sequence[str] = field(default=(), repr=False)
     system: str = field(default="", repr=False)
     untrusted: Sequence[str] = field(default=(), repr=False)
-    system_prompt: str = field(default="", repr=False)
     calls: Sequence[object] = field(default=(), repr=False)
     metadata: Mapping[str, str] = field(default_factory=dict, repr=False)
     tenant: str = ""

@@ -9,7 +9,7 @@ The score grows with the run's length: p = 1 - exp(-(words - 4) / k). Facts that
 are there to be told, so k is 24 and a run is .5 from 21 words on; instructions to the model are not, so k is 7 and a
 run with one of their words ("you are", "never", "must") is .5 from 9 words on. Both k are judgement, not fitted.
 
-The prompt comes from ``Context(system_prompt=...)``, from ``metadata["system_prompt"]``, or from the settings. Without
+The prompt comes from ``Context(system=...)``, from ``metadata["system_prompt"]``, or from the settings. Without
 a prompt and without canaries nothing is done.
 
 Source: shingles after Broder, "On the resemblance and containment of documents" (1997); canaries after Carlini et al.,
@@ -78,7 +78,7 @@ class SystemPromptLeak:
 
     Attributes:
         canaries: tokens that stand in the system prompt and must not stand in an answer.
-        system_prompt: the prompt, when it is the same for all calls; else see ``Context.system_prompt``.
+        system_prompt: the prompt, when it is the same for all calls; else see ``Context.system``.
         public: parts of the prompt that may be told, such as the greeting.
     """
 
@@ -112,7 +112,7 @@ class SystemPromptLeak:
         return [self._findings(text, known) for text in texts]
 
     def _prompts(self, context: Context) -> tuple[str, ...]:
-        given = (self.system_prompt, context.system_prompt, context.metadata.get("system_prompt", ""))
+        given = (self.system_prompt, context.system, context.metadata.get("system_prompt", ""))
         return tuple(filter(None, given))
 
     @cached_property

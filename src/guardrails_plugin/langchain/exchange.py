@@ -68,7 +68,7 @@ class Exchange:
             known = [*known, self._token] if self._token else known
             self._encrypted = Encrypted(self._response.engine, known, self._response.tenant)
             # What the model was told must not come out again.
-            self._context = Context(system_prompt=provenance(sent).system)
+            self._context = Context(system=provenance(sent).system)
             self._stream = self._response.chunks(self._refusal, self._context)
         return sent
 

@@ -263,7 +263,7 @@ class _Guards(Predicting):
         told = system_text(messages)
         if (said := said_here()) is not None:
             said.system = told
-        return self._guarding.within(system_prompt=told) if told else self._guarding
+        return self._guarding.within(system=told) if told else self._guarding
 
     def _answer(self, response: ChatResponse, policy: Guarding | None = None) -> ChatResponse:
         message = response.message

@@ -75,9 +75,14 @@ LONGEST_PAYLOAD, LONGEST_HARMLESS = 600, 300
 
 @dataclass(frozen=True, slots=True)
 class MixtureConfig:
-    """How a training set is put together."""
+    """How a training set is put together.
+
+    Args:
+        share: of the public rows under their caps; less for a run that starts from an earlier one's weights.
+    """
 
     seed: int = 17
+    share: float = 1.0
     composed_pairs: int = 2600
     own_copies: int = 4
     own_copies_other_languages: int = 5
@@ -90,6 +95,7 @@ def mixture(public: Sequence[Example], own: Sequence[Example], config: MixtureCo
     """Training examples from the `public` rows and the hand-written ones of the user (`own`)."""
     rng = random.Random(config.seed)
     chosen = capped(public, config.caps, rng)
+    chosen = rng.sample(chosen, round(config.share * len(chosen)))
     composer = composer_of(chosen, own)
     composed = [example for pair in composer.pairs(config.composed_pairs, rng) for example in pair]
     spread = shared_between_origins([*chosen, *composed], share=config.documents_as_user, labels=(0, 1))

@@ -59,7 +59,7 @@ def test_every_stage_knows_what_it_should(asynchronous: bool) -> None:
     assert (second.prompt, list(second.history), list(second.untrusted)) == ("pay 5 to X", ["read a"], ["page a"])
     assert list(third.untrusted) == ["page a", "page b"]
     assert list(third.calls) == [{"name": "read_page", "args": {"name": "b"}}]
-    assert {context.system_prompt for _, context in stages["response"].seen} == {"You are a bank clerk."}
+    assert {context.system for _, context in stages["response"].seen} == {"You are a bank clerk."}
 
 
 class TestEncryptedValuesHaveASourceToo:

@@ -78,7 +78,7 @@ def test_tools_know_who_said_what(build: Any) -> None:
     assert list(third.calls) == [{"name": "read_page", "args": {"name": "b"}}]
     if build is not react_agent:
         assert "You are a bank clerk." in third.system
-        assert all("You are a bank clerk." in c.system_prompt for _, c in stages["response"].seen)
+        assert all("You are a bank clerk." in c.system for _, c in stages["response"].seen)
     assert said_here() is None
 
 
