@@ -54,8 +54,10 @@ class HyperscanScanner:
 
     def __init__(self, gated: Sequence[Gated], ungated: Sequence[int]) -> None:
         self._always: dict[int, Sequence[int] | None] = dict.fromkeys(ungated)
-        self._database, missed = _database(gated) if gated else (None, ())
-        self._always |= dict.fromkeys(missed)
+        self._database: Any = None
+        if gated:
+            self._database, missed = _database(gated)
+            self._always |= dict.fromkeys(missed)
         self._local = threading.local()
 
     @staticmethod

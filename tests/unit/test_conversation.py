@@ -148,7 +148,8 @@ class TestToolCalls:
 
     @pytest.mark.parametrize("change", [{"urgent": False}, {"shares": [2, 1]}, {"amount": 6}, {"more": None}])
     def test_different_calls_have_different_ones(self, change: Any) -> None:
-        one, other = called(CALLS[0]), called({"name": "pay", "args": {**CALLS[0]["args"], **change}})
+        given: Any = CALLS[0]["args"]
+        one, other = called(CALLS[0]), called({"name": "pay", "args": {**given, **change}})
         assert one is not None
         assert other is not None
         assert one.fingerprint != other.fingerprint

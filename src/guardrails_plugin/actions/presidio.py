@@ -60,7 +60,8 @@ def _operator(name: str) -> Any:
         from presidio_anonymizer.operators import OperatorsFactory, OperatorType
     except ImportError:
         raise ConfigError('presidio needs the extra "presidio": pip install "guardrails-plugin[presidio]"') from None
-    factory = OperatorsFactory()
+    factory: Any = OperatorsFactory
+    factory = factory()
     valid = factory.get_anonymizers().keys() - _REFUSED
     if name not in valid:
         raise unknown_name("operator", name, valid, "presidio")

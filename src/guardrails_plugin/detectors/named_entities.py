@@ -180,12 +180,13 @@ def _analyzer(settings: NamedEntities) -> Any:
         low_score_entity_names=[],
         default_score=0.85,
     )
-    engine = SpacyNlpEngine(ner_model_configuration=configuration)
+    engine: Any = SpacyNlpEngine(ner_model_configuration=configuration)
     # Loaded here, by name of an installed package: the engine's own loading would download what is missing.
     loaded = spacy.load(settings.model, exclude=["parser"]) if settings.model else spacy.blank(settings.language)
     engine.nlp = {settings.language: loaded}
+    recognizer: Any = PatternRecognizer  # its annotations forbid the None that its defaults are
     recognizers: list[Any] = [
-        PatternRecognizer(
+        recognizer(
             supported_entity=own.entity,
             name=f"custom:{own.entity}",
             supported_language=settings.language,

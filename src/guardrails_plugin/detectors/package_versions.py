@@ -78,9 +78,9 @@ def affected(version: str, ecosystem: str, events: Iterable[Mapping[str, str]]) 
     for event in sorted(events, key=lambda event: _place(event, ecosystem)):
         for name, value in event.items():
             mark = _mark(value, ecosystem)
-            if name == "introduced" and not key < mark:  # type: ignore[operator]
+            if name == "introduced" and not key < mark:
                 state = True
-            elif (name == "fixed" and not key < mark) or (name == "last_affected" and mark < key):  # type: ignore[operator]
+            elif (name == "fixed" and not key < mark) or (name == "last_affected" and mark < key):
                 state = False
     return state
 

@@ -202,7 +202,7 @@ class RestoringHandler:
         return getattr(self._handler, name)
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        result = yield from self._handler.__await__()
+        result: Any = yield from self._handler.__await__()
         if isinstance(result, AgentOutput):
             return result.model_copy(update={"response": self._vault.restore(result.response)})
         return result

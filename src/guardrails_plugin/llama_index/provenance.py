@@ -20,7 +20,7 @@ from guardrails_plugin.types import Context
 __all__ = ["Said", "opened", "remember", "said_here", "system_text"]
 
 
-@dataclass(slots=True, weakref_slot=True)
+@dataclass
 class Said:
     """One conversation, over all its turns."""
 

@@ -49,6 +49,7 @@ PRODUCTS = (
     "guardrails_plugin.server.routers.pangea",
     "guardrails_plugin.server.routers.hiddenlayer",
     "guardrails_plugin.server.routers.calypso",
+    "guardrails_plugin.server.routers.rampart",
 )
 """Modules with ``build(services) -> Product``; earlier ones win where paths meet."""
 

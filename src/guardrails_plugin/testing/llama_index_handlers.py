@@ -9,11 +9,11 @@ from typing import Any
 
 from llama_index.core import Settings
 from llama_index.core.callbacks.base_handler import BaseCallbackHandler
-from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.instrumentation.events import BaseEvent
 from llama_index.core.instrumentation.span import BaseSpan
 from llama_index.core.instrumentation.span_handlers import BaseSpanHandler
+from llama_index_instrumentation import get_dispatcher
 from pydantic import PrivateAttr
 
 from guardrails_plugin.testing.watch import Watch
@@ -119,7 +119,9 @@ class _Callbacks(BaseCallbackHandler):
         super().__init__([], [])
         self._watch = watch
 
-    def on_event_start(self, event_type: Any, payload: Any = None, event_id: str = "", **kwargs: Any) -> str:
+    def on_event_start(
+        self, event_type: Any, payload: Any = None, event_id: str = "", parent_id: str = "", **kwargs: Any
+    ) -> str:
         """Look at what an event begins with."""
         self._watch.see(f"callback {event_type.value} start", payload)
         return event_id

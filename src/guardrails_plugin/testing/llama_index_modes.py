@@ -163,8 +163,9 @@ async def _drained(answer: Any, watch: Watch) -> None:
         if found is not None and _streams(answer, name):
             chunks = found() if callable(found) else found
             break
+    parts: Any = chunks
     if inspect.isasyncgen(chunks):
-        await _aread(chunks, watch)
+        await _aread(parts, watch)
     elif inspect.isgenerator(chunks):
         await asyncio.to_thread(_read, chunks, watch)
     watch.see("output", answer)

@@ -6,13 +6,14 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from guardrails_plugin.training import evaluate
 from guardrails_plugin.training.data import family
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from guardrails_plugin.training.data import Example
@@ -171,7 +172,9 @@ def labels_table(labels: Sequence[LabelFacts]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for fact in labels:
-        found = evaluate.quality(fact.label, fact.scores, fact.truth, {"balanced": fact.truth * 0.0 + fact.limit})
+        found = evaluate.quality(
+            fact.label, fact.scores, fact.truth, {"balanced": np.full(len(fact.truth), fact.limit)}
+        )
         calm = float((fact.calm >= fact.limit).mean()) if len(fact.calm) else 0.0
         numbers = (found.auc, found.recall["balanced"], found.false_positives["balanced"], calm)
         cells = " | ".join("-" if number is None else f"{number:.3f}" for number in numbers)

@@ -9,7 +9,7 @@ from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
 from guardrails_plugin import Engine
 from guardrails_plugin.langchain import Guard
-from guardrails_plugin.testing.langchain import ScriptedChatModel as Says
+from guardrails_plugin.testing.langchain import ScriptedChatModel
 from tests.strategies import NO_MODEL
 
 RAW = "536-90-4399"
@@ -17,6 +17,8 @@ SAID = f"My SSN is {RAW}, thanks."
 CLEAN = "My SSN is <US_SSN>, thanks."
 BLOCK: dict[str, dict[str, Any]] = {**NO_MODEL, "pii": {"sensitive": "block"}}
 USAGE: Any = {"input_tokens": 3, "output_tokens": 5, "total_tokens": 8}
+
+Says = ScriptedChatModel
 
 Reply = str | AIMessage
 

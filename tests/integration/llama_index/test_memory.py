@@ -108,7 +108,8 @@ class TestTenants:
         async def run() -> tuple[str, list[str]]:
             handler = agent.run(user_msg=TEXT)
             events = [repr(event) async for event in handler.stream_events()]
-            return str((await handler).response.content), events
+            result: Any = await handler
+            return str(result.response.content), events
 
         text, events = asyncio.run(run())
         assert (SSN in text) is restores

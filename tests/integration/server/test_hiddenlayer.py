@@ -139,7 +139,7 @@ def test_the_metadata_says_who_when_and_where(analyze: Analyze) -> None:
     metadata = analyze("hello")["metadata"]
     assert {key: metadata[key] for key in METADATA} == METADATA
     assert metadata["event_id"]
-    assert datetime.fromisoformat(metadata["analyzed_at"])
+    assert datetime.fromisoformat(metadata["analyzed_at"]).tzinfo is not None
     assert metadata["processing_time_ms"] > 0
     assert set(metadata["project"]) == {"project_id", "project_alias", "ruleset_id"}
     assert metadata["project"]["ruleset_id"] == "hiddenlayer:1"
@@ -408,7 +408,7 @@ def _evaluate(client: TestClient, interaction: dict[str, Any]) -> dict[str, Any]
 
 
 def test_an_interaction_is_evaluated_message_by_message(client: TestClient) -> None:
-    interaction = {
+    interaction: dict[str, Any] = {
         "messages": [
             {"role": "user", "content": [{"type": "text", "text": "hello"}]},
             {"role": "assistant", "content": [{"type": "tool_use", "id": "1", "tool_name": "f", "tool_input": {}}]},

@@ -97,7 +97,7 @@ def test_a_text_comes_back_guarded(post: Post) -> None:
 
 
 def test_messages_come_back_as_many_with_role_and_content(post: Post) -> None:
-    messages = [
+    messages: list[dict[str, Any]] = [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": f"My SSN is {SSN}."},
         {"role": "assistant", "content": "Noted."},
@@ -472,7 +472,14 @@ def test_no_context_without_encryption(post: Post) -> None:
 def test_a_changed_context_is_refused(post: Post) -> None:
     result = text(post, f"SSN {SSN}", overrides={"pii_entity": {"us_ssn": "fpe"}})
     body = json.loads(base64.b64decode(result["fpe_context"]))
-    changes = [{"c": "other"}, {"k": "t2"}, {"m": []}, {"t": body["t"][:-1] + "0"}, {"t": "x" + body["t"]}, {"z": 1}]
+    changes: list[dict[str, Any]] = [
+        {"c": "other"},
+        {"k": "t2"},
+        {"m": []},
+        {"t": body["t"][:-1] + "0"},
+        {"t": "x" + body["t"]},
+        {"z": 1},
+    ]
     for change in changes:
         forged = base64.b64encode(json.dumps({**body, **change}, separators=(",", ":")).encode()).decode()
         refused = post("/redact/v1/unredact", {"redacted_data": "x", "fpe_context": forged}, 400)

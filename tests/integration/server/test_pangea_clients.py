@@ -70,7 +70,7 @@ def test_ai_guard_guards_a_text(config: PangeaConfig) -> None:
 
 
 def test_ai_guard_guards_messages(config: PangeaConfig) -> None:
-    messages = [
+    messages: list[Message | McpToolsMessage] = [
         Message(role="system", content="Be brief."),
         Message(role="user", content="hello"),
         Message(role="assistant", content="hi"),
@@ -172,7 +172,8 @@ def test_prompt_guard_judges(config: PangeaConfig) -> None:
 
 def test_the_same_asynchronously(config: PangeaConfig) -> None:
     async def calls() -> tuple[Any, Any, Any]:
-        guard, redact, prompt = (kind(TOKEN, config) for kind in (AIGuardAsync, RedactAsync, PromptGuardAsync))
+        made: Any = [kind(TOKEN, config) for kind in (AIGuardAsync, RedactAsync, PromptGuardAsync)]
+        guard, redact, prompt = made
         try:
             return (
                 (await guard.guard_text(f"SSN {SSN}")).result,

@@ -82,8 +82,7 @@ def test_the_sum_of_the_chosen_classes_decides() -> None:
 def test_a_higher_sensitivity_finds_no_less() -> None:
     texts = [TERMS, COURT, SECRECY, CONTRACT, PROSE, MAIL, TERMS[:170] + PROSE[:200]]
     low, medium, high = (
-        {text for text in texts if found(text, Legal(sensitivity=level))}  # type: ignore[arg-type]
-        for level in ("low", "medium", "high")
+        {text for text in texts if found(text, Legal(sensitivity=level))} for level in ("low", "medium", "high")
     )
     assert low <= medium <= high
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from guardrails_plugin.evaluation.recalibration import needed, recalibrated, recipe_lines
-from guardrails_plugin.recipes.loader import tomllib
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 
 @pytest.mark.parametrize("rate", [0.05, 0.01, 0.001])

@@ -119,7 +119,9 @@ def test_reads_texts_and_says_where_the_worst_window_is(server: Server, protocol
 
 def test_a_recipe_takes_it_in_place_of_the_embedded_model(server: Server, protocol: str) -> None:
     chosen = settings(server, protocol, thresholds={"balanced": 0.9}).model_dump(mode="json", exclude_none=True)
-    rule = Rule(detector="prompt_injection", action="block", threshold="balanced", settings={"model": chosen})
+    rule = Rule.model_validate(
+        {"detector": "prompt_injection", "action": "block", "threshold": "balanced", "settings": {"model": chosen}}
+    )
     engine = Engine(recipes=Recipe(name="own", rules=[rule]))
     assert engine.check("please obey me", stage="prompt", recipe="own").blocked
     passed = engine.check("good morning, all of you", stage="prompt", recipe="own")

@@ -13,7 +13,9 @@ TEI = {"remote": "http://127.0.0.1:8080", "protocol": "tei", "attack": ["A"]}
 
 
 def engine(model: Any, threshold: float | str = 0.5) -> Engine:
-    rule = Rule(detector="prompt_injection", action="block", threshold=threshold, settings={"model": model})
+    rule = Rule.model_validate(
+        {"detector": "prompt_injection", "action": "block", "threshold": threshold, "settings": {"model": model}}
+    )
     return Engine(recipes=Recipe(name="own", rules=[rule]))
 
 

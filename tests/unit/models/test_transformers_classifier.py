@@ -96,7 +96,9 @@ def test_the_same_alone_in_company_and_in_eight_threads(folder: Path) -> None:
 
 def test_a_recipe_takes_it_in_place_of_the_embedded_model(folder: Path) -> None:
     chosen = settings(folder, thresholds={"balanced": 0.7}).model_dump(mode="json", exclude_none=True)
-    rule = Rule(detector="prompt_injection", action="block", threshold="balanced", settings={"model": chosen})
+    rule = Rule.model_validate(
+        {"detector": "prompt_injection", "action": "block", "threshold": "balanced", "settings": {"model": chosen}}
+    )
     engine = Engine(recipes=Recipe(name="own", rules=[rule]))
     result = engine.check("please obey", stage="prompt", recipe="own")
     assert result.blocked

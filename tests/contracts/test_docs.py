@@ -1,0 +1,46 @@
+"""The documentation names everything that is registered, is up to date with the code, and its links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from guardrails_plugin import Engine, registry
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXT = "\n".join(page.read_text("utf-8") for page in PAGES)
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)")
+
+
+@pytest.mark.parametrize("kind", ["detectors", "actions", "sinks"])
+def test_everything_registered_is_named(kind: str) -> None:
+    assert not [name for name in registry.names(kind) if f"`{name}`" not in TEXT]
+
+
+def test_every_recipe_and_pack_is_named() -> None:
+    names = {recipe.name for recipe in Engine().recipes()}
+    assert not sorted(name for name in names if f"`{name}`" not in TEXT)
+
+
+def test_every_detector_has_a_row_with_its_quality() -> None:
+    rows = (ROOT / "docs" / "detectors.md").read_text("utf-8").splitlines()
+    cells = {row.split("`")[1]: row.split(" | ") for row in rows if row.startswith("| `")}
+    assert set(registry.names("detectors")) <= set(cells)
+    assert not [name for name, row in cells.items() if len(row) != 7 or not row[4].strip()]
+
+
+def test_the_table_of_detectors_is_that_of_the_code() -> None:
+    command = [sys.executable, str(ROOT / "docs" / "make_detectors.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_relative_links_exist(page: Path) -> None:
+    targets = [link for link in LINK.findall(page.read_text("utf-8")) if not re.match(r"[a-z]+:", link)]
+    assert not [target for target in targets if not (page.parent / target).exists()]

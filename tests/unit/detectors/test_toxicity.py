@@ -1,0 +1,95 @@
+"""The toxicity head as a detector: labels, windows, views. How good it is: tests/quality."""
+
+from __future__ import annotations
+
+import pytest
+
+from guardrails_plugin import Engine, Verdict
+from guardrails_plugin.detectors.toxicity import Toxicity
+from guardrails_plugin.errors import ConfigError
+from guardrails_plugin.models.encoder import EMBEDDED, Document, load_encoder
+from guardrails_plugin.normalize import normalize
+from guardrails_plugin.types import NO_CONTEXT, Finding, Origin, Segment
+
+ABUSE = "You are a worthless stupid idiot and everybody hates you, you disgusting piece of shit."
+CALM = "Could you please send me the opening hours of the library on Saturday?"
+
+
+def found(text: str, detector: Toxicity | None = None) -> dict[str, Finding]:
+    findings = (detector or Toxicity()).detect([normalize(Segment(text, Origin.USER))], NO_CONTEXT)[0]
+    return {finding.entity_type: finding for finding in findings}
+
+
+class TestLabels:
+    def test_each_label_is_an_entity_type(self) -> None:
+        labels = load_encoder(EMBEDDED).config.labels
+        assert {label.upper() for label in labels} == Toxicity.entity_types
+        assert len(Toxicity.entity_types) == 7
+
+    def test_abuse_scores_far_above_a_request(self) -> None:
+        assert found(ABUSE)["TOXICITY"].score > 0.9
+        assert found(CALM).get("TOXICITY") is None or found(CALM)["TOXICITY"].score < 0.3
+
+    def test_an_insult_is_one_and_no_threat(self) -> None:
+        scores = {name: finding.score for name, finding in found(ABUSE).items()}
+        assert scores["INSULT"] > scores.get("THREAT", 0.0)
+
+
+class TestPlace:
+    def test_the_finding_covers_the_window_that_is_abusive(self) -> None:
+        calm = " ".join(f"Paragraph {n} describes how the harbour was built in stone." for n in range(60))
+        finding = found(f"{calm}\n{ABUSE}\n{calm}")["TOXICITY"]
+        assert finding.start < len(calm) + 40 < finding.end
+        assert finding.end - finding.start < len(calm)
+
+    def test_zero_width_characters_hide_nothing(self) -> None:
+        hidden = "\u200b".join(ABUSE)
+        assert found(hidden)["TOXICITY"].score > 0.9
+
+    @pytest.mark.parametrize("text", ["", "  ", "42", "!?"])
+    def test_texts_without_words_are_not_judged(self, text: str) -> None:
+        assert not found(text)
+
+
+class TestInARecipe:
+    def test_severe_abuse_can_be_blocked_and_the_rest_reported(self) -> None:
+        engine = Engine()
+        result = engine.check(
+            ABUSE, stage="response", recipe="financial", overrides={"prompt_injection": {"disabled": True}}
+        )
+        assert result.blocked
+        assert any("toxicity" in reason for reason in result.reasons)
+        assert engine.check(CALM, stage="response", recipe="financial").verdict is Verdict.ALLOW
+
+    def test_operating_points_are_the_models(self) -> None:
+        strict, permissive = (Toxicity().operating_point(name, Origin.USER) for name in ("strict", "permissive"))
+        assert 0 < strict <= permissive <= 1
+        with pytest.raises(ConfigError, match="no operating point 'loose'; valid: strict, balanced, permissive"):
+            Toxicity().operating_point("loose", Origin.USER)
+
+    def test_texts_are_scored(self) -> None:
+        low, high = Engine().score("toxicity", [CALM, ABUSE])
+        assert low < 0.3
+        assert high > 0.9
+
+
+def test_injection_and_toxicity_share_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = load_encoder(EMBEDDED)
+    passes: list[int] = []
+    forward = encoder._forward
+
+    def counted(window: tuple[int, ...]) -> object:
+        passes.append(len(window))
+        return forward(window)
+
+    monkeypatch.setattr(encoder, "_forward", counted)
+    document = Document("A text that no other test has read: the ferry to Inishmore leaves at ten.", Origin.USER)
+    encoder.read([document])
+    encoder.read_labels([document], ["toxicity", "threat"])
+    encoder.embed([document])
+    assert len(passes) == 1
+
+
+def test_an_unknown_label_is_named() -> None:
+    with pytest.raises(ConfigError, match="has no label 'rudeness'; valid: toxicity"):
+        load_encoder(EMBEDDED).read_labels([Document("x", Origin.USER)], ["rudeness"])
