@@ -115,6 +115,6 @@ def public_client(allowed: Collection[str] = ()) -> httpx.AsyncClient:
 def provider_failed(error: Exception) -> ApiError:
     """502 that says what kind of failure, and nothing of what was sent."""
     kind = type(error).__name__
-    # Every provider's client calls a refused key this.
-    code = "INVALID_API_KEY" if kind == "AuthenticationError" else ""
+    # So the clients of all providers call a refused key.
+    code = "INVALID_API_KEY" if kind.endswith("AuthenticationError") else ""
     return ApiError(502, f"The model provider could not be used ({kind}).", code=code)

@@ -57,7 +57,7 @@ _NAMES = {
 def _recipe() -> Recipe:
     privacy = next(rule for rule in compliance_policies()["ccpa"].add if rule.name == PRIVACY)
     everything = (
-        Rule(detector="prompt_injection", threshold="balanced", trusted=frozenset({Origin.SYSTEM})),
+        Rule.model_validate({"detector": "prompt_injection", "threshold": "balanced", "trusted": [Origin.SYSTEM]}),
         Rule(detector="data_exfiltration"),
         Rule(detector="malicious_url"),
         Rule(detector="pii"),

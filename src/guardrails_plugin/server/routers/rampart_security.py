@@ -32,7 +32,8 @@ _RULES: dict[str, tuple[str, ...]] = {
 _LEAKS = frozenset({"DATA_EXFILTRATION_URL"})
 """Of ``malicious_url``: the links that carry data away. Bad addresses as such are no exfiltration."""
 
-_SEVERITIES = ((0.9, "critical"), (0.75, "high"), (0.5, "medium"))
+Severity = Literal["low", "medium", "high", "critical"]
+_SEVERITIES: tuple[tuple[float, Severity], ...] = ((0.9, "critical"), (0.75, "high"), (0.5, "medium"))
 _DESCRIPTIONS = {
     _INJECTION: "The text tries to change the instructions of the model that reads it.",
     "jailbreak": "The text tries to talk the model out of its safety rules.",
@@ -63,7 +64,7 @@ class Threat(BaseModel):
     """One kind of threat found in a content; ``indicators`` are phrases of it that the rules matched."""
 
     threat_type: Literal["prompt_injection", "jailbreak", "data_exfiltration"]
-    severity: Literal["low", "medium", "high", "critical"]
+    severity: Severity
     confidence: float
     description: str
     indicators: list[str]
@@ -197,12 +198,16 @@ def _threat(kind: str, content: str, own: Sequence[Finding], raw: Sequence[Findi
     quoted = [content[finding.start : finding.end][:_QUOTED] for finding in phrases]
     return Threat(
         threat_type=kind,  # type: ignore[arg-type]
-        severity=next((name for least, name in _SEVERITIES if confidence >= least), "low"),  # type: ignore[arg-type]
+        severity=_severity(confidence),
         confidence=confidence,
         description=_DESCRIPTIONS[kind],
         indicators=list(dict.fromkeys(quoted + named)),
         recommended_action="block" if confidence >= block_from else "flag",
     )
+
+
+def _severity(confidence: float) -> Severity:
+    return next((name for least, name in _SEVERITIES if confidence >= least), "low")
 
 
 def _by_rule(finding: Finding) -> bool:
