@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any
 
 try:
-    from re import _parser as sre  # Python 3.11+
+    from re import _parser as sre  # pyright: ignore[reportAttributeAccessIssue]  # Python 3.11+
 except ImportError:
     import sre_parse as sre
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from guardrails_plugin.detect import Outcome, Plan, Step, detect
 from guardrails_plugin.matching import CONTEXT_CHARS
@@ -215,8 +216,9 @@ def _is_local(step: Step) -> bool:
 
 def _reach(step: Step, context: Context) -> int:
     """Characters a detector needs held back; one whose work depends on the context is asked with it."""
-    reach = getattr(step.detector, "reach", 0)
-    return int(reach(context) if callable(reach) else reach)
+    reach: Any = getattr(step.detector, "reach", 0)
+    asked: Any = reach(context) if callable(reach) else reach
+    return int(asked)
 
 
 def _may_block(step: Step) -> bool:

@@ -204,7 +204,7 @@ def check_tools(
     Raises:
         ConfigError: something that is not a tool definition.
     """
-    by_server = tools if isinstance(tools, Mapping) else {"": tools}
+    by_server: Mapping[Any, Any] = tools if isinstance(tools, Mapping) else {"": tools}
     offered = [tool for server, own in by_server.items() for tool in definitions(own, server)]
     known = any(recipe.name == RECIPE.name for recipe in engine.recipes())
     judge = engine if known else _default_judge()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import re2
 
@@ -68,7 +69,7 @@ def _points(run: str) -> str:
 
 
 def _morse(run: str) -> str:
-    words = _GAP.split(run.translate(_MORSE_LIKE))
+    words: list[Any] = _GAP.split(run.translate(_MORSE_LIKE))
     return " ".join("".join(_MORSE.get(letter, "") for letter in word.split()) for word in words)
 
 

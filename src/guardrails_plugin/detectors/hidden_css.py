@@ -38,8 +38,22 @@ _RULE = re.compile(r"([^{}@;]{1,400})\{([^{}]{0,2000})\}")
 _AT_BLOCK = re.compile(r"@[a-z-]+[^{};]{0,400}\{(?:[^{}]{0,2000}\{[^{}]{0,2000}\})*[^{}]{0,2000}\}", re.IGNORECASE)
 _SELECTOR = re.compile(r"\s*([.#][A-Za-z_][\w-]{0,100})\s*")
 _LENGTH = re.compile(r"([+-]?\d{0,6}(?:\.\d{1,6})?)(px|pt|em|rem|ex|ch|vw|vh|%|in|cm|mm|pc)?")
-_PIXELS = {"px": 1, "pt": 4 / 3, "em": 16, "rem": 16, "ex": 8, "ch": 8, "vw": 10, "vh": 8, "%": 0.16}
-_PIXELS |= {"in": 96, "cm": 38, "mm": 3.8, "pc": 16, "": 1}
+_PIXELS = {
+    "px": 1,
+    "pt": 4 / 3,
+    "em": 16,
+    "rem": 16,
+    "ex": 8,
+    "ch": 8,
+    "vw": 10,
+    "vh": 8,
+    "%": 0.16,
+    "in": 96,
+    "cm": 38,
+    "mm": 3.8,
+    "pc": 16,
+    "": 1,
+}
 _RGB = re.compile(r"rgba?\(\s*(\d{1,3})[\s,]+(\d{1,3})[\s,]+(\d{1,3})(?:[\s,/]+([\d.]{1,8}%?))?\s*\)")
 _NO_CLIP = re.compile(r"rect\(\s*0\w*[\s,]+0\w*[\s,]+0\w*[\s,]+0\w*\s*\)|rect\(\s*1px[\s,]+1px[\s,]+1px[\s,]+1px\s*\)")
 _NO_CLIP_PATH = re.compile(r"inset\(\s*(?:50|100)%|circle\(\s*0|polygon\(\s*0(?:px)?\s+0(?:px)?\s*\)")

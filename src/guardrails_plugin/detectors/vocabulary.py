@@ -57,7 +57,8 @@ class Vocabulary:
 @cache
 def vocabulary() -> Vocabulary:
     """The vocabulary, read once."""
-    lines = resources.files(__package__).joinpath("data/common_words.txt").read_text("utf-8").splitlines()
+    file = resources.files("guardrails_plugin.detectors") / "data" / "common_words.txt"
+    lines = file.read_text("utf-8").splitlines()
     costs: dict[str, float] = {}
     for line in lines:
         _, _, words = line.partition("\t")

@@ -97,7 +97,7 @@ def _thresholds(options: argparse.Namespace, engine: Engine, scored: Scored) -> 
         given = _number_or_name(options.threshold)
         return {
             origin: given
-            if isinstance(given, float)
+            if isinstance(given, (int, float))
             else engine.operating_point(options.detector, given, origin=origin)
             for origin in Origin
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock
 from llama_index.core.memory import BaseMemory, ChatMemoryBuffer
@@ -55,9 +55,9 @@ def guard_memory(
     policy = guarding(
         engine, recipes=recipes, overrides=overrides, context=context, vault=vault, on_block=on_block, refusal=refusal
     )
-    made = GuardedMemory()
+    made: Any = GuardedMemory()
     made._inner, made._guarding = memory or ChatMemoryBuffer.from_defaults(), policy  # noqa: SLF001 - made here
-    return made
+    return cast("GuardedMemory", made)
 
 
 class GuardedMemory(BaseMemory):

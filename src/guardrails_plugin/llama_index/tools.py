@@ -151,7 +151,7 @@ class ToolGuard:
         shown = told.pop(_REST)
         if (said := said_here()) is not None:
             said.calls.append({"name": self.name, "args": told})
-        given = [shown, told]
+        given: Any = [shown, told]
         if self.policy.vault is not None and self.types != ():
             given = self.policy.vault.restore(given, self.types)
         return _Arguments({"args": shown, "kwargs": told}, given[0], {**given[1], **passed})

@@ -109,8 +109,8 @@ class Pack(BaseModel):
         rules = overridden(base.model_copy(update={"name": self.name, "rules": rules}), bare)
         added = [rule for rule in self.add if stage in rule.stages]
         before, behind = ([_plain(rule) for rule in added if rule.first is first] for first in (True, False))
-        fields = {"name": self.name, "description": self.description, "version": self.version}
-        return Recipe(**{**base.model_dump(exclude={"rules"}), **fields}, rules=[*before, *rules, *behind])
+        fields: dict[str, Any] = {"name": self.name, "description": self.description, "version": self.version}
+        return base.model_copy(update={**fields, "rules": [*before, *rules, *behind]})
 
 
 def _joined(

@@ -155,7 +155,7 @@ def _add(options: argparse.Namespace) -> int:
 
 def _edit(options: argparse.Namespace) -> int:
     definition = _given_definition(options)
-    fields = _given_fields(options) | ({} if definition is None else {"definition": definition})
+    fields: dict[str, Any] = _given_fields(options) | ({} if definition is None else {"definition": definition})
     return _told(options, _scanners(options).edit(options.id, **fields))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 from pydantic import ValidationError
 
@@ -98,10 +99,11 @@ def _settings(scanner: Scanner, version: Version) -> tuple[str, dict[str, object
 def _detector(
     scanner: Scanner, version: Version, name: str, judge: ChatModel | None, embedder: Embedder | None
 ) -> Detector | None:
-    definition = version.definition
+    definition: Any = version.definition
+    made: Any = None
     if isinstance(definition, Examples):
         try:
-            return Similarity(
+            made = Similarity(
                 examples=definition.examples,
                 counter_examples=definition.counter_examples,
                 entity_type=scanner.entity_type,
@@ -112,8 +114,8 @@ def _detector(
     if isinstance(definition, NaturalLanguage):
         if judge is None:
             raise ConfigError(f"scanner {scanner.id!r}: a natural-language definition needs a chat model: judge=...")
-        return Judge(judge, definition.text, name=name, entity_type=scanner.entity_type)
-    return None
+        made = Judge(judge, definition.text, name=name, entity_type=scanner.entity_type)
+    return cast("Detector | None", made)
 
 
 def term_rules(

@@ -142,9 +142,10 @@ def _covered(content: Any, results: Sequence[GuardResult], origin: Origin) -> An
     if all(decision.verdict is not Verdict.TRANSFORM for decision in decisions):
         return content
     call, new = new_call(None, NO_CONTEXT), []
+    actions: Any = {"mask": Mask()}
     for index, segment in enumerate(conversation.segments(content, origin)):
         spans = clusters(segment.text, [decision for decision in decisions if decision.finding.segment == index])
-        new.append(rewrite(segment.text, spans, {"mask": Mask()}, call)[0])
+        new.append(rewrite(segment.text, spans, actions, call)[0])
     return conversation.substitute(content, new)
 
 

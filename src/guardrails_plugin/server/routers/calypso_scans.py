@@ -225,8 +225,8 @@ async def _answered(
 
 def _worst(before: Scanned, after: Scanned) -> Outcome:
     """The graver outcome of the two."""
-    order = ("cleared", "flagged", "redacted", "blocked")
-    return max(_outcome(before), _outcome(after), key=order.index)
+    order: tuple[Outcome, ...] = ("cleared", "flagged", "redacted", "blocked")
+    return order[max(order.index(_outcome(before)), order.index(_outcome(after)))]
 
 
 def _prompt_result(

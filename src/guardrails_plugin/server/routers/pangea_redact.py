@@ -201,9 +201,10 @@ def _rewritten(content: Any, result: GuardResult, action: _Cover | _Words) -> _D
     texts = [segment.text for segment in conversation.segments(content, Origin.MODEL)]
     decided = [replace(decision, action=_OWN, verdict=Verdict.TRANSFORM) for decision in result.decisions]
     new, count = [], 0
+    actions: Any = {_OWN: action}
     for index, text in enumerate(texts):
         spans = clusters(text, (decision for decision in decided if decision.finding.segment == index))
-        changed, made = rewrite(text, spans, {_OWN: action}, Call(lambda _type, _value: 1))
+        changed, made = rewrite(text, spans, actions, Call(lambda _type, _value: 1))
         new.append(changed)
         count += len(made)
     return _Done(conversation.substitute(content, new) if new else content, count, result)

@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
@@ -62,8 +63,8 @@ class Database:
         except ModuleNotFoundError as error:
             raise ConfigError(f"database URL: needs {error.name}: pip install 'guardrails-plugin[postgres]'") from None
         if kind == "sqlite":
-            sa.event.listen(self.engine, "connect", _configure)
-            sa.event.listen(self.engine, "begin", _begin)
+            event.listen(self.engine, "connect", _configure)
+            event.listen(self.engine, "begin", _begin)
 
     @property
     def kind(self) -> str:

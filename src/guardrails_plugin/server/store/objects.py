@@ -151,4 +151,4 @@ def _which(project_id: str, kind: str, object_id: str, owner_id: str | None) -> 
 
 
 def _object(row: sa.Row[Any]) -> Object:
-    return Object(**row._mapping)  # noqa: SLF001 - SQLAlchemy's documented name
+    return Object(**row._mapping)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # its documented name

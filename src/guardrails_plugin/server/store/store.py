@@ -235,7 +235,7 @@ def _given(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _value(kind: type[_Row], row: sa.Row[Any]) -> _Row:
-    values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented name
+    values = dict(row._mapping)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # its documented name
     if "scopes" in values:
         values["scopes"] = tuple(values["scopes"])
     return kind(**values)
