@@ -427,7 +427,7 @@ def test_an_unexpected_failure_says_nothing(client: TestClient, monkeypatch: pyt
 
     app: Any = client.app
     monkeypatch.setattr(app.state.services.guard, "check", fail)
-    quiet = TestClient(app, headers=client.headers, raise_server_exceptions=False)
+    quiet = TestClient(app, headers=dict(client.headers), raise_server_exceptions=False)
     answer = quiet.post(f"{V1}/filter", json={"content": "hello"})
     assert answer.status_code == 500
     assert answer.json()["code"] == "INTERNAL_ERROR"

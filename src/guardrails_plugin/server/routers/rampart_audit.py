@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from guardrails_plugin.server.exchange import Current
+from guardrails_plugin.server.problems import invalid
 from guardrails_plugin.server.routers.rampart_wire import ERRORS, PREFIX, milliseconds, whose
 from guardrails_plugin.server.services import Running
 
@@ -69,7 +70,12 @@ def audit_logs(
 
 
 def _aware(moment: datetime | None) -> datetime | None:
-    return moment.replace(tzinfo=timezone.utc) if moment is not None and moment.tzinfo is None else moment
+    if moment is None or moment.tzinfo is None:
+        return moment and moment.replace(tzinfo=timezone.utc)
+    try:
+        return moment.astimezone(timezone.utc)
+    except OverflowError:
+        raise invalid("start_date, end_date: outside of the years 1 to 9999 in UTC.") from None
 
 
 def _item(record: dict[str, Any]) -> LogItem:
