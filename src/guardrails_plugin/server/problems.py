@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -93,9 +94,9 @@ def problem_of(error: Exception, trace_id: str) -> Problem:
         return Problem(422, _CODES[422], "The request is not of the documented form.", trace_id, fields)
     if isinstance(error, (ConfigError, ContentError)):
         return Problem(400, _CODES[400], str(error), trace_id)
-    if isinstance(error, UnicodeEncodeError):
-        # Half a surrogate pair came in as an escape and cannot be written again.
-        return Problem(400, _CODES[400], "The text holds characters that are not Unicode.", trace_id)
+    if isinstance(error, (UnicodeEncodeError, DataError)):
+        # Half a surrogate pair came in as an escape and cannot be written again; PostgreSQL keeps no NUL.
+        return Problem(400, _CODES[400], "The text holds characters that cannot be kept.", trace_id)
     if isinstance(error, GuardBlocked):
         return Problem(403, "SECURITY_VIOLATION", str(error), trace_id)
     if isinstance(error, GuardError):
