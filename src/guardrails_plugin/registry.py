@@ -20,12 +20,12 @@ KINDS: dict[str, dict[str, str]] = {
     "detectors": {
         "call_limits": f"{_HERE}.detectors.call_limits:CallLimits",
         "code": f"{_HERE}.detectors.code:Code",
-        "hidden_text": f"{_HERE}.detectors.hidden_text:HiddenText",
         "competitors": f"{_HERE}.detectors.competitors:Competitors",
         "data_exfiltration": f"{_HERE}.detectors.data_exfiltration:DataExfiltration",
         "demographic": f"{_HERE}.detectors.demographic:Demographic",
         "denial_of_service": f"{_HERE}.detectors.denial_of_service:DenialOfService",
         "gibberish": f"{_HERE}.detectors.gibberish:Gibberish",
+        "hidden_text": f"{_HERE}.detectors.hidden_text:HiddenText",
         "invisible_text": f"{_HERE}.detectors.invisible_text:InvisibleText",
         "keywords": f"{_HERE}.detectors.keywords:Keywords",
         "language": f"{_HERE}.detectors.language:Language",
@@ -46,6 +46,7 @@ KINDS: dict[str, dict[str, str]] = {
         "similarity": f"{_HERE}.detectors.similarity:Similarity",
         "system_prompt_leak": f"{_HERE}.detectors.system_prompt_leak:SystemPromptLeak",
         "tool_definitions": f"{_HERE}.detectors.tool_definitions:ToolDefinitions",
+        "toxicity": f"{_HERE}.detectors.toxicity:Toxicity",
     },
     "actions": {
         "block": f"{_HERE}.actions.block:Block",

@@ -139,8 +139,9 @@ class Encoder:
         return [{label: by_label[label][index] for label in labels} for index in range(len(documents))]
 
     def embed(self, documents: Sequence[Document]) -> NDArray[np.float32]:
-        """Unit vectors ``[documents, dimensions]``: alike texts point the same way, in any language.
+        """Unit vectors ``[documents, dimensions]``, more alike for texts of like meaning, in any language.
 
+        How well: ``training/teacher.py``; better for telling near repetitions than for telling topics.
         A document without words has a zero vector.
 
         Raises:

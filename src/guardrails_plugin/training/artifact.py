@@ -65,7 +65,7 @@ def write_artifact(model: WindowClassifier, base: Backbone, corpus: Corpus, conf
     held = score(runner, base, _sample(corpus.held_back_benign, config), config)
     fitted = {origin: _fit_origin(origin, (dev, own, held)) for origin in (USER, EXTERNAL)}
     fitted["model"] = fitted[EXTERNAL]
-    thresholds = _thresholds(fitted, dev, own, held)
+    thresholds = _thresholds(fitted, own, dev, held)
     settings = _settings(base, config, fitted, thresholds)
     abuse = score(runner, base, [*corpus.toxicity.dev, *corpus.toxicity.own_held_back], config)
     settings["labels"] = {label: _label(label, abuse, held) for label in TOXICITY} if abuse.examples else {}
@@ -124,26 +124,31 @@ def _fit_origin(origin: str, parts: Sequence[Scored]) -> calibrate.Platt:
     return calibrate.fit(logits.tolist(), labels)
 
 
-def _thresholds(fitted: Mapping[str, calibrate.Platt], *parts: Scored) -> dict[str, dict[str, float]]:
+def _thresholds(fitted: Mapping[str, calibrate.Platt], own: Scored, *ordinary: Scored) -> dict[str, dict[str, float]]:
     """Operating points by origin, from benign scores grouped by the family of their source.
 
-    Hand-written benign twins are a part of it, though they were written to be mistaken for their attack: without
-    them short everyday requests ("Summarise this document.") pass the balanced point, and a false alarm there costs
-    users more than the recall that it buys.
+    The balanced point is set on ordinary text alone. The hand-written benign twins were written to be mistaken for
+    their attack; they count for the strict and the permissive point, which without them would promise too much.
     """
     result: dict[str, dict[str, float]] = defaultdict(dict)
     for origin in (USER, EXTERNAL):
-        groups: dict[str, list[float]] = defaultdict(list)
-        for part in parts:
-            chosen = part.where(origin)
-            for example, probability in zip(chosen.examples, probabilities(chosen, fitted), strict=True):
-                if not example.label:
-                    groups[family(example.source)].append(float(probability))
-        for point, limit in calibrate.operating_points(merged(groups)).items():
+        calm = calibrate.operating_points(merged(_benign(fitted, origin, ordinary)))
+        points = calibrate.operating_points(merged(_benign(fitted, origin, (own, *ordinary))))
+        for point, limit in (points | {"balanced": calm["balanced"]}).items():
             result[point][origin] = round(limit, 6)
     for by_origin in result.values():
         by_origin["model"] = by_origin[EXTERNAL]
     return dict(result)
+
+
+def _benign(fitted: Mapping[str, calibrate.Platt], origin: str, parts: Sequence[Scored]) -> dict[str, list[float]]:
+    groups: dict[str, list[float]] = defaultdict(list)
+    for part in parts:
+        chosen = part.where(origin)
+        for example, probability in zip(chosen.examples, probabilities(chosen, fitted), strict=True):
+            if not example.label:
+                groups[family(example.source)].append(float(probability))
+    return groups
 
 
 def _label(label: str, abuse: Scored, benign: Scored) -> dict[str, Any]:

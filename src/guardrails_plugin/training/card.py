@@ -35,7 +35,8 @@ with another origin, disguised or roughened. Rows of public evaluation sets are 
 HOW_MEASURED = """\
 Scores of the shipped int8 graph on texts not trained on; recall / false-positive rate at each point. The same texts
 fitted the calibration, and the benign ones of them set the thresholds: their false-positive rates are met by
-construction and say little about new sources. AUC says more; nothing here was measured on a public benchmark.
+construction and say little about new sources. AUC says more; nothing here was measured on a public benchmark. The
+balanced point is set on the ordinary benign texts alone; the hand-written twins count for the other two.
 """
 
 LABELS_MEASURED = """\
@@ -104,7 +105,7 @@ def model_card(facts: Facts) -> str:
     )
     run = (
         f"Mixture seed {facts.mixture['seed']}, training seed {loop['seed']}, learning rate {loop['learning_rate']}, "
-        f"{loop['epochs']} epochs or {loop['minutes']} minutes, whichever ended first; {_seen(facts.run)}. "
+        f"at most {loop['epochs']} epochs or {loop['minutes']} minutes, whichever ended first; {_seen(facts.run)}. "
         "The seeds fix the mixture and the order of rows, not the last digits of bf16 sums nor how many steps fit "
         "into the minutes."
     )
