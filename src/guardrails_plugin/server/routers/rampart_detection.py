@@ -108,7 +108,8 @@ def pii_type(name: str) -> frozenset[str]:
 def redacted(text: str, findings: Iterable[Finding]) -> str:
     """The text with ``[EMAIL_REDACTED]`` and the like in place of what was found."""
     decisions = [Decision(finding, _Token.name, Verdict.TRANSFORM) for finding in findings]
-    return rewrite(text, clusters(text, decisions), {_Token.name: _Token()}, new_call(None, NO_CONTEXT))[0]
+    actions: Any = {_Token.name: _Token()}
+    return rewrite(text, clusters(text, decisions), actions, new_call(None, NO_CONTEXT))[0]
 
 
 class _Token:

@@ -207,7 +207,10 @@ def _threat(kind: str, content: str, own: Sequence[Finding], raw: Sequence[Findi
 
 
 def _severity(confidence: float) -> Severity:
-    return next((name for least, name in _SEVERITIES if confidence >= least), "low")
+    for least, name in _SEVERITIES:
+        if confidence >= least:
+            return name
+    return "low"
 
 
 def _by_rule(finding: Finding) -> bool:
