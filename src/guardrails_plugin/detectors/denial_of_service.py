@@ -60,7 +60,7 @@ def estimate_tokens(text: str) -> int:
     """About how many tokens a model reads, without a tokenizer.
 
     >>> estimate_tokens("The quick brown fox, 12345 times.")
-    10
+    9
     """
     words = sum((len(word) + 4) // 5 for word in _LATIN_WORD.findall(text))
     digits = sum((len(run) + 2) // 3 for run in _DIGITS.findall(text))

