@@ -1,4 +1,8 @@
-"""The engine, called for one request of one project."""
+"""The engine, called for one request of one project.
+
+Every check runs on a pool of threads: a classifier takes milliseconds, a recipe seen for the first time seconds, and
+neither may hold up the other requests of the event loop.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -23,13 +28,10 @@ from guardrails_plugin.server.store.store import Store
 from guardrails_plugin.stream import StreamGuard
 from guardrails_plugin.types import NO_CONTEXT, Context, GuardResult, Origin, Stage
 
-__all__ = ["RECIPE", "Guarding"]
+__all__ = ["RECIPE", "Guarding", "writable"]
 
 RECIPE = "recipe"
 """Kind of the documents that hold a project's own recipes (body: the recipe as JSON)."""
-
-_INLINE = 1024
-"""Characters up to which a check runs on the event loop: it takes less than the hop to a thread is worth."""
 
 _KNOWN = "card 4111 1111 1111 1111"
 """A text with a finding: the test number that card networks publish."""
@@ -79,7 +81,7 @@ class Guarding:
         Raises:
             GuardError: see `Engine.check`.
         """
-        _writable(content)
+        writable(content)
         engine, name = await self._engine_for(exchange, recipe)
         call = partial(
             engine.check,
@@ -90,7 +92,7 @@ class Guarding:
             context=tenanted(context, exchange),
             debug=debug,
         )
-        result = call() if _fits(content) else await self._in_pool(call)
+        result = await self._in_pool(call)
         exchange.note(result)
         return result
 
@@ -106,7 +108,7 @@ class Guarding:
         debug: bool = False,
     ) -> list[GuardResult]:
         """Guard many contents; see `check`."""
-        _writable(contents)
+        writable(contents)
         engine, name = await self._engine_for(exchange, recipe)
         where = tenanted(context, exchange)
         call = partial(
@@ -128,14 +130,17 @@ class Guarding:
     ) -> StreamGuard:
         """A guard for one stream of this project; note its `result` in the exchange when it is finished."""
         engine, name = await self._engine_for(exchange, recipe)
-        return engine.stream(stage=stage, recipe=name, overrides=overrides, context=tenanted(context, exchange))
+        where = tenanted(context, exchange)
+        return await self._in_pool(partial(engine.stream, stage=stage, recipe=name, overrides=overrides, context=where))
 
     async def unredact(self, exchange: Exchange, content: object, token: str) -> Any:
         """The content with values turned back that were encrypted for this project.
 
         Raises:
             ConfigError: the token is not ours, was changed, or belongs to another project.
+            ContentError: half a surrogate pair.
         """
+        writable(content)
         return await self._in_pool(partial(self._engine.unredact, content, token, tenant=exchange.project_id))
 
     async def score(self, detector: str, texts: Sequence[str], *, origin: Origin | str = Origin.USER) -> list[float]:
@@ -168,7 +173,7 @@ class Guarding:
 
     async def _engine_for(self, exchange: Exchange, recipe: str | Recipe | None) -> tuple[Engine, str | None]:
         if isinstance(recipe, Recipe):
-            return self._with([recipe]), recipe.name
+            return await self._in_pool(partial(self._with, [recipe])), recipe.name
         if exchange.principal is None:
             return self._engine, recipe
         project_id = exchange.principal.project_id
@@ -201,27 +206,10 @@ class Guarding:
 def tenanted(context: Context, exchange: Exchange) -> Context:
     """The context, bound to the asking project; public routes have a tenant of their own, which nobody else is."""
     tenant = exchange.principal.project_id if exchange.principal else "public"
-    return Context(
-        prompt=context.prompt,
-        history=context.history,
-        untrusted=context.untrusted,
-        metadata=context.metadata,
-        tenant=tenant,
-        fpe_context=context.fpe_context,
-    )
+    return replace(context, tenant=tenant)
 
 
-def _fits(content: object) -> bool:
-    """Whether it is small enough to be checked at once."""
-    room = _INLINE
-    for text in _strings(content):
-        room -= 8 + len(text)
-        if room < 0:
-            return False
-    return True
-
-
-def _writable(content: object) -> None:
+def writable(content: object) -> None:
     """Refuse half surrogate pairs: JSON can say them, but no answer could repeat them.
 
     Raises:

@@ -29,7 +29,7 @@ class Allowance:
 
     limit: int
     remaining: int
-    reset: int
+    reset: float
     allowed: bool
 
     @property
@@ -38,10 +38,10 @@ class Allowance:
         shown = {
             "X-RateLimit-Limit": str(self.limit),
             "X-RateLimit-Remaining": str(self.remaining),
-            "X-RateLimit-Reset": str(self.reset),
+            "X-RateLimit-Reset": str(math.ceil(self.reset)),
         }
         if not self.allowed:
-            shown["Retry-After"] = str(max(1, self.reset - int(time.time())))
+            shown["Retry-After"] = str(max(1, math.ceil(self.reset - time.time())))
         return shown
 
 
@@ -83,7 +83,7 @@ class Limiter:
         for item in items:
             allowed = await self._strategy.hit(item, key)
             reset, remaining = await self._strategy.get_window_stats(item, key)
-            here = Allowance(item.amount, max(0, remaining), math.ceil(reset), allowed)
+            here = Allowance(item.amount, max(0, remaining), reset, allowed)
             if tightest is None or not allowed or (tightest.allowed and here.remaining < tightest.remaining):
                 tightest = here
             if not allowed:

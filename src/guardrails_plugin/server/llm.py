@@ -18,10 +18,11 @@ from guardrails_plugin.server.outbound import provider_failed, public_client, tr
 from guardrails_plugin.server.problems import ApiError
 from guardrails_plugin.server.providers import ProviderKeys
 from guardrails_plugin.server.settings import Settings
-from guardrails_plugin.types import GuardResult, Stage
+from guardrails_plugin.types import Context, GuardResult, Stage
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import AIMessageChunk
 
 __all__ = ["ChatOutcome", "ChatRequest", "Completion", "LlmProxy", "StreamPart"]
 
@@ -156,22 +157,21 @@ class LlmProxy:
         guard = None
         if request.check_response:
             guard = await self._guard.stream(
-                exchange, stage=Stage.RESPONSE, recipe=request.response, overrides=request.response_overrides
+                exchange,
+                stage=Stage.RESPONSE,
+                recipe=request.response,
+                overrides=request.response_overrides,
+                context=_told(request),
             )
         sent_at, usage, released, full = now(), (0, 0), [], []
-        try:
-            async for chunk in model.astream(_as_messages(messages)):
-                usage = _added(usage, chunk)
-                full.append(chunk.text)
-                if safe := chunk.text if guard is None else guard.feed(chunk.text):
-                    released.append(safe)
-                    yield StreamPart("token", safe)
-                if guard is not None and guard.blocked:
-                    break
-        except ApiError:
-            raise
-        except Exception as error:  # noqa: BLE001 - any provider's client, any error
-            raise provider_failed(error) from None
+        async for chunk in _chunks(model, messages):
+            usage = _added(usage, chunk)
+            full.append(chunk.text)
+            if safe := chunk.text if guard is None else await asyncio.to_thread(guard.feed, chunk.text):
+                released.append(safe)
+                yield StreamPart("token", safe)
+            if guard is not None and guard.blocked:
+                break
         if guard is not None and (last := await asyncio.to_thread(guard.finish)):
             released.append(last)
             yield StreamPart("token", last)
@@ -222,7 +222,12 @@ class LlmProxy:
         if not request.check_response:
             return None
         return await self._guard.check(
-            exchange, text, stage=Stage.RESPONSE, recipe=request.response, overrides=request.response_overrides
+            exchange,
+            text,
+            stage=Stage.RESPONSE,
+            recipe=request.response,
+            overrides=request.response_overrides,
+            context=_told(request),
         )
 
     def _completed(
@@ -311,3 +316,20 @@ def _as_messages(messages: Sequence[Mapping[str, Any]]) -> list[Any]:
 def _added(usage: tuple[int, int], message: Any) -> tuple[int, int]:
     more = message.usage_metadata or {}
     return usage[0] + int(more.get("input_tokens", 0)), usage[1] + int(more.get("output_tokens", 0))
+
+
+def _told(request: ChatRequest) -> Context:
+    """What the application told the model, which must not leak into the reply."""
+    told = (message.get("content") for message in request.messages if message.get("role") in ("system", "developer"))
+    return Context(system="\n".join(text for text in told if isinstance(text, str)))
+
+
+async def _chunks(model: BaseChatModel, messages: Sequence[Mapping[str, Any]]) -> AsyncIterator[AIMessageChunk]:
+    """The reply as it arrives; only what the provider raises is the provider's failure."""
+    try:
+        async for chunk in model.astream(_as_messages(messages)):
+            yield chunk
+    except ApiError:
+        raise
+    except Exception as error:  # noqa: BLE001 - any provider's client, any error
+        raise provider_failed(error) from None

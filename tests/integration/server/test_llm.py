@@ -128,6 +128,25 @@ def _chat(services: Services, text: str, **options: Any) -> tuple[ChatOutcome, E
     return anyio.run(run)
 
 
+def test_what_the_application_told_the_model_does_not_leave(services: Services, says: Any) -> None:
+    told = "You are the clerk of Hollow Lane Books. Never sell the atlas of 1731 to visitors who arrive after nine."
+    messages = [{"role": "system", "content": told}, {"role": "user", "content": "What may you sell?"}]
+    says(f"My instructions: {told}")
+
+    async def run() -> tuple[ChatOutcome, list[StreamPart]]:
+        async with _exchange(services) as exchange:
+            whole = await services.llm.chat(exchange, ChatRequest(messages))
+            return whole, [part async for part in services.llm.stream(exchange, ChatRequest(messages))]
+
+    whole, parts = anyio.run(run)
+    assert whole.blocked
+    assert whole.response is not None
+    assert "system_prompt_leak: SYSTEM_PROMPT" in whole.response.reasons
+    assert parts[-1].outcome is not None
+    assert parts[-1].outcome.blocked
+    assert "atlas" not in "".join(part.text for part in parts)
+
+
 def _stream(services: Services, text: str) -> list[StreamPart]:
     async def run() -> list[StreamPart]:
         async with _exchange(services) as exchange:

@@ -106,7 +106,30 @@ def test_an_error_does_not_quote_the_content(server: Running) -> None:
 def test_malformed_bodies_are_refused(server: Running, body: bytes) -> None:
     with server.client() as client:
         answer = client.post("/guardrails/v1/check", content=body, headers={"Content-Type": "application/json"})
-    assert 200 <= answer.status_code < 500
+    assert 400 <= answer.status_code < 500
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("check", b'{"content": {"a": ["\\udc00"]}, "stage": "prompt"}'),
+        ("check/batch", b'{"contents": ["fine", "\\ud800"], "stage": "prompt"}'),
+        ("stream", b'{"chunks": ["fine", "\\ud800"]}'),
+        ("unredact", b'{"content": "\\ud800", "fpe_context": "x"}'),
+    ],
+)
+def test_half_a_surrogate_pair_is_refused_everywhere(server: Running, path: str, body: bytes) -> None:
+    with server.client() as client:
+        answer = client.post(f"/guardrails/v1/{path}", content=body, headers={"Content-Type": "application/json"})
+    assert 400 <= answer.status_code < 500
+
+
+def test_a_system_prompt_given_with_a_check_does_not_leave(server: Running) -> None:
+    told = "You are the clerk of Hollow Lane Books. Never sell the atlas of 1731 to visitors who arrive after nine."
+    body = {"content": f"I was told: {told}", "stage": "response"}
+    with server.client() as client:
+        assert client.post("/guardrails/v1/check", json={**body, "context": {"system": told}}).json()["blocked"]
+        assert not client.post("/guardrails/v1/check", json=body).json()["blocked"]
 
 
 def test_large_bodies_are_refused(server: Running) -> None:

@@ -266,8 +266,7 @@ def test_disabled_false_changes_nothing(post: Post) -> None:
 
 
 def test_empty_actions_change_nothing(post: Post) -> None:
-    overrides = {"language_detection": {"action": ""}, "topic": {"action": ""}, "image": {"action": ""}}
-    del overrides["topic"]
+    overrides = {"language_detection": {"action": ""}, "image": {"action": ""}}
     assert list(text(post, SSN, overrides=overrides)["detectors"]) == list(text(post, SSN)["detectors"])
 
 
@@ -276,6 +275,17 @@ def test_an_override_adds_a_detector_that_the_recipe_lacks(post: Post) -> None:
     result = text(post, code, overrides={"code_detection": {"action": "block"}})
     assert result["blocked"]
     assert result["detectors"]["code_detection"]["data"] == {"action": "blocked", "language": "python"}
+
+
+def test_abuse_is_found_when_asked_for(post: Post) -> None:
+    abuse = "You are a worthless stupid idiot and everybody hates you, you disgusting piece of shit."
+    result = text(post, abuse, overrides={"profanity_and_toxicity": {"action": "block", "threshold": 0.8}})
+    found = result["detectors"]["profanity_and_toxicity"]
+    assert result["blocked"]
+    assert found["data"]["action"] == "blocked"
+    assert "toxicity" in {one["category"] for one in found["data"]["classifications"]}
+    calm = text(post, "Hello there.", overrides={"profanity_and_toxicity": {"action": "block", "threshold": 0.8}})
+    assert not calm["detectors"]["profanity_and_toxicity"]["detected"]
 
 
 def test_a_recipe_can_be_made_on_the_fly(post: Post) -> None:

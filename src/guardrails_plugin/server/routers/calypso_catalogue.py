@@ -8,8 +8,6 @@ from dataclasses import KW_ONLY, dataclass, field
 from functools import cache
 from typing import Any
 
-from guardrails_plugin import registry
-
 __all__ = ["BUILT", "BuiltIn", "Package", "built_in", "built_ins", "package", "package_of", "packages", "stable_id"]
 
 BUILT = "2026-01-01T00:00:00Z"
@@ -193,15 +191,9 @@ _PACKAGES = (
 )
 
 
-@cache
 def packages() -> tuple[Package, ...]:
-    """The packages, with those scanners whose detectors are there."""
-    known = set(registry.names("detectors"))
-    there = (
-        Package(made.name, made.description, tuple(one for one in made.scanners if one.detector in known), made.default)
-        for made in _PACKAGES
-    )
-    return tuple(made for made in there if made.scanners)
+    """The packages."""
+    return _PACKAGES
 
 
 def package(package_id: str) -> Package | None:

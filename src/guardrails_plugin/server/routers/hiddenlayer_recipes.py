@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from guardrails_plugin import registry
+from guardrails_plugin.detectors.pii_national import NATIONAL_IDS
 from guardrails_plugin.recipes import Recipe, Rule
 from guardrails_plugin.server.exchange import Exchange
 from guardrails_plugin.server.guarding import Guarding
@@ -24,15 +24,11 @@ __all__ = ["ENTITIES", "NAME", "entity", "recipe_for"]
 
 NAME = "hiddenlayer"
 
-_NATIONAL = (
-    "CA_SIN UK_NHS AU_TFN IN_AADHAAR IN_PAN ES_NIF ES_NIE IT_FISCAL_CODE FR_NIR DE_TAX_ID DE_ID_CARD NL_BSN PL_PESEL "
-    "SE_PERSONNUMMER FI_HETU BR_CPF MX_CURP SG_NRIC KR_RRN JP_MY_NUMBER CN_RESIDENT_ID ZA_ID"
-).split()
 _PLAIN = (
     "CREDIT_CARD PHONE_NUMBER IP_ADDRESS IBAN_CODE US_BANK_NUMBER UK_NATIONAL_INSURANCE_NUMBER UK_PASSPORT US_PASSPORT "
     "US_SSN US_ITIN US_ABA_ROUTING_TRANSIT_NUMBER US_HEALTHCARE_NPI"
 ).split()
-ENTITIES = (*_PLAIN, *_NATIONAL)
+ENTITIES = (*_PLAIN, *NATIONAL_IDS)
 """Our types behind fourteen of the fifteen documented ones; DOMAIN_NAME is a pattern, ORGANIZATION needs a model."""
 
 _DOMAIN = (
@@ -51,26 +47,26 @@ def _pii() -> Iterator[Rule]:
     yield Rule(detector="regex", name="domains", action="report", settings={"patterns": {"DOMAIN_NAME": _DOMAIN}})
 
 
-def _plain(detector: str, action: str = "report", **settings: Any) -> Iterator[Rule]:
-    if detector in registry.names("detectors"):
-        yield Rule(detector=detector, action=action, settings=settings)
-
-
 def _input() -> Recipe:
     injection: Mapping[str, Any] = {"action": "block", "threshold": "balanced", "trusted": ["system"]}
     rules = [
         Rule(detector="prompt_injection", **injection),
         *_pii(),
-        *_plain("code"),
-        *_plain("malicious_url"),
-        *_plain("denial_of_service"),
-        *_plain("language"),
+        Rule(detector="code"),
+        Rule(detector="malicious_url"),
+        Rule(detector="denial_of_service"),
+        Rule(detector="language"),
     ]
     return Recipe(name=NAME, stage=Stage.PROMPT, rules=rules)
 
 
 def _output() -> Recipe:
-    rules = [*_pii(), *_plain("refusal"), *_plain("code"), *_plain("malicious_url", "defang")]
+    rules = [
+        *_pii(),
+        Rule(detector="refusal"),
+        Rule(detector="code"),
+        Rule(detector="malicious_url", action="defang"),
+    ]
     return Recipe(name=NAME, stage=Stage.RESPONSE, rules=rules)
 
 
@@ -89,4 +85,4 @@ async def recipe_for(guard: Guarding, exchange: Exchange, stage: Stage) -> tuple
 
 def entity(kind: str) -> str:
     """HiddenLayer's name of an entity type."""
-    return "NATIONAL_ID" if kind in _NATIONAL else kind
+    return NATIONAL_IDS.get(kind, kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from guardrails_plugin.recipes import Recipe
 from guardrails_plugin.server.exchange import Current
+from guardrails_plugin.server.guarding import writable
 from guardrails_plugin.server.product import Product
 from guardrails_plugin.server.services import Running, Services
 from guardrails_plugin.types import Context, GuardResult, Origin, Stage
@@ -44,7 +46,9 @@ class Knowledge(_Model):
 
     prompt: str = ""
     history: list[str] = []
+    system: str = ""
     untrusted: list[str] = []
+    calls: list[dict[str, Any]] = []
     metadata: dict[str, str] = {}
     fpe_context: str | None = None
 
@@ -195,13 +199,14 @@ async def stream(body: StreamBody, exchange: Current, services: Running) -> Stre
     """Guard a text in chunks: events ``token`` with what may be shown, then ``result``."""
     options = _options(body)
     options.pop("debug")
+    writable(body.chunks)
     stream_guard = await services.guard.stream(exchange, **options)
 
     async def events() -> AsyncIterator[str]:
         for chunk in body.chunks:
-            if text := stream_guard.feed(chunk):
+            if text := await asyncio.to_thread(stream_guard.feed, chunk):
                 yield _event("token", {"text": text})
-        if text := stream_guard.finish():
+        if text := await asyncio.to_thread(stream_guard.finish):
             yield _event("token", {"text": text})
         exchange.note(stream_guard.result)
         yield _event("result", checked(stream_guard.result).model_dump(mode="json"))
@@ -287,7 +292,9 @@ def _options(body: _Options) -> dict[str, Any]:
         "context": Context(
             prompt=known.prompt,
             history=known.history,
+            system=known.system,
             untrusted=known.untrusted,
+            calls=known.calls,
             metadata=known.metadata,
             fpe_context=known.fpe_context,
         ),

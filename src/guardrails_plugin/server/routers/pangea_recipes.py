@@ -40,7 +40,6 @@ WIRE_NAMES = {
     "malicious_url": "malicious_entity",
     "code": "code_detection",
     "language": "language_detection",
-    "topics": "topic",
     "toxicity": "profanity_and_toxicity",
     "self_harm": "selfharm",
     "role_play": "roleplay",
@@ -55,7 +54,6 @@ _OURS = {
     "code": "code",
     "language_detection": "language",
     "language": "language",
-    "topic": "topics",
     "prompt_injection": "prompt_injection",
     "malicious_prompt": "prompt_injection",
     "gibberish": "gibberish",
@@ -230,8 +228,6 @@ def _detector(name: str, where: str) -> str:
     detector = _OURS.get(name)
     if detector is None:
         raise faulty(where, "Unknown detector.", "UnexpectedProperty")
-    if detector not in registry.names("detectors"):
-        raise faulty(where, f"This is {_ANALYSED}.", "DoesNotExist")
     return detector
 
 
@@ -242,7 +238,7 @@ def _by_type(detector: str, given: Mapping[str, Any], where: str) -> Iterator[_C
     for key, value in given.items():
         if not isinstance(value, str) or value not in ACTIONS or (value == "defang") > (detector == "malicious_url"):
             raise faulty(f"{where}/{key}", "Unknown action.", "NotEnumMember")
-        if detector == "pii" and key in ("person", "location") and "named_entities" in registry.names("detectors"):
+        if detector == "pii" and key in ("person", "location"):
             yield _Change("named_entities", fields={key.upper(): ACTIONS[value]})
             if key == "person":
                 continue
@@ -256,8 +252,8 @@ def _by_type(detector: str, given: Mapping[str, Any], where: str) -> Iterator[_C
 
 
 def _plain(detector: str, given: Mapping[str, Any], where: str) -> _Change:
-    """An action, a threshold, and the languages or topics it is about."""
-    listed = {"language": "languages", "topics": "topics"}.get(detector, "")
+    """An action, a threshold, and the languages it is about."""
+    listed = "languages" if detector == "language" else ""
     if unknown := set(given) - {"action", "threshold", listed}:
         raise faulty(f"{where}/{min(unknown)}", "Unknown field.", "UnexpectedProperty")
     action = given.get("action", "")
@@ -270,11 +266,6 @@ def _plain(detector: str, given: Mapping[str, Any], where: str) -> _Change:
     names = given.get(listed, []) if listed else []
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise faulty(f"{where}/{listed}", "Expected an array of strings.", "InvalidArray")
-    if detector == "topics" and names:
-        chosen = {f"TOPIC_{'_'.join(name.upper().replace('-', '_').split())}": action or "report" for name in names}
-        if unknown := set(chosen) - _entity_types("topics"):
-            raise faulty(f"{where}/topics", f"There is no topic {min(unknown)}.", "NotEnumMember")
-        return _Change(detector, fields={**fields, "action": "disabled", **chosen})
     if action == "allow":
         return _allowing(names)
     settings = {"allowed": (), "denied": tuple(names)} if names else {}

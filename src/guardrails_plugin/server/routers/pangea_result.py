@@ -144,8 +144,6 @@ def _data(wire: Wire, plain: str, *, debug: bool) -> dict[str, Any]:
         return {**action, "language": _evidence(decisions, "language")}
     if plain == "language_detection":
         return {**action, "language": _evidence(decisions, "language")}
-    if plain == "topic":
-        return {**action, "topics": [{"topic": n, "confidence": s} for n, s in _scores(decisions, "TOPIC_").items()]}
     found = [{"category": name, "confidence": score} for name, score in _scores(decisions).items()]
     return {**action, "classifications": found}
 
@@ -196,10 +194,10 @@ def _evidence(decisions: Sequence[Decision], key: str) -> str:
     return next(found, "unknown")
 
 
-def _scores(decisions: Sequence[Decision], prefix: str = "") -> dict[str, float]:
+def _scores(decisions: Sequence[Decision]) -> dict[str, float]:
     scores: dict[str, float] = {}
     for finding in (decision.finding for decision in decisions):
-        name = finding.entity_type.removeprefix(prefix).lower()
+        name = finding.entity_type.lower()
         scores[name] = max(scores.get(name, 0.0), round(finding.score, 2))
     return scores
 
