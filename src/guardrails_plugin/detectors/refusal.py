@@ -6,7 +6,7 @@ makes it everyday service talk ("we cannot provide refunds", "sorry, I can't fin
 
 Checked on texts written for this project (``tests/quality/test_role_play_and_refusal.py``): 28 of 28 refusals found, 0
 of 28 near misses. They were written after the rules, which were then mended once by them (before: 24 and 2). Costs
-0.03 ms/KB beside other pattern detectors.
+0.004 ms/KB of prose (``docs/make_detectors.py``).
 Limits: refusals by changing the subject, or by lecturing only, are not found; partial help after a refusal is one, too.
 """
 

@@ -6,7 +6,7 @@ as a proxy") is taken out. Role play is mostly innocent: report it, or use it to
 
 Checked on texts written for this project (``tests/quality/test_role_play_and_refusal.py``): 24 of 24 requests found, 1
 of 24 near misses taken for one. They were written after the rules, which were then mended once by them (before: 23 and
-6). Costs 0.02 ms/KB beside other pattern detectors.
+6). Costs 0.004 ms/KB of prose (``docs/make_detectors.py``).
 Limits: a persona that is only described ("Max, a pirate of few words, answers:") is not found.
 """
 

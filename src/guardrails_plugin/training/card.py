@@ -54,7 +54,9 @@ WEAKNESSES = """\
 - Languages other than English have few attacks in training, most of them composed or hand-written here.
 - Base64, hex, zero-width characters and look-alike letters are expected to be undone before the model reads; leet
   and spaced letters in documents are found less often than plain ones.
-- Rows were cut at 2,000 characters in training; longer texts are judged window by window.
+- Rows were cut at 2,000 characters in training; longer texts are judged window by window, and the highest window
+  counts: the longer a text, the likelier a false alarm, and an attack that shares its window with the document around
+  it scores lower than alone. Judge chunks, not whole books.
 """
 
 

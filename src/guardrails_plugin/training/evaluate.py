@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from guardrails_plugin.evaluation import metrics
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -29,18 +31,13 @@ class Quality:
 
 
 def auc(scores: Sequence[float] | NDArray[np.float64], labels: Sequence[int] | NDArray[np.int64]) -> float | None:
-    """Probability that an attack scores above a benign text, ties counted half (Mann-Whitney).
+    """`evaluation.metrics.auc` for labels of 0 and 1; None without texts of both.
 
     >>> auc([0.1, 0.4, 0.8], [0, 0, 1])
     1.0
     """
-    values, truth = np.asarray(scores, np.float64), np.asarray(labels)
-    attacks, benign = values[truth == 1], np.sort(values[truth == 0])
-    if not len(attacks) or not len(benign):
-        return None
-    below = np.searchsorted(benign, attacks, side="left")
-    upto = np.searchsorted(benign, attacks, side="right")
-    return float((below + upto).mean() / 2 / len(benign))
+    area = metrics.auc(np.asarray(scores, np.float64), np.asarray(labels) == 1)
+    return None if np.isnan(area) else area
 
 
 def quality(
