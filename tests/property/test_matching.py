@@ -15,7 +15,7 @@ from guardrails_plugin.normalize import normalize
 from guardrails_plugin.types import Origin, Segment, Text
 from tests.strategies import texts
 
-TABLES = ("secrets", "pii", "malicious_url", "prompt_injection")
+TABLES = ("secrets", "pii", "malicious_url", "prompt_injection", "data_exfiltration")
 
 
 def rows(name: str) -> tuple[Pattern, ...]:
