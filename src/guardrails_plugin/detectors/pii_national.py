@@ -17,5 +17,8 @@ NATIONAL_IDS: Mapping[str, str] = MappingProxyType(
         "NATIONAL_ID",
     )
 )  # fmt: skip
-"""Our type to NATIONAL_ID. A number that identifies a person to a state; those with a documented type of their own (US_SSN, US_ITIN,
-UK_NATIONAL_INSURANCE_NUMBER, passports) and those of companies (AU_ABN, AU_ACN, BR_CNPJ) are not among them."""
+"""Our type to NATIONAL_ID: a number that identifies a person to a state.
+
+Those with a documented type of their own (US_SSN, US_ITIN, UK_NATIONAL_INSURANCE_NUMBER, passports) and those of
+companies (AU_ABN, AU_ACN, BR_CNPJ) are not among them.
+"""
