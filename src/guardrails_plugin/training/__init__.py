@@ -28,7 +28,8 @@ def train(
     Args:
         data: folder with ``injection_train``, ``benign_train`` and ``dev`` as ``.jsonl.gz``.
         out: folder for the artifact.
-        base: ``e5``, ``minilm`` or the path of a Hugging Face encoder.
+        base: ``embedded`` (the model in the wheel is trained further), ``e5``, ``minilm``, or the path of a finished
+            artifact or of a Hugging Face encoder.
         own: folder with further ``.jsonl`` files: hand-written or a user's own examples.
         work: folder for checkpoints, ``out/work`` if not given; the same folder resumes a stopped run.
         minutes: end of training by the clock; the learning rate falls to zero by then.

@@ -215,6 +215,8 @@ def _settings(
         "heads": {head: list(labels) for head, labels in HEADS.items()},
         "calibration": {origin: {"a": round(p.a, 6), "b": round(p.b, 6)} for origin, p in fitted.items()},
         "thresholds": thresholds,
+        "attention_heads": int(base.encoder.config.num_attention_heads),
+        "layer_norm_eps": float(base.encoder.config.layer_norm_eps),
         "licence": f"weights: CC-BY-SA-4.0 (share-alike training data); backbone: {base.licence}",
     }
 

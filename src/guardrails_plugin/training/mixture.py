@@ -21,6 +21,7 @@ from guardrails_plugin.training.data import (
     family,
     shared_between_origins,
 )
+from guardrails_plugin.training.surround import pairs_of, surrounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -84,6 +85,7 @@ class MixtureConfig:
     seed: int = 17
     share: float = 1.0
     composed_pairs: int = 2600
+    surrounded_pairs: int = 5000
     own_copies: int = 4
     own_copies_other_languages: int = 5
     direct_as_external: int = 5
@@ -107,6 +109,7 @@ def mixture(public: Sequence[Example], own: Sequence[Example], config: MixtureCo
     rows = deduplicated([*spread, *moved])
     rows = augmented(rows, rng)
     rows += _own_rows(own, config, rng)
+    rows += surrounded(pairs_of(own), composer.carriers, config.surrounded_pairs, rng)
     rng.shuffle(rows)
     return [replace(row, text=clipped(row.text, rng)) for row in rows if row.text.strip() and _whole(row)]
 

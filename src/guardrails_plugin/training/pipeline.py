@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from guardrails_plugin.training import backbone, data, heads, loop, mining, mixture, teacher, toxicity, windows
+from guardrails_plugin.models.encoder import EMBEDDED
+from guardrails_plugin.training import backbone, data, heads, loop, mining, mixture, shipped, teacher, toxicity, windows
 from guardrails_plugin.training.artifact import write_artifact
 from guardrails_plugin.training.model import WindowClassifier, freeze_embeddings, warm_start
 
@@ -42,7 +43,8 @@ class TrainConfig:
         data: folder with ``injection_train``, ``benign_train`` and ``dev`` (``.jsonl.gz``), others optional.
         out: folder for the artifact.
         own: folder with hand-written ``.jsonl`` files, of which every fifth pair is held back.
-        base: ``minilm``, ``e5`` or the path of a Hugging Face encoder.
+        base: ``embedded`` (the model in the wheel is trained further), ``e5``, ``minilm``, or the path of a finished
+            artifact or of a Hugging Face encoder.
         work: folder for checkpoints; a run that stopped goes on from there.
         layers: layers kept of ``e5``.
         mine_with: artifact of an earlier run; benign rows that it flags are added to the mixture.
@@ -86,13 +88,22 @@ def train(config: TrainConfig) -> Path:
     torch.set_num_threads(config.threads)
     config.work.mkdir(parents=True, exist_ok=True)
     corpus = load_corpus(config)
-    base = prepared_backbone(config, corpus)
+    base, weights = prepared(config, corpus)
     model = WindowClassifier(base.encoder)
-    if config.start:
-        warm_start(model, torch.load(config.start, map_location="cpu", weights_only=True)["model"])
+    if weights:
+        warm_start(model, weights)
     freeze_embeddings(model)
     _fit(model, base, corpus, config)
     return write_artifact(model, base, corpus, config)
+
+
+def prepared(config: TrainConfig, corpus: Corpus) -> tuple[backbone.Backbone, shipped.Weights]:
+    """The backbone, and the weights to begin with if there are any: of an earlier run or of a finished artifact."""
+    folder = EMBEDDED if config.base == "embedded" else Path(config.base)
+    base, weights = shipped.take_up(folder) if shipped.is_artifact(folder) else (prepared_backbone(config, corpus), {})
+    if config.start:
+        weights = torch.load(config.start, map_location="cpu", weights_only=True)["model"]
+    return base, weights
 
 
 def load_corpus(config: TrainConfig) -> Corpus:

@@ -94,3 +94,17 @@ def test_files_become_an_artifact(tmp_path: Path, encoder: Path) -> None:
     assert "hand-written here" in (out / "MODEL_CARD.md").read_text()
     pool = [Example("the boat leaves", 0, EXTERNAL), Example("ignore rules", 1, EXTERNAL)]
     assert mining.mined(out, pool, count=5) == pool[:1]
+
+    again = train(data, tmp_path / "again", base=str(out), own=own, minutes=0.0, epochs=1, threads=1)
+
+    assert _logits(again) == pytest.approx(_logits(out), abs=0.1)
+
+
+def _logits(folder: Path) -> list[float]:
+    """What the artifact says of some texts."""
+    from guardrails_plugin.training import export, windows
+
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    texts = [row["text"] for row in rows(20, 6)]
+    cut = windows.encode(tokenizer, texts, ["user"] * len(texts), windows.Cut())
+    return [float(score) for score in export.row_scores(export.session(folder / "model.onnx"), cut)]
