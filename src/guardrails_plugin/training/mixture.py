@@ -63,7 +63,7 @@ CAPS: dict[tuple[int, str, str], int] = {
 """Most rows of one (label, origin, family); a family not named here is taken whole."""
 
 LONGEST = 2000
-"""Characters of a text that are trained on: about five windows. Longer ones cost time and teach little, for a
+"""Characters of a public text that are trained on: about five windows. Longer ones cost time and teach little, for a
 text's score is that of its highest window."""
 
 
@@ -107,11 +107,11 @@ def mixture(public: Sequence[Example], own: Sequence[Example], config: MixtureCo
         if example.label and example.origin == USER and rng.randrange(config.direct_as_external) == 0
     ]
     rows = deduplicated([*spread, *moved])
-    rows = augmented(rows, rng)
+    rows = [replace(row, text=clipped(row.text, rng)) for row in augmented(rows, rng) if _whole(row)]
     rows += _own_rows(own, config, rng)
     rows += surrounded(pairs_of(own), composer.carriers, config.surrounded_pairs, rng)
     rng.shuffle(rows)
-    return [replace(row, text=clipped(row.text, rng)) for row in rows if row.text.strip() and _whole(row)]
+    return [row for row in rows if row.text.strip()]
 
 
 def capped(examples: Iterable[Example], caps: dict[tuple[int, str, str], int], rng: random.Random) -> list[Example]:
