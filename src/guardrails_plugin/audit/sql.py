@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from guardrails_plugin.audit.chain import GENESIS, canonical, link
+from guardrails_plugin.audit.prepared import Prepared
 from guardrails_plugin.crypto.keyring import Keyring
 from guardrails_plugin.errors import ConfigError, GuardError
 
@@ -45,6 +46,12 @@ head_table = sa.Table(
     sa.Column("mac", sa.String(64), nullable=False),
 )
 """One row: the end of the chain. Writers lock it, so that records come one after the other."""
+
+_HEAD = sa.select(head_table.c.number, head_table.c.mac)
+_read_head = Prepared(_HEAD)
+_lock_head = Prepared(_HEAD.with_for_update())
+_move_head = Prepared(head_table.update().values(number=sa.bindparam("number"), mac=sa.bindparam("mac")))
+_add_record = Prepared(records_table.insert())
 
 _COPIES = ("time", "tenant", "subject", "event")
 _BATCH = 1000
@@ -105,14 +112,13 @@ class SqlAudit:
             copies = {name: str(record[name]) for name in _COPIES}
             rows.append({"number": number, "key_id": key_id, "body": body, "mac": head.mac, **copies})
         if rows:
-            connection.execute(records_table.insert(), rows)
-            connection.execute(head_table.update().values(number=head.number, mac=head.mac))
+            _add_record(connection, *rows)
+            _move_head(connection, {"number": head.number, "mac": head.mac})
         return head
 
     def head(self, connection: sa.Connection, *, lock: bool = False) -> Head:
         """The end of the log."""
-        query = sa.select(head_table.c.number, head_table.c.mac)
-        row = connection.execute(query.with_for_update() if lock else query).first()
+        row = (_lock_head if lock else _read_head)(connection).first()
         if row is None:
             raise Broken(0, "the row with the end of the log is gone")
         return Head(int(row.number), str(row.mac))

@@ -57,7 +57,7 @@ class _Options(_Model):
     stage: Stage
     recipe: str | None = None
     overrides: Overriding = None
-    context: Knowledge = Knowledge()
+    context: Knowledge = Field(default_factory=Knowledge)
     debug: bool = False
 
 

@@ -65,6 +65,7 @@ class Database:
         if kind == "sqlite":
             event.listen(self.engine, "connect", _configure)
             event.listen(self.engine, "begin", _begin)
+        self._writing = self.engine.execution_options(**{_WRITE: True})
 
     @property
     def kind(self) -> str:
@@ -80,7 +81,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """A transaction, committed at the end; on SQLite it is the only one that writes."""
-        with self.engine.connect().execution_options(**{_WRITE: True}) as connection, connection.begin():
+        with self._writing.begin() as connection:
             yield connection
 
     def ping(self) -> float:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from guardrails_plugin.audit.prepared import Prepared
 from guardrails_plugin.server.store.database import Database
 from guardrails_plugin.server.store.tables import usage
 
@@ -71,8 +72,13 @@ def add(connection: sa.Connection, counts: Iterable[Counts]) -> None:
         {"project_id": project, "subject": subject, "hour": hour, "name": name, "amount": amount}
         for (project, subject, name), amount in sorted(sums.items())
     ]
-    kind = sqlite if connection.dialect.name == "sqlite" else postgresql
-    insert = kind.insert(usage)
+    _ADD[connection.dialect.name](connection, *rows)
+
+
+def _adding(insert: sqlite.Insert | postgresql.Insert) -> Prepared:
     index = [usage.c.project_id, usage.c.subject, usage.c.hour, usage.c.name]
     summed = {"amount": usage.c.amount + insert.excluded.amount}
-    connection.execute(insert.on_conflict_do_update(index_elements=index, set_=summed), rows)
+    return Prepared(insert.on_conflict_do_update(index_elements=index, set_=summed))
+
+
+_ADD = {"sqlite": _adding(sqlite.insert(usage)), "postgresql": _adding(postgresql.insert(usage))}
