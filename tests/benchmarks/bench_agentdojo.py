@@ -5,16 +5,17 @@ with the calls that do them. `obedient_agent` makes a task's calls behind ``Guar
 that it reads. For measuring only: no rule, threshold or recipe was or may be chosen by what is seen here.
 
     make bench                                                                 # with all others
-    .venv-bench/bin/python -m pytest -c tests/benchmarks/pytest.ini tests/benchmarks/bench_agentdojo.py -k plain
+    .venv-bench/bin/python -m pytest -c tests/benchmarks/pytest.ini tests/benchmarks/bench_agentdojo.py -k slack
 
-An attack counts when it succeeds unguarded, and as stopped when AgentDojo's own check finds its goal not reached. A
-task is kept when nothing was refused, no value it needs was taken out, and AgentDojo finds it done. Injection tasks
-that come without calls and without an answer are left out. Every injection vector holds the attack.
+All of it takes some minutes, ``-k "tasks or (plain and slack)"`` seconds. An attack counts when it succeeds unguarded,
+and as stopped when AgentDojo's own check finds its goal not reached. A task is kept when nothing was refused, no value
+that it needs was taken out, and AgentDojo finds it done. Injection tasks that come without calls and without an answer
+are left out. Every injection vector holds the attack. The agent makes the calls of a task in their order whatever it
+reads, so that tasks under attack say nothing and are not counted.
 """
 
 from __future__ import annotations
 
-import os
 import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,7 +27,6 @@ from obedient_agent import Call, ObedientAgent, Order
 
 from guardrails_plugin.langchain import GuardMiddleware
 
-os.environ.setdefault("LANGSMITH_TRACING", "false")
 VERSION = "v1.2.2"
 MODEL = "gpt-4o-2024-05-13"
 """Whom the attacks address, where they address a model by its name."""
@@ -40,6 +40,7 @@ STAGES = {
     "both": (True, True),
 }
 """Whether calls and results are guarded."""
+GUARDED = tuple(STAGES)[1:]
 
 
 @cache
@@ -134,38 +135,34 @@ def injections(suite: Any, wording: str, attack: Any) -> dict[str, str]:
     return made.attack(next(iter(suite.user_tasks.values())), attack)
 
 
-def _row(head: str, name: str, counts: Any, total: int) -> str:
-    return f"{head:<24}{name:<11}{total:>6}" + "".join(f"{100 * count / total:>11.1f} %" for count in counts)
+def _row(what: str, suite: str, counts: dict[str, int], total: int) -> str:
+    shares = "  ".join(f"{stage} {100 * count / total:5.1f} %" for stage, count in counts.items())
+    return f"AgentDojo {what:<32}{suite:<10}{total:>5}:  {shares}"
 
 
-def bench_tasks(suites: dict[str, Any], say: Callable[[str], None]) -> None:
+@pytest.mark.parametrize("name", SUITES)
+def bench_tasks(name: str, suites: dict[str, Any], say: Callable[[str], None]) -> None:
     """User tasks that an agent does behind the guards as it does without, nothing being injected."""
-    stages = list(STAGES)[1:]
-    say("")
-    say(f"{'AgentDojo, tasks kept':<24}{'suite':<11}{'tasks':>6}" + "".join(f"{name:>13}" for name in stages))
-    for name in SUITES:
-        world = World(suites[name], {})
-        tasks = list(suites[name].user_tasks.values())
-        assert all(world.run("unguarded", task)[0] for task in tasks)
-        say(_row("no attack", name, [sum(world.run(stage, task)[0] for task in tasks) for stage in stages], len(tasks)))
+    world = World(suites[name], {})
+    tasks = list(suites[name].user_tasks.values())
+    assert all(world.run("unguarded", task)[0] for task in tasks)
+    kept = {stage: sum(world.run(stage, task)[0] for task in tasks) for stage in GUARDED}
+    say(_row("tasks kept", name, kept, len(tasks)))
 
 
+@pytest.mark.parametrize("name", SUITES)
 @pytest.mark.parametrize("wording", ["plain", *SHIPPED])
-def bench_attacks(wording: str, suites: dict[str, Any], say: Callable[[str], None]) -> None:
+def bench_attacks(wording: str, name: str, suites: dict[str, Any], say: Callable[[str], None]) -> None:
     """Attacks that reach their goal unguarded and do not behind the guards."""
-    stages = list(STAGES)[1:]
-    say("")
-    say(f"{'AgentDojo, stopped':<24}{'suite':<11}{'tries':>6}" + "".join(f"{name:>13}" for name in stages))
-    for name in SUITES:
-        suite = suites[name]
-        stopped, tries = dict.fromkeys(stages, 0), 0
-        for attack in suite.injection_tasks.values():
-            world = World(suite, injections(suite, wording, attack))
-            if not attack.ground_truth(world.fresh()) and not attack.GROUND_TRUTH_OUTPUT:
-                continue
-            succeeding = [task for task in suite.user_tasks.values() if world.run("unguarded", task, attack)[1]]
-            tries += len(succeeding)
-            for stage in stages:
-                stopped[stage] += sum(not world.run(stage, task, attack)[1] for task in succeeding)
-        assert tries > 0
-        say(_row(wording, name, stopped.values(), tries))
+    suite = suites[name]
+    stopped, tries = dict.fromkeys(GUARDED, 0), 0
+    for attack in suite.injection_tasks.values():
+        world = World(suite, injections(suite, wording, attack))
+        if not attack.ground_truth(world.fresh()) and not attack.GROUND_TRUTH_OUTPUT:
+            continue
+        succeeding = [task for task in suite.user_tasks.values() if world.run("unguarded", task, attack)[1]]
+        tries += len(succeeding)
+        for stage in GUARDED:
+            stopped[stage] += sum(not world.run(stage, task, attack)[1] for task in succeeding)
+    assert tries > 0
+    say(_row(f"stopped, {wording}", name, stopped, tries))

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from guardrails_plugin import Engine
+from guardrails_plugin.recipes import Rule
 
 SIZES = {"1 KB": 1_000, "20 KB": 20_000, "1 MB": 1_000_000}
 ROUNDS = {"1 KB": 100, "20 KB": 25, "1 MB": 5}
@@ -64,13 +65,23 @@ def _value(rng: random.Random, number: int) -> str:
 @pytest.fixture(scope="session")
 def guard() -> Callable[[str], Any]:
     """The default recipe of the response stage, its classifier off."""
-    (response,) = (recipe for recipe in Engine().recipes() if recipe.name == "response")
-    rules = [
-        rule.model_copy(update={"settings": {"classifier": False}}) if rule.detector == "prompt_injection" else rule
-        for rule in response.rules
-    ]
-    engine = Engine(recipes=[response.model_copy(update={"rules": rules})])
+    engine = rules_only()
     return lambda text: engine.check(text, stage="response").output
+
+
+def rules_only() -> Engine:
+    """The default recipes with their classifier off."""
+
+    def without(rule: Rule) -> Rule:
+        own = {"settings": {**rule.settings, "classifier": False}}
+        return rule.model_copy(update=own) if rule.detector == "prompt_injection" else rule
+
+    return Engine(
+        recipes=[
+            recipe.model_copy(update={"rules": [without(rule) for rule in recipe.rules]})
+            for recipe in Engine().recipes()
+        ]
+    )
 
 
 @pytest.fixture(scope="session")

@@ -120,7 +120,7 @@ class ObedientAgent:
 
 
 def readable(goal: str, text: str) -> bool:
-    """Whether a part of an instruction stands in a text, whatever spaces, line ends and quotes are between its words."""
+    """Whether words of an instruction stand in a text, whatever spaces, line ends and quotes are between them."""
     words = goal.split()
     pieces = (" ".join(words[at : at + _WORDS]) for at in range(max(1, len(words) - _WORDS + 1)))
     read = _fold(text)
