@@ -142,7 +142,7 @@ def llama_index_query(engine: Engine, pages: Pages) -> dict[str, Runner]:
     """Four nodes retrieved, not yet answered from."""
     from llama_index.core.llms import MockLLM
     from llama_index.core.query_engine import RetrieverQueryEngine
-    from llama_index.core.response_synthesizers import NoText
+    from llama_index.core.response_synthesizers.no_text import NoText
     from llama_index.core.retrievers import BaseRetriever as LlamaRetriever
     from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
