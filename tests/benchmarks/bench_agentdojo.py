@@ -76,8 +76,8 @@ class World:
         runtime = FunctionsRuntime(self.suite.tools)
 
         def use(call: Call) -> str:
-            result, _ = runtime.run_function(now, call.tool, dict(call.args), raise_on_error=True)
-            return tool_result_to_str(result)
+            result, error = runtime.run_function(now, call.tool, dict(call.args))
+            return error or tool_result_to_str(result)
 
         agent = ObedientAgent(guard(stages), use, system_message())
         agent.run(order(task, before), order(attack, before) if attack is not None else None)
