@@ -92,6 +92,19 @@ class Engine:
         own_parts = keyring or sinks or detectors or actions
         self._config = None if own_parts else {"recipes": own or None, "use_hyperscan": use_hyperscan}
 
+    def extended(self, recipes: Iterable[Recipe]) -> Engine:
+        """An engine that knows further recipes; it shares this one's detectors and compiled patterns.
+
+        Cheap to make and to forget: a service has one for each tenant with recipes of its own.
+        """
+        engine = object.__new__(Engine)
+        engine.__dict__ |= self.__dict__
+        engine._recipes = self._recipes | {(recipe.name, recipe.stage): recipe for recipe in recipes}
+        engine._planner = self._planner.child()
+        engine._plans = {}
+        engine._config = engine._config and {**engine._config, "recipes": tuple(engine._recipes.values())}
+        return engine
+
     def check(
         self,
         content: object,

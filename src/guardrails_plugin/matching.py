@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -167,11 +167,17 @@ class Matcher:
         ungated = [number for number, (_, pattern) in enumerate(self._rows) if pattern.gating is None]
         self._scanner: Scanner = _pick(use_hyperscan=use_hyperscan)(gated, ungated)
 
-    def narrowed(self, names: Container[str]) -> Matcher:
-        """A matcher of these detectors' patterns alone, on the same compiled database."""
+    def narrowed(self, names: Container[str], *, alone: bool = False) -> Matcher:
+        """A matcher of these detectors' patterns, on the same compiled database.
+
+        Args:
+            names: of the detectors.
+            alone: True gives what `Matcher` would make of their tables; False keeps what this one takes for labels.
+        """
         narrow = object.__new__(Matcher)
         narrow._rows, narrow._scanner = self._rows, self._scanner
         narrow._used = frozenset(number for number, (name, _) in enumerate(self._rows) if name in names)
+        narrow._types = _types(narrow._patterns) if alone else self._types
         return narrow
 
     @property
@@ -219,7 +225,7 @@ class Matcher:
 
     @cached_property
     def _types(self) -> frozenset[str]:
-        return frozenset(pattern.entity_type for _, pattern in self._rows)
+        return _types(self._patterns)
 
     def live_from(self, text: Text) -> int:
         """First character of the original at which a match may begin that more text could make or change."""
@@ -235,6 +241,10 @@ class Matcher:
                 live = min(live, _live_match(self._rows[index][1], data, ends, word))
         at = _code_points(data, view.text)(live)
         return view.span(at, at + 1).start
+
+
+def _types(patterns: Iterable[Pattern]) -> frozenset[str]:
+    return frozenset(pattern.entity_type for pattern in patterns)
 
 
 def _reach(pattern: Pattern) -> int:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections import ChainMap
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -46,11 +47,20 @@ class Planner:
         use_hyperscan: bool | None = None,
     ) -> None:
         self._keyring = keyring
-        self._detectors: dict[tuple[str, str], Detector] = {}
+        self._detectors: MutableMapping[tuple[str, str], Detector] = {}
         self._given = dict(detectors or {})
         self._actions: dict[str, Action] = dict(actions or {})
-        self._matchers: dict[tuple[tuple[str, int], ...], Matcher] = {}
+        self._matchers: MutableMapping[frozenset[tuple[str, int]], Matcher] = {}
         self._use_hyperscan = use_hyperscan
+
+    def child(self) -> Planner:
+        """A planner that has everything this one has made, and keeps what it makes itself to itself."""
+        child = object.__new__(Planner)
+        child.__dict__ |= self.__dict__
+        child._detectors = ChainMap({}, self._detectors)
+        child._actions = dict(self._actions)
+        child._matchers = ChainMap({}, self._matchers)
+        return child
 
     def plan(self, recipe: Recipe, stage: Stage, overrides: Overrides | None = None) -> Plan:
         """The recipe, changed by the overrides, ready to run at a stage.
@@ -131,11 +141,18 @@ class Planner:
             for step in sorted(steps, key=lambda step: step.name)
             if isinstance(step.detector, PatternBase)
         }
-        key = tuple((name, id(detector)) for name, detector in tables.items())
+        key = frozenset((name, id(detector)) for name, detector in tables.items())
         if key not in self._matchers:
-            patterns = {name: detector.patterns for name, detector in tables.items()}
-            self._matchers[key] = Matcher(patterns, use_hyperscan=self._use_hyperscan)
+            # Compiling takes seconds: a recipe with fewer rules than another runs on the other's database.
+            larger = min((known for known in tuple(self._matchers) if key < known), key=len, default=None)
+            self._matchers[key] = (
+                self._matchers[larger].narrowed(tables, alone=True) if larger and key else self._compiled(tables)
+            )
         return self._matchers[key]
+
+    def _compiled(self, tables: Mapping[str, PatternBase]) -> Matcher:
+        patterns = {name: detector.patterns for name, detector in tables.items()}
+        return Matcher(patterns, use_hyperscan=self._use_hyperscan)
 
 
 def _build(name: str, settings: Mapping[str, Any], where: str) -> Detector:

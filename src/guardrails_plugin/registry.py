@@ -63,6 +63,7 @@ KINDS: dict[str, dict[str, str]] = {
     "sinks": {
         "jsonl": f"{_HERE}.audit.jsonl:JsonlSink",
         "log": f"{_HERE}.audit.log:LogSink",
+        "otel": f"{_HERE}.audit.otel:OtelSink",
     },
 }
 """What ships with the package. Others join through the entry-point group ``guardrails_plugin.<kind>``."""

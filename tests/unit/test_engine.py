@@ -21,6 +21,7 @@ from guardrails_plugin import (
     Stage,
     Verdict,
 )
+from guardrails_plugin.recipes import Recipe
 from tests.strategies import NO_MODEL
 
 SSN = "SSN 536-90-4399"
@@ -197,3 +198,17 @@ class TestBadInput:
     def test_all_our_errors_are_one_family(self) -> None:
         assert issubclass(ConfigError, GuardError)
         assert issubclass(GuardBlocked, GuardError)
+
+
+def test_an_extended_engine_knows_more_and_shares_what_was_compiled() -> None:
+    engine = Engine()
+    plan = engine._plan("response", None, None)
+    own = Recipe.model_validate({"name": "own", "stage": "response", "rules": [{"detector": "pii", "action": "block"}]})
+    more = engine.extended([own])
+    assert more.check("My SSN is 536-90-4399.", stage="response", recipe="own").blocked
+    with pytest.raises(ConfigError, match="own"):
+        engine.fingerprint(stage="response", recipe="own")
+    # Fewer rules than a recipe that is compiled already: nothing is compiled for them.
+    assert more._plan("response", "own", None).matcher._scanner is plan.matcher._scanner
+    assert more._plan("response", None, None).matcher is plan.matcher
+    assert len(engine._planner._matchers) == 1

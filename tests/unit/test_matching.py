@@ -97,3 +97,14 @@ class TestCache:
         (tmp_path / "file").write_text("")
         monkeypatch.setenv("GUARDRAILS_CACHE_DIR", str(tmp_path / "file"))
         assert values(Matcher({"rows": ROWS}, use_hyperscan=True), "tok_abcdefgh") == ["tok_abcdefgh"]
+
+
+def test_some_tables_of_a_matcher_find_what_they_would_alone() -> None:
+    """Labels of types that are not looked for are ordinary text to those that are."""
+    tables = {"rows": ROWS[:2], "labels": [Pattern("label", r"PAIR_\d", "LABEL")]}
+    whole, text = Matcher(tables), normalize(Segment("<PAIR_7> tok_abcdefgh KEY = word", Origin.USER))
+    assert {name: len(found) for name, found in whole.match(text).items()} == {"rows": 2}
+    for names in (["rows"], ["labels"]):
+        own = Matcher({name: tables[name] for name in names})
+        assert whole.narrowed(names, alone=True).match(text) == own.match(text) != {}
+        assert whole.narrowed(names, alone=True).reach == own.reach

@@ -55,6 +55,9 @@ PRODUCTS = (
 
 _TITLE = "Guardrails"
 
+_TELEMETRY: Any = {"logs": False, "operation_spans": False, "auto_configure": False}
+"""Of FastAPI's own telemetry only the spans and metrics of requests: what it logs about a malformed body quotes it."""
+
 
 def from_environment() -> FastAPI:
     """The application as the environment configures it: what uvicorn's workers call."""
@@ -80,6 +83,7 @@ def create_app(settings: Settings, *, products: Sequence[str] = PRODUCTS) -> Fas
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
+        telemetry=_TELEMETRY,
     )
     app.state.services = services
     mounted = [import_module(name).build(services) for name in products]
@@ -203,7 +207,10 @@ def _counts(exchange: Exchange) -> Counts | None:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI, services: Services) -> AsyncIterator[None]:  # noqa: ARG001 - FastAPI's signature
+    services.guard.warm()
     yield
+    services.guard.close()
     await services.llm.close()
+    await services.limiter.close()
     await asyncio.to_thread(services.recorder.stop)
     services.database.close()

@@ -7,18 +7,21 @@ neither may hold up the other requests of the event loop.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
+from guardrails_plugin.audit.otel import OtelSink
 from guardrails_plugin.engine import Engine
-from guardrails_plugin.errors import ContentError
+from guardrails_plugin.errors import ContentError, GuardError
 from guardrails_plugin.planning import Overrides
 from guardrails_plugin.recipes import Recipe, load_recipes
 from guardrails_plugin.server.exchange import Exchange
@@ -47,12 +50,13 @@ class Guarding:
 
     def __init__(self, settings: Settings, store: Store) -> None:
         self._store = store
-        self._keyring = settings.keyring
         self._operators = load_recipes(settings.recipes)
-        self._engine = Engine(recipes=self._operators, keyring=self._keyring)
+        sinks = [OtelSink()] if OtelSink.wanted() else []
+        self._engine = Engine(recipes=self._operators, keyring=settings.keyring, sinks=sinks)
         self._engines: OrderedDict[str, Engine] = OrderedDict()
         self._lock = threading.Lock()
         self._projects: dict[str, tuple[float, Engine]] = {}
+        self._warm, self._closed = threading.Event(), threading.Event()
         self._pool = ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="guard")
 
     async def check(
@@ -152,6 +156,33 @@ class Guarding:
         engine, _ = await self._engine_for(exchange, None)
         return engine.recipes()
 
+    def warm(self) -> None:
+        """Begin to compile the recipes of the stages and the operator's, and to load their models, on a thread.
+
+        A few seconds of work where this version has never run, much less later (see `scanner`). A recipe that does not
+        work is left to its requests, which are told why.
+        """
+        threading.Thread(target=self._prepare, name="warm", daemon=True).start()
+
+    def _prepare(self) -> None:
+        own = [(stage, made.name) for made in self._operators for stage in ([made.stage] if made.stage else Stage)]
+        for stage, name in (*own, *((stage, None) for stage in Stage)):
+            if self._closed.is_set():
+                return
+            with contextlib.suppress(GuardError):
+                self._engine.check(_KNOWN, stage=stage, recipe=name)
+        self._warm.set()
+
+    def close(self) -> None:
+        """End the threads."""
+        self._closed.set()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether `warm` is done."""
+        return self._warm.is_set()
+
     async def works(self) -> bool:
         """Whether the engine finds what it must find."""
         check = partial(self._engine.check, _KNOWN, stage=Stage.RESPONSE)
@@ -169,7 +200,8 @@ class Guarding:
         self._projects.pop(project_id, None)
 
     async def _in_pool(self, call: Callable[[], _Result]) -> _Result:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+        # With the request's context variables: traces find their parent in them.
+        return await asyncio.get_running_loop().run_in_executor(self._pool, copy_context().run, call)
 
     async def _engine_for(self, exchange: Exchange, recipe: str | Recipe | None) -> tuple[Engine, str | None]:
         if isinstance(recipe, Recipe):
@@ -190,13 +222,12 @@ class Guarding:
         return self._with([Recipe.model_validate(made.body) for made in own]) if own else self._engine
 
     def _with(self, own: Sequence[Recipe]) -> Engine:
-        """An engine with further recipes; the last ones used are kept, for each holds compiled patterns."""
+        """An engine with further recipes; the last ones used are kept, for each may hold patterns of its own."""
         key = "\n".join(recipe.model_dump_json() for recipe in own)
         with self._lock:
             engine = self._engines.pop(key, None)
             if engine is None:
-                recipes = {(made.name, made.stage): made for made in (*self._operators, *own)}
-                engine = Engine(recipes=recipes.values(), keyring=self._keyring)
+                engine = self._engine.extended(own)
             self._engines[key] = engine
             if len(self._engines) > _ENGINES:
                 self._engines.popitem(last=False)

@@ -12,6 +12,7 @@ from limits.errors import ConfigurationError
 from limits.storage import storage_from_string
 
 from guardrails_plugin.errors import ConfigError
+from guardrails_plugin.server.problems import ApiError
 
 __all__ = ["Allowance", "Limiter"]
 
@@ -75,7 +76,16 @@ class Limiter:
 
         Returns:
             The allowance, or None when there is no limit.
+
+        Raises:
+            ApiError: 503, the counters cannot be reached. Without them there would be no limits, so nobody is let in.
         """
+        try:
+            return await self._tightest(key, per_minute, per_hour)
+        except self._storage.base_exceptions:
+            raise ApiError(503, "The counters of requests cannot be reached; try again later.") from None
+
+    async def _tightest(self, key: str, per_minute: int, per_hour: int) -> Allowance | None:
         items: list[RateLimitItem] = []
         items += [RateLimitItemPerMinute(per_minute)] if per_minute else []
         items += [RateLimitItemPerHour(per_hour)] if per_hour else []
@@ -89,6 +99,12 @@ class Limiter:
             if not allowed:
                 break
         return tightest
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        connections = getattr(getattr(self._storage, "bridge", None), "storage", None)
+        if connections is not None:
+            await connections.aclose()
 
     async def answers(self) -> bool:
         """Whether the counters can be reached."""

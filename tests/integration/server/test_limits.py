@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import socket
+import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -79,6 +83,81 @@ def test_minute_and_hour_are_both_kept() -> None:
         return [allowance.allowed for allowance in seen if allowance]
 
     assert anyio.run(run) == [True, True, False]
+
+
+@pytest.fixture
+def redis_url() -> Iterator[str]:
+    """A real Redis: the program `redis-server`, on a port of its own, keeping nothing."""
+    program = shutil.which("redis-server")
+    if program is None:
+        pytest.skip("redis-server is not installed (Debian: apt-get install redis-server)")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = ["--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no"]
+    process = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
+    try:
+        _await_port(port)
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _await_port(port: int) -> None:
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        try:
+            socket.create_connection(("127.0.0.1", port), 5).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    pytest.fail("redis-server did not start")
+
+
+def test_redis_counts_for_all_processes(redis_url: str) -> None:
+    async def run() -> list[tuple[bool, int]]:
+        limiters = [Limiter(redis_url) for _ in range(2)]
+        assert await limiters[0].answers()
+        seen = [await limiters[n % 2].hit("k", per_minute=3, per_hour=100) for n in range(5)]
+        other = await limiters[0].hit("other", per_minute=3)
+        assert other is not None
+        assert other.remaining == 2
+        for limiter in limiters:
+            await limiter.close()
+        return [(allowance.allowed, allowance.remaining) for allowance in seen if allowance]
+
+    assert anyio.run(run) == [(True, 2), (True, 1), (True, 0), (False, 0), (False, 0)]
+
+
+def test_limits_of_a_service_on_redis(redis_url: str, tmp_path: Path) -> None:
+    settings = Settings(
+        keyring=Keyring({"t1": bytes(range(32))}),
+        database_url=f"sqlite:///{tmp_path / 'guardrails.db'}",
+        bootstrap_token=TOKEN,
+        redis_url=redis_url,
+        per_minute=3,
+    )
+    apps = [create_app(settings, products=CORE) for _ in range(2)]
+    header = {"Authorization": f"Bearer {TOKEN}"}
+    with TestClient(apps[0], headers=header) as one, TestClient(apps[1], headers=header) as two:
+        answers = [client.get("/guardrails/v1/recipes") for client in (one, two, one, two)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert [answer.headers["x-ratelimit-remaining"] for answer in answers] == ["2", "1", "0", "0"]
+
+
+def test_counters_out_of_reach_are_told(tmp_path: Path) -> None:
+    settings = Settings(
+        keyring=Keyring({"t1": bytes(range(32))}),
+        database_url=f"sqlite:///{tmp_path / 'guardrails.db'}",
+        bootstrap_token=TOKEN,
+        redis_url="redis://127.0.0.1:1/0",
+    )
+    with TestClient(create_app(settings, products=CORE), headers={"Authorization": f"Bearer {TOKEN}"}) as client:
+        assert client.get("/readyz").json()["counters"] is False
+        # No check without its count: an attacker who stops the counters would have no limits.
+        assert client.get("/guardrails/v1/recipes").status_code == 503
 
 
 def test_a_wrong_address_is_refused_at_the_start() -> None:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 import httpx
 import pytest
+from starlette.testclient import TestClient
 
-from tests.integration.server.conftest import Running
+from guardrails_plugin import Keyring, Stage
+from guardrails_plugin.server.app import create_app
+from guardrails_plugin.server.settings import Settings
+from tests.integration.server.conftest import CORE, Running
 
 pytestmark = pytest.mark.integration
 
@@ -141,3 +148,17 @@ def test_a_body_without_a_length_is_limited_too(server: Running) -> None:
     with server.client() as client:
         answer = client.post("/guardrails/v1/check", content=(b"x" * 65_536 for _ in range(40)))
     assert answer.status_code == 413
+
+
+def test_a_service_is_ready_when_its_recipes_are_compiled(tmp_path: Path, keyring: Keyring) -> None:
+    app = create_app(Settings(keyring=keyring, database_url=f"sqlite:///{tmp_path / 'guardrails.db'}"), products=CORE)
+    before = TestClient(app).get("/readyz")  # without the application's start nothing is compiled
+    assert before.status_code == 503
+    assert (before.json()["recipes"], before.json()["engine"]) == (False, False)
+    with TestClient(app) as client:
+        until = time.monotonic() + 240
+        while (after := client.get("/readyz")).status_code == 503 and time.monotonic() < until:
+            time.sleep(0.1)
+        compiled = app.state.services.guard._engine._plans
+    assert after.json() == {"status": "ready", **dict.fromkeys(before.json().keys() - {"status"}, True)}
+    assert {stage for stage, recipe, _ in compiled if recipe is None} == {stage.value for stage in Stage}

@@ -6,7 +6,7 @@ import asyncio
 from typing import Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from guardrails_plugin.server.docs_page import DOCS_PAGE
@@ -30,6 +30,7 @@ class Ready(BaseModel):
     database: bool
     tables: bool
     counters: bool
+    recipes: bool = Field(description="compiled; until then the first requests wait for it")
     engine: bool
 
 
@@ -54,17 +55,24 @@ async def healthz() -> Alive:
 
 @router.get("/readyz", response_model=Ready, responses={503: {"model": Ready}})
 async def readyz(services: Running) -> Response:
-    """Database, tables, counters and engine, each tried now."""
+    """Database, tables, counters and engine, each tried now; and whether the recipes are compiled."""
     database = await asyncio.to_thread(services.database.answers)
     tables = database and await asyncio.to_thread(is_current, services.database)
     try:
         counters = await asyncio.wait_for(services.limiter.answers(), 2.0)
     except Exception:  # noqa: BLE001 - any client, any error
         counters = False
-    engine = await services.guard.works()
+    recipes = services.guard.is_warm
+    # Asked before the recipes are compiled, it would wait as long as they take.
+    engine = recipes and await services.guard.works()
     good = database and tables and counters and engine
     state = Ready(
-        status="ready" if good else "not ready", database=database, tables=tables, counters=counters, engine=engine
+        status="ready" if good else "not ready",
+        database=database,
+        tables=tables,
+        counters=counters,
+        recipes=recipes,
+        engine=engine,
     )
     return JSONResponse(state.model_dump(), 200 if good else 503)
 
