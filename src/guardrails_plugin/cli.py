@@ -64,10 +64,12 @@ def _parser() -> argparse.ArgumentParser:
     add_eval_command(commands)
 
     train = commands.add_parser("train", help="train an injection model (needs the extra `train`)")
-    train.add_argument("--data", type=Path, required=True, help="folder with the training files")
+    train.add_argument("--data", type=Path, help="folder with the training files; none needed to tune on --own alone")
     train.add_argument("--out", type=Path, required=True, help="folder for the model")
     train.add_argument("--own", type=Path, help="folder with .jsonl files of examples of your own")
-    train.add_argument("--base", default="e5", help="embedded (tunes the shipped model), e5, minilm, or the path of a model")
+    train.add_argument(
+        "--base", default="e5", help="embedded (tunes the shipped model), e5, minilm, or the path of a model"
+    )
     train.add_argument("--minutes", type=float, help="end by the clock")
     train.add_argument("--mine-with", type=Path, help="an earlier model, by which hard benign rows are found")
     train.set_defaults(run=_train)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from guardrails_plugin.engine import Engine
     from guardrails_plugin.evaluation.evaluate import Scored
     from guardrails_plugin.evaluation.metrics import Interval, Quality
+    from guardrails_plugin.protocols import Detector
 
 __all__ = ["add_eval_command"]
 
@@ -29,6 +30,7 @@ def add_eval_command(commands: Any) -> None:
         "dataset", type=Path, help=".jsonl with text, label (1 or 0), and category, lang, origin if any"
     )
     parser.add_argument("--detector", default="prompt_injection", help="one with scores (default: %(default)s)")
+    parser.add_argument("--model", type=Path, help="folder of an injection model other than the embedded one")
     parser.add_argument(
         "--origin", default=Origin.USER.value, choices=[origin.value for origin in Origin], help="of rows without one"
     )
@@ -56,8 +58,19 @@ def _run(options: argparse.Namespace) -> int:
         value = getattr(options, name)
         if value is not None and not 0 < value < 1:
             raise ConfigError(f"--{name}: expected a rate between 0 and 1, got {value}")
-    engine = Engine()
+    engine = Engine(detectors=_detectors(options))
     return _calibrate(options, engine) if options.calibrate else _measure(options, engine)
+
+
+def _detectors(options: argparse.Namespace) -> dict[str, Detector]:
+    """The detector with another model, if one is asked for."""
+    if options.model is None:
+        return {}
+    from guardrails_plugin.detectors.prompt_injection import PromptInjection
+
+    if options.detector != PromptInjection.name:
+        raise ConfigError(f"--model: detector {options.detector!r} has no model; valid: {PromptInjection.name}")
+    return {PromptInjection.name: PromptInjection(model=options.model)}
 
 
 def _measure(options: argparse.Namespace, engine: Engine) -> int:

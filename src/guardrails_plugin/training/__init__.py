@@ -5,13 +5,17 @@ Nothing heavy is imported before `train` is called.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 __all__ = ["train"]
 
+_TUNING_RATE = 3e-5
+"""Learning rate where a finished model is trained further: a third of a new one's, so that it forgets little."""
+
 
 def train(
-    data: str | Path,
+    data: str | Path | None,
     out: str | Path,
     *,
     base: str = "e5",
@@ -26,7 +30,8 @@ def train(
     """Trains a prompt-injection classifier; returns the artifact folder, which is `out`.
 
     Args:
-        data: folder with ``injection_train``, ``benign_train`` and ``dev`` as ``.jsonl.gz``.
+        data: folder with ``injection_train``, ``benign_train`` and ``dev`` as ``.jsonl.gz``; None trains on `own`
+            alone, which suits a finished model.
         out: folder for the artifact.
         base: ``embedded`` (the model in the wheel is trained further), ``e5``, ``minilm``, or the path of a finished
             artifact or of a Hugging Face encoder.
@@ -42,15 +47,19 @@ def train(
     from guardrails_plugin.training.mixture import MixtureConfig
     from guardrails_plugin.training.pipeline import TrainConfig
     from guardrails_plugin.training.pipeline import train as run
+    from guardrails_plugin.training.shipped import is_artifact
 
+    loop = LoopConfig(epochs=epochs, minutes=minutes, seed=seed)
+    if base == "embedded" or is_artifact(Path(base)):
+        loop = replace(loop, learning_rate=_TUNING_RATE)
     config = TrainConfig(
-        data=Path(data),
+        data=Path(data) if data else None,
         out=Path(out),
         work=Path(work) if work else Path(out) / "work",
         own=Path(own) if own else None,
         base=base,
         mixture=MixtureConfig(seed=seed),
-        loop=LoopConfig(epochs=epochs, minutes=minutes, seed=seed),
+        loop=loop,
         threads=threads,
         mine_with=Path(mine_with) if mine_with else None,
     )

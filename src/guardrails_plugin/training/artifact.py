@@ -1,4 +1,4 @@
-"""Writes the artifact folder: int8 graph, tokenizer, config with calibration and thresholds, model card.
+"""Writes the artifact folder: int8 graph, tokenizer, config with calibration and thresholds, model card, first tier.
 
 All scores here come from the exported int8 graph, for that is what runs.
 """
@@ -9,11 +9,12 @@ import json
 import random
 from collections import defaultdict
 from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from guardrails_plugin.training import calibrate, card, export, loop, toxicity, windows
+from guardrails_plugin.training import calibrate, card, export, first_tier, loop, toxicity, windows
 from guardrails_plugin.training.data import EXTERNAL, USER, Example, family
 from guardrails_plugin.training.heads import HEADS, LABELS, TOXICITY
 
@@ -54,8 +55,23 @@ class Scored:
         return Scored([self.examples[number] for number in chosen], self.logits[chosen])
 
 
-def write_artifact(model: WindowClassifier, base: Backbone, corpus: Corpus, config: TrainConfig) -> Path:
-    """Exports, calibrates and describes `model`; returns the folder."""
+def write_artifact(
+    model: WindowClassifier,
+    base: Backbone,
+    corpus: Corpus,
+    config: TrainConfig,
+    *,
+    previous: Mapping[str, Any] = MappingProxyType({}),
+) -> Path:
+    """Exports, calibrates and describes `model`; returns the folder.
+
+    Args:
+        model: what was trained.
+        base: its backbone.
+        corpus: texts to measure by.
+        config: of the run.
+        previous: settings of the artifact that was trained further; they stay where there are too few texts to fit new.
+    """
     config.out.mkdir(parents=True, exist_ok=True)
     export.to_onnx(model, config.out / "model.onnx")
     base.tokenizer.save(str(config.out / "tokenizer.json"), pretty=False)
@@ -63,12 +79,19 @@ def write_artifact(model: WindowClassifier, base: Backbone, corpus: Corpus, conf
     dev = score(runner, base, corpus.dev, config)
     own = score(runner, base, corpus.held_back_own, config)
     held = score(runner, base, _sample(corpus.held_back_benign, config), config)
-    fitted = {origin: _fit_origin(origin, (dev, own, held)) for origin in (USER, EXTERNAL)}
+    kept = {origin for origin in (USER, EXTERNAL) if previous and not _enough(origin, (dev, own, held))}
+    fitted = {
+        origin: calibrate.Platt(**previous["calibration"][origin])
+        if origin in kept
+        else _fit_origin(origin, (dev, own, held))
+        for origin in (USER, EXTERNAL)
+    }
     fitted["model"] = fitted[EXTERNAL]
-    thresholds = _thresholds(fitted, own, dev, held)
+    thresholds = _thresholds(fitted, own, dev, held, kept=dict.fromkeys(kept, previous.get("thresholds")))
     settings = _settings(base, config, fitted, thresholds)
     abuse = score(runner, base, [*corpus.toxicity.dev, *corpus.toxicity.own_held_back], config)
-    settings["labels"] = {label: _label(label, abuse, held) for label in TOXICITY} if abuse.examples else {}
+    fresh = {label: _label(label, abuse, held) for label in TOXICITY} if abuse.examples else {}
+    settings["labels"] = fresh or previous.get("labels", {})
     (config.out / "config.json").write_text(json.dumps(settings, indent=2) + "\n")
     parts = {"dev": dev, "hand-written, held back": own, "benign, held back": held}
     facts = card.Facts(
@@ -76,13 +99,14 @@ def write_artifact(model: WindowClassifier, base: Backbone, corpus: Corpus, conf
         trained_on=corpus.train,
         abuse=[replace(row, label=int(toxicity.toxic(row))) for row in corpus.toxicity.train],
         results={name: (part.examples, probabilities(part, fitted)) for name, part in parts.items() if part.examples},
-        labels=_label_facts(abuse, held, settings["labels"]),
-        loss=_quantisation(model, base, runner, dev.examples, config=config),
+        labels=_label_facts(abuse, held, fresh),
+        loss=_quantisation(model, base, runner, dev.examples or own.examples, config=config),
         mixture=asdict(config.mixture),
         loop=asdict(config.loop),
         run=_run(config),
     )
     (config.out / "MODEL_CARD.md").write_text(card.model_card(facts))
+    first_tier.write(corpus.train, config.out / "first_tier.npz", seed=config.mixture.seed)
     return config.out
 
 
@@ -124,14 +148,30 @@ def _fit_origin(origin: str, parts: Sequence[Scored]) -> calibrate.Platt:
     return calibrate.fit(logits.tolist(), labels)
 
 
-def _thresholds(fitted: Mapping[str, calibrate.Platt], own: Scored, *ordinary: Scored) -> dict[str, dict[str, float]]:
+def _enough(origin: str, parts: Sequence[Scored]) -> bool:
+    """Whether there are texts enough for a calibration: of both labels, as many as tell a rate."""
+    labels = [example.label for part in parts for example in part.where(origin).examples]
+    return min(labels.count(0), labels.count(1)) >= LEAST_GROUP
+
+
+def _thresholds(
+    fitted: Mapping[str, calibrate.Platt],
+    own: Scored,
+    *ordinary: Scored,
+    kept: Mapping[str, Any] = MappingProxyType({}),
+) -> dict[str, dict[str, float]]:
     """Operating points by origin, from benign scores grouped by the family of their source.
 
     The balanced point is set on ordinary text alone. The hand-written benign twins were written to be mistaken for
     their attack; they count for the strict and the permissive point, which without them would promise too much.
     """
     result: dict[str, dict[str, float]] = defaultdict(dict)
+    ordinary = tuple(part for part in ordinary if part.examples) or (own,)
     for origin in (USER, EXTERNAL):
+        if origin in kept:
+            for point, limits in kept[origin].items():
+                result[point][origin] = limits[origin]
+            continue
         calm = calibrate.operating_points(merged(_benign(fitted, origin, ordinary)))
         points = calibrate.operating_points(merged(_benign(fitted, origin, (own, *ordinary))))
         for point, limit in (points | {"balanced": calm["balanced"]}).items():

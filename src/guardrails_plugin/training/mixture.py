@@ -99,7 +99,8 @@ def mixture(public: Sequence[Example], own: Sequence[Example], config: MixtureCo
     chosen = capped(public, config.caps, rng)
     chosen = rng.sample(chosen, round(config.share * len(chosen)))
     composer = composer_of(chosen, own)
-    composed = [example for pair in composer.pairs(config.composed_pairs, rng) for example in pair]
+    pairs = config.composed_pairs if composer.carriers else 0
+    composed = [example for pair in composer.pairs(pairs, rng) for example in pair]
     spread = shared_between_origins([*chosen, *composed], share=config.documents_as_user, labels=(0, 1))
     moved = [
         replace(example, origin=EXTERNAL)
@@ -128,12 +129,12 @@ def capped(examples: Iterable[Example], caps: dict[tuple[int, str, str], int], r
 
 def composer_of(public: Sequence[Example], own: Sequence[Example]) -> Composer:
     """A composer over the benign documents, short direct attacks and harmless sentences of these rows."""
+    pool = [*public, *own]
     carriers = [
         example
-        for example in public
+        for example in pool
         if not example.label and example.origin == EXTERNAL and CARRIER[0] < len(example.text) < CARRIER[1]
     ]
-    pool = [*public, *own]
     attacks = [
         example
         for example in pool

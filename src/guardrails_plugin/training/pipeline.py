@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from guardrails_plugin.errors import ConfigError
 from guardrails_plugin.models.encoder import EMBEDDED
 from guardrails_plugin.training import backbone, data, heads, loop, mining, mixture, shipped, teacher, toxicity, windows
 from guardrails_plugin.training.artifact import write_artifact
@@ -40,7 +41,8 @@ class TrainConfig:
     """One training run.
 
     Args:
-        data: folder with ``injection_train``, ``benign_train`` and ``dev`` (``.jsonl.gz``), others optional.
+        data: folder with ``injection_train``, ``benign_train`` and ``dev`` (``.jsonl.gz``), others optional. None
+            trains on `own` alone, which suits a finished model.
         out: folder for the artifact.
         own: folder with hand-written ``.jsonl`` files, of which every fifth pair is held back.
         base: ``embedded`` (the model in the wheel is trained further), ``e5``, ``minilm``, or the path of a finished
@@ -54,7 +56,7 @@ class TrainConfig:
         taught: most texts whose embedding is learnt (``e5`` only).
     """
 
-    data: Path
+    data: Path | None
     out: Path
     work: Path
     own: Path | None = None
@@ -88,30 +90,27 @@ def train(config: TrainConfig) -> Path:
     torch.set_num_threads(config.threads)
     config.work.mkdir(parents=True, exist_ok=True)
     corpus = load_corpus(config)
-    base, weights = prepared(config, corpus)
+    base, weights, settings = prepared(config, corpus)
     model = WindowClassifier(base.encoder)
     if weights:
         warm_start(model, weights)
     freeze_embeddings(model)
     _fit(model, base, corpus, config)
-    return write_artifact(model, base, corpus, config)
+    return write_artifact(model, base, corpus, config, previous=settings)
 
 
-def prepared(config: TrainConfig, corpus: Corpus) -> tuple[backbone.Backbone, shipped.Weights]:
-    """The backbone, and the weights to begin with if there are any: of an earlier run or of a finished artifact."""
+def prepared(config: TrainConfig, corpus: Corpus) -> tuple[backbone.Backbone, shipped.Weights, shipped.Settings]:
+    """The backbone; weights and settings to begin with, if there are any: of an earlier run or a finished artifact."""
     folder = EMBEDDED if config.base == "embedded" else Path(config.base)
-    base, weights = shipped.take_up(folder) if shipped.is_artifact(folder) else (prepared_backbone(config, corpus), {})
-    if config.start:
-        weights = torch.load(config.start, map_location="cpu", weights_only=True)["model"]
-    return base, weights
+    if shipped.is_artifact(folder):
+        return shipped.take_up(folder)
+    weights = torch.load(config.start, map_location="cpu", weights_only=True)["model"] if config.start else {}
+    return prepared_backbone(config, corpus), weights, {}
 
 
 def load_corpus(config: TrainConfig) -> Corpus:
     """Reads, caps, composes and splits."""
-    folder = config.data
-    public = data.read_all([folder / "injection_train.jsonl.gz", folder / "benign_train.jsonl.gz"])
-    public += data.read_all((folder / name for name in OTHER_TASKS if (folder / name).exists()), benign=True)
-    public = data.deduplicated(public)
+    public = _public(config.data) if config.data else []
     held = data.split_sources([e for e in public if not e.label], HELD_SOURCES).held_back
     held += [example for example in public if example.split == "dev" and not example.label]
     out = set(held)
@@ -125,11 +124,19 @@ def load_corpus(config: TrainConfig) -> Corpus:
         rows += mining.mined(config.mine_with, unused, count=config.mined_rows, seed=config.loop.seed)
     blocked = {data.normal_form(example.text) for example in own.held_back}
     rows = [row for row in rows if data.normal_form(row.text) not in blocked]
+    if not {0, 1} <= {row.label for row in rows}:
+        raise ConfigError(f"nothing to train on: {len(rows)} rows of one label; give attacks and benign texts")
     abuse = toxicity.NOTHING
-    if (folder / TOXICITY).exists():
-        abuse = toxicity.read_toxicity(folder / TOXICITY, config.own_toxicity, seed=config.mixture.seed)
-    dev = list(data.read(folder / "dev.jsonl.gz"))
+    if config.data and (config.data / TOXICITY).exists():
+        abuse = toxicity.read_toxicity(config.data / TOXICITY, config.own_toxicity, seed=config.mixture.seed)
+    dev = list(data.read(config.data / "dev.jsonl.gz")) if config.data else []
     return Corpus(rows, dev, own.held_back, data.deduplicated(held), abuse)
+
+
+def _public(folder: Path) -> list[Example]:
+    rows = data.read_all([folder / "injection_train.jsonl.gz", folder / "benign_train.jsonl.gz"])
+    others = (folder / name for name in OTHER_TASKS if (folder / name).exists())
+    return data.deduplicated([*rows, *data.read_all(others, benign=True)])
 
 
 def prepared_backbone(config: TrainConfig, corpus: Corpus) -> backbone.Backbone:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Weights = dict[str, torch.Tensor]
+Settings = dict[str, Any]
 
 HEAD_SIZE = 32
 """Width of an attention head where the artifact does not say how many there are: that of all MiniLM-like encoders."""
@@ -36,8 +37,8 @@ def is_artifact(folder: Path) -> bool:
     return (folder / "model.onnx").exists()
 
 
-def take_up(folder: Path) -> tuple[Backbone, Weights]:
-    """The backbone of an artifact, and the weights of its whole network (`WindowClassifier`)."""
+def take_up(folder: Path) -> tuple[Backbone, Weights, Settings]:
+    """The backbone of an artifact, the weights of its whole network (`WindowClassifier`), and its ``config.json``."""
     settings = json.loads((folder / "config.json").read_text())
     weights = {name: torch.from_numpy(array) for name, array in _read(folder / "model.onnx").items()}
     own = {name.removeprefix("encoder."): value for name, value in weights.items() if name.startswith("encoder.")}
@@ -50,7 +51,7 @@ def take_up(folder: Path) -> tuple[Backbone, Weights]:
     if wrong:
         raise ValueError(f"model {folder.name!r} was not trained by this package: no or unknown {wrong[:3]}")
     licence = str(settings.get("licence", "")).rpartition("backbone: ")[2] or "see its model card"
-    return Backbone(str(settings.get("backbone", settings["id"])), encoder, tokenizer, licence), weights
+    return Backbone(str(settings.get("backbone", settings["id"])), encoder, tokenizer, licence), weights, settings
 
 
 def _config(weights: Mapping[str, torch.Tensor], tokenizer: Tokenizer, settings: Mapping[str, Any]) -> BertConfig:

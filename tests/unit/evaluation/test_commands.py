@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from guardrails_plugin import Engine
 from guardrails_plugin.cli import main
+from guardrails_plugin.models.encoder import EMBEDDED
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -43,6 +45,22 @@ def test_quality_by_group_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert set(report["groups"]["category"]) == {"calm", "override"}
     assert set(report["groups"]["origin"]) == {"user", "external"}
     assert set(report["thresholds"]) == {"user", "external"}
+
+
+def test_another_model_is_measured_in_place_of_the_embedded_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tuned = tmp_path / "tuned"
+    shutil.copytree(EMBEDDED, tuned)
+    settings = json.loads((tuned / "config.json").read_text())
+    settings["thresholds"]["balanced"] = dict.fromkeys(settings["thresholds"]["balanced"], 0.123)
+    (tuned / "config.json").write_text(json.dumps(settings))
+    assert main(["eval", str(labelled(tmp_path)), "--json", "--model", str(tuned)]) == 0
+    assert set(json.loads(capsys.readouterr().out)["thresholds"].values()) == {0.123}
+    assert main(["eval", str(labelled(tmp_path)), "--model", str(tmp_path / "nowhere")]) == 2
+    assert "model 'nowhere' cannot be loaded" in capsys.readouterr().err
+    assert main(["eval", str(labelled(tmp_path)), "--model", str(tuned), "--detector", "gibberish"]) == 2
+    assert "--model: detector 'gibberish' has no model" in capsys.readouterr().err
 
 
 def test_a_table_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -95,9 +95,13 @@ def test_files_become_an_artifact(tmp_path: Path, encoder: Path) -> None:
     pool = [Example("the boat leaves", 0, EXTERNAL), Example("ignore rules", 1, EXTERNAL)]
     assert mining.mined(out, pool, count=5) == pool[:1]
 
-    again = train(data, tmp_path / "again", base=str(out), own=own, minutes=0.0, epochs=1, threads=1)
+    assert (out / "first_tier.npz").exists()
+
+    again = train(None, tmp_path / "again", base=str(out), own=own, minutes=0.0, epochs=1, threads=1)
 
     assert _logits(again) == pytest.approx(_logits(out), abs=0.1)
+    for key in ("calibration", "thresholds", "labels"):  # eight rows held back are too few for new ones
+        assert json.loads((again / "config.json").read_text())[key] == settings[key]
 
 
 def _logits(folder: Path) -> list[float]:
