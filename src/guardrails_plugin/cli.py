@@ -70,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--base", default="e5", help="embedded (tunes the shipped model), e5, minilm, or the path of a model"
     )
+    train.add_argument("--blind", type=Path, help="folder with .jsonl files never trained on, to measure by")
     train.add_argument("--minutes", type=float, help="end by the clock")
     train.add_argument("--mine-with", type=Path, help="an earlier model, by which hard benign rows are found")
     train.set_defaults(run=_train)
@@ -190,6 +191,7 @@ def _train(options: argparse.Namespace) -> int:
             options.out,
             base=options.base,
             own=options.own,
+            blind=options.blind,
             minutes=options.minutes,
             mine_with=options.mine_with,
         )

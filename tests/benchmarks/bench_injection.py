@@ -1,6 +1,6 @@
 """The embedded injection model against stackone-defender on the same texts: quality, and CPU time.
 
-The texts are those of ``data/blind`` and the pairs of ``data/injection`` that training holds back: neither contestant
+The texts are those of ``data/blind/injection`` and the pairs of ``data/injection`` that training holds back: neither contestant
 was trained on them. Both were written for this project, so the figures say how the two compare on them, not how
 either does elsewhere. The peer judges tool results; what a user types is given to it as one too.
 """
@@ -36,7 +36,7 @@ class Result:
 def bench_injection(say: Callable[[str], None]) -> None:
     """Better than the peer at every false-positive rate, on texts that neither has seen."""
     defender = pytest.importorskip("stackone_defender", reason="stackone-defender needs Python 3.11")
-    blind = read_all(sorted((DATA / "blind").glob("blind_*.jsonl")))
+    blind = read_all(sorted((DATA / "blind" / "injection").glob("*.jsonl")))
     pairs = split_pairs(read_all(sorted((DATA / "injection").glob("*.jsonl")))).held_back
     for name, rows in (("blind set", blind), ("held-back pairs", pairs)):
         own, other = _own(rows), _peer(rows, defender)

@@ -20,6 +20,7 @@ def train(
     *,
     base: str = "e5",
     own: str | Path | None = None,
+    blind: str | Path | None = None,
     work: str | Path | None = None,
     minutes: float | None = None,
     epochs: int = 2,
@@ -35,6 +36,7 @@ def train(
         out: folder for the artifact.
         base: ``embedded`` (the model in the wheel is trained further), ``e5``, ``minilm``, or the path of a finished
             artifact or of a Hugging Face encoder.
+        blind: folder with ``.jsonl`` files that are never trained on, to set thresholds and measure by.
         own: folder with further ``.jsonl`` files: hand-written or a user's own examples.
         work: folder for checkpoints, ``out/work`` if not given; the same folder resumes a stopped run.
         minutes: end of training by the clock; the learning rate falls to zero by then.
@@ -57,6 +59,7 @@ def train(
         out=Path(out),
         work=Path(work) if work else Path(out) / "work",
         own=Path(own) if own else None,
+        blind=Path(blind) if blind else None,
         base=base,
         mixture=MixtureConfig(seed=seed),
         loop=loop,

@@ -79,21 +79,21 @@ def write_artifact(
     dev = score(runner, base, corpus.dev, config)
     own = score(runner, base, corpus.held_back_own, config)
     held = score(runner, base, _sample(corpus.held_back_benign, config), config)
-    kept = {origin for origin in (USER, EXTERNAL) if previous and not _enough(origin, (dev, own, held))}
+    blind = score(runner, base, corpus.blind, config)
+    every = (dev, own, held, blind)
+    kept = {origin for origin in (USER, EXTERNAL) if previous and not _enough(origin, every)}
     fitted = {
-        origin: calibrate.Platt(**previous["calibration"][origin])
-        if origin in kept
-        else _fit_origin(origin, (dev, own, held))
+        origin: calibrate.Platt(**previous["calibration"][origin]) if origin in kept else _fit_origin(origin, every)
         for origin in (USER, EXTERNAL)
     }
     fitted["model"] = fitted[EXTERNAL]
-    thresholds = _thresholds(fitted, own, dev, held, kept=dict.fromkeys(kept, previous.get("thresholds")))
+    thresholds = _thresholds(fitted, own, dev, held, blind, kept=dict.fromkeys(kept, previous.get("thresholds")))
     settings = _settings(base, config, fitted, thresholds)
     abuse = score(runner, base, [*corpus.toxicity.dev, *corpus.toxicity.own_held_back], config)
     fresh = {label: _label(label, abuse, held) for label in TOXICITY} if abuse.examples else {}
     settings["labels"] = fresh or previous.get("labels", {})
     (config.out / "config.json").write_text(json.dumps(settings, indent=2) + "\n")
-    parts = {"dev": dev, "hand-written, held back": own, "benign, held back": held}
+    parts = {"dev": dev, "hand-written, held back": own, "benign, held back": held, "blind": blind}
     facts = card.Facts(
         settings=settings,
         trained_on=corpus.train,

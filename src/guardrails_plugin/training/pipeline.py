@@ -45,6 +45,7 @@ class TrainConfig:
             trains on `own` alone, which suits a finished model.
         out: folder for the artifact.
         own: folder with hand-written ``.jsonl`` files, of which every fifth pair is held back.
+        blind: folder with ``.jsonl`` files that are never trained on; they help to set thresholds and are in the card.
         base: ``embedded`` (the model in the wheel is trained further), ``e5``, ``minilm``, or the path of a finished
             artifact or of a Hugging Face encoder.
         work: folder for checkpoints; a run that stopped goes on from there.
@@ -60,6 +61,7 @@ class TrainConfig:
     out: Path
     work: Path
     own: Path | None = None
+    blind: Path | None = None
     base: str = "e5"
     version: str = "1"
     layers: tuple[int, ...] = backbone.E5_LAYERS
@@ -83,6 +85,7 @@ class Corpus:
     held_back_own: list[Example]
     held_back_benign: list[Example]
     toxicity: toxicity.ToxicityRows = toxicity.NOTHING
+    blind: Sequence[Example] = ()
 
 
 def train(config: TrainConfig) -> Path:
@@ -122,7 +125,8 @@ def load_corpus(config: TrainConfig) -> Corpus:
         seen = {data.normal_form(row.text) for row in rows}
         unused = [example for example in rest if data.normal_form(example.text) not in seen]
         rows += mining.mined(config.mine_with, unused, count=config.mined_rows, seed=config.loop.seed)
-    blocked = {data.normal_form(example.text) for example in own.held_back}
+    blind = data.read_all(sorted(config.blind.glob("*.jsonl"))) if config.blind else []
+    blocked = {data.normal_form(example.text) for example in (*own.held_back, *blind)}
     rows = [row for row in rows if data.normal_form(row.text) not in blocked]
     if not {0, 1} <= {row.label for row in rows}:
         raise ConfigError(f"nothing to train on: {len(rows)} rows of one label; give attacks and benign texts")
@@ -130,7 +134,7 @@ def load_corpus(config: TrainConfig) -> Corpus:
     if config.data and (config.data / TOXICITY).exists():
         abuse = toxicity.read_toxicity(config.data / TOXICITY, config.own_toxicity, seed=config.mixture.seed)
     dev = list(data.read(config.data / "dev.jsonl.gz")) if config.data else []
-    return Corpus(rows, dev, own.held_back, data.deduplicated(held), abuse)
+    return Corpus(rows, dev, own.held_back, data.deduplicated(held), abuse, blind)
 
 
 def _public(folder: Path) -> list[Example]:
