@@ -8,15 +8,49 @@ ten (Luhn) to one in 97 (IBAN) random numbers passes, so that shape and context 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
-from guardrails_plugin.checksums.wallets import base58check, bech32
+from guardrails_plugin.checksums.digits import compact
+from guardrails_plugin.checksums.digits import digits_of as _digits
+from guardrails_plugin.checksums.digits import is_day as _day
+from guardrails_plugin.checksums.digits import weighted as _weighted
+from guardrails_plugin.checksums.national import (
+    ahv,
+    amka,
+    cnp_ro,
+    cuit,
+    egn,
+    fodselsnummer,
+    hkid,
+    il_id,
+    inn,
+    ird,
+    isikukood,
+    nif_pt,
+    nip,
+    oib,
+    pl_card,
+    ppsn,
+    rijksregister,
+    rnokpp,
+    rodne_cislo,
+    rut,
+    snils,
+    svnr_at,
+    tckn,
+    th_id,
+    tw_id,
+    vat,
+    vsnr_de,
+)  # fmt: skip
+from guardrails_plugin.checksums.wallets import base58check, bech32, wif
 
 __all__ = [
-    "IBAN_LENGTHS", "aba", "abn", "acn", "base58check", "bech32", "bsn", "card", "cn_id", "cnpj", "codice_fiscale",
-    "compact", "cpf", "curp", "dea", "document_731", "hetu", "iban", "luhn", "luhn_digit", "medicare_au",
-    "mod97_digits", "my_number", "nhs", "nie", "nif", "nir", "npi", "nric", "personnummer", "pesel", "rrn", "sin",
-    "steuer_id", "tfn", "verhoeff", "vin", "za_id",
+    "IBAN_LENGTHS", "aba", "abn", "acn", "ahv", "amka", "base58check", "bech32", "bsn", "card", "cn_id", "cnp_ro",
+    "cnpj", "codice_fiscale", "compact", "cpf", "cuit", "curp", "dea", "document_731", "egn", "fodselsnummer", "hetu",
+    "hkid", "iban", "il_id", "inn", "ird", "isikukood", "luhn", "luhn_digit", "medicare_au", "mod97_digits",
+    "my_number", "nhs", "nie", "nif", "nif_pt", "nip", "nir", "npi", "nric", "oib", "personnummer", "pesel",
+    "pl_card", "ppsn", "rijksregister", "rnokpp", "rodne_cislo", "rrn", "rut", "sin", "snils", "steuer_id", "svnr_at",
+    "tckn", "tfn", "th_id", "tw_id", "vat", "verhoeff", "vin", "vsnr_de", "wif", "za_id",
 ]  # fmt: skip
 
 IBAN_LENGTHS = {
@@ -30,31 +64,6 @@ IBAN_LENGTHS = {
     ).split()
 }
 """Length of an IBAN by country: SWIFT IBAN registry."""
-
-_SEPARATORS = re.compile(r"[\s./-]")
-
-
-def compact(text: str) -> str:
-    """The text in upper case without separators."""
-    return _SEPARATORS.sub("", text).upper()
-
-
-def _digits(text: str, *lengths: int) -> list[int]:
-    """The digits; none when anything else is in the text or their number is not one of ``lengths``."""
-    plain = compact(text)
-    if not (plain.isascii() and plain.isdigit()) or (lengths and len(plain) not in lengths):
-        return []
-    return [int(digit) for digit in plain]
-
-
-def _weighted(digits: Iterable[int], weights: Iterable[int]) -> int:
-    return sum(digit * weight for digit, weight in zip(digits, weights, strict=False))
-
-
-def _day(text: str) -> bool:
-    """True when ``MMDD`` can be a day of some year."""
-    month, day = int(text[:2]), int(text[2:4])
-    return 1 <= month <= 12 and 1 <= day <= (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)[month - 1]
 
 
 def luhn(text: str) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-__all__ = ["base58check", "bech32"]
+__all__ = ["base58check", "bech32", "wif"]
 
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
@@ -17,13 +17,29 @@ def base58check(text: str) -> bool:
     """Bitcoin-like address: 25 bytes in base 58, the last four from a double SHA-256."""
     if not 25 <= len(text) <= 35 or not set(text) <= set(_BASE58):
         return False
-    number = 0
-    for char in text:
-        number = number * 58 + _BASE58.index(char)
+    number = _number(text)
     if number >= 1 << 200 or len(text) - len(text.lstrip("1")) != 25 - max(1, (number.bit_length() + 7) // 8):
         return False
     data = number.to_bytes(25, "big")
     return sha256(sha256(data[:21]).digest()).digest()[:4] == data[21:]
+
+
+def _number(text: str) -> int:
+    number = 0
+    for char in text:
+        number = number * 58 + _BASE58.index(char)
+    return number
+
+
+def wif(text: str) -> bool:
+    """Bitcoin private key in wallet import format: 0x80, 32 bytes, 1 for compressed ones, four of a double SHA-256."""
+    if len(text) not in (51, 52) or not set(text) <= set(_BASE58):
+        return False
+    number, size = _number(text), len(text) - 14
+    if number >= 1 << 8 * size:
+        return False
+    data = number.to_bytes(size, "big")
+    return data[0] == 0x80 and sha256(sha256(data[:-4]).digest()).digest()[:4] == data[-4:]
 
 
 def bech32(text: str) -> bool:

@@ -68,8 +68,11 @@ _VAGUE = frozenset("number no num nr value id_number it text content input outpu
 _DIGITS, _BARE = "digits", r"\b\d{8,19}\b"
 """The pattern that stands for all rows marked ``digits``."""
 
+_NUMBERS, _SURE = ("number", "phone"), 0.95
+"""Edges of rows that propose mere numbers; the score from which a label of something else does not matter."""
+
 _OTHER = compile_pattern(
-    r"(?:^|[^a-z])(?:order|invoice|ticket|tracking|reference|ref|sku|item|product|part|serial|batch|lot|model|version|"
+    r"(?:^|[^a-z])(?:order|awb|invoice|ticket|tracking|reference|ref|sku|item|product|part|serial|batch|lot|model|version|"
     r"build|release|revision|rev|port|page|line|row|error|exit|status|request|req|session|transaction|txn|trace|span|"
     r"commit|issue|pr|bug|job|task|process|pid|thread|timestamp|epoch|isbn|issn|ean|upc|barcode|doi|case|claim|booking|"
     r"confirmation|shipment|parcel|package|patent|size|total|count|amount|sum|offset|index|seed)"
@@ -156,7 +159,7 @@ class Pii(PatternBase):
         parts = _around(match, CONTEXT_CHARS, CONTEXT_CHARS // 2)
         if _distance(self._bare_words, parts) is None:
             return None
-        value, around = match.value.encode(), b"".join(parts).lower()
+        value, around = match.value.encode(), b"".join(parts).decode("utf-8", "replace").lower().encode()
         likely = (row for row in self._bare if any(stem in around for stem in _stems(row.context)))
         rows = (row for row in likely if row.compiled.fullmatch(value))
         found = filter(None, (self._confirm(replace(match, pattern=row)) for row in rows))
@@ -277,10 +280,11 @@ def _score(match: Match) -> tuple[float, int | None]:
     distance = _distance(row.context, parts)
     if "unless" in row.extra:
         against = _distance(tuple(row.extra["unless"]), parts)
-        if against is not None and (distance is None or against < distance):
+        if against is not None and (distance is None or against <= distance):
             return 0.0, None
-    if distance is None or (distance and row.score == 0 and _OTHER.search(parts[1][:-1])):
-        return row.score, None
+    other = (row.score == 0 or row.extra.get("edge", "number") in _NUMBERS) and _OTHER.search(parts[1][:-1])
+    if distance is None or (distance and row.score == 0 and other):
+        return 0.0 if other and row.score < _SURE and not match.value.startswith("+") else row.score, None
     return row.context_score, distance
 
 
@@ -322,12 +326,16 @@ def _stems(words: tuple[str, ...]) -> tuple[bytes, ...]:
     return tuple({word.split()[0].lower().encode() for word in words})
 
 
+_UNSPACED = "\u0e00"
+"""From Thai on, scripts that set no space between words, or add endings to them."""
+
+
 def _word(word: str) -> str:
     parts = word.split()
-    if not parts[0][-1].isascii():
+    if parts[0][-1] >= _UNSPACED:
         return "".join(parts)
     whole, head, tail = "[ _.'/-]{0,2}".join(parts), parts[0], parts[-1]
     capital = f"{head[0].upper()}(?i:{whole[1:]})"
     start = f"(?i:{whole[:-1]}){tail[-1]}[A-Z]"
-    letter = "A-Za-z\u00c0-\u024f"
+    letter = "A-Za-z\u00c0-\u024f\u0370-\u052f"
     return f"[^{letter}](?i:{whole})[^{letter}]|[^{letter}]{start}|[a-z]{capital}[^a-z]"

@@ -31,6 +31,7 @@ from typing import Any, ClassVar
 import re2
 from pydantic.dataclasses import dataclass
 
+from guardrails_plugin import checksums
 from guardrails_plugin.detectors.base import SETTINGS, PatternBase
 from guardrails_plugin.detectors.table import load_table
 from guardrails_plugin.gate import shape
@@ -86,7 +87,7 @@ class Secrets(PatternBase):
         """The finding behind a raw match; None for placeholders, failed checks and values that are allowed."""
         row, value = match.pattern, match.value
         form = row.extra.get("form")
-        if value in self.allow or (form and not _form(form).fullmatch(value)):
+        if value in self.allow or (form and not _form(form).fullmatch(value)) or _PUBLISHED.search(value):
             return None
         placeholder = row.validator != "uri" and row.entity_type != "PRIVATE_KEY" and _is_placeholder(value)
         if placeholder or _entropy(value) < (row.entropy or _LEAST_ENTROPY):
@@ -151,6 +152,14 @@ _PLACEHOLDER = _linear(
 """Words of five letters and more, or set apart: a random token practically never contains one of them."""
 
 
+_PUBLISHED = _linear(
+    r"2YotnFZFEjr1zCsicMWpAA|tGzv3JOkF0XG5Qx2TlKWIA|s6BhdRkqt3|mF_9\.B5f-4\.1JqM|QWxhZGRpbjpvcGVuIHNlc2FtZQ"
+    r"|Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq|SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c"
+    r"|dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk|wJalrXUtnFEMI/K7MDENG"
+)
+"""Samples of RFC 6749, 6750, 7519 and 7617, jwt.io, AWS, the Azure storage emulator: public, and copied everywhere."""
+
+
 def _is_placeholder(value: str) -> bool:
     """True when the value stands for a secret, as documentation writes it.
 
@@ -196,6 +205,11 @@ def _jwt(match: Match, score: float) -> Checked:
     except ValueError:
         return match, 0.0
     return match, score if isinstance(header, dict) and isinstance(header.get("alg"), str) else 0.0
+
+
+def _wif(match: Match, score: float) -> Checked:
+    """Bitcoin's wallet import format: base58 with four bytes of double SHA-256."""
+    return match, score if checksums.wif(match.value) else 0.0
 
 
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -253,7 +267,8 @@ _PART = re.compile(r"[A-Z]{2,}|[A-Z]?[a-z]+|\d+")
 _OTHER_NAME = re.compile(
     r"(?:^|_)(?:public|publish(?:able)?|primary|foreign|partition|cache|sort|index|csrf|nonce|object|idempotency|next"
     r"|page|csv|pad|eos|bos|fingerprint|checksum|digest|hash|sha\d*|md)(?:_|$)"
-    r"|keywords?|keyboard|(?:hot|mon|tur|don|hoc|joc|whis)key|tokeni[sz]|authors?(?:_|$)|credit|integrity"
+    r"|keywords?|keyboard|authorit(?:y|ies)|secrets?_?manager"
+    r"|(?:hot|mon|tur|don|hoc|joc|whis)key|tokeni[sz]|authors?(?:_|$)|credit|integrity"
     r"|passeng|passag|passi[ov]|passport|passed|(?:by|com|sur|tres)pass"
     r"|(?:_|key|token|secret|pass|password|session|auth)(?:id|ids|name|names|type|path|file|dir|url|uri|endpoint|field"
     r"|label|prompt|regex|pattern|length|size|count|expir\w*|expires_in|ttl|policy|alg|algorithm|version|alias|ref|format"
@@ -279,7 +294,7 @@ def _assigned(match: Match, score: float) -> Checked:
     """A value behind a name: the name is a secret's, and the value no word, path, number or expression."""
     value = _trimmed(match.value)
     after = match.view.text[match.end : match.end + 1]
-    match = replace(match, end=match.start + len(value))
+    whole, match = match.value.rstrip(".,;:"), replace(match, end=match.start + len(value))
     before = match.view.text[max(0, match.start - 96) : match.start]
     named = next((word for word in reversed(_NAME.findall(before)) if _SECRET_NAME.search(word)), "")
     name = "_".join(_PART.findall(named)).lower()
@@ -287,7 +302,7 @@ def _assigned(match: Match, score: float) -> Checked:
     if not name or _OTHER_NAME.search(name) or _KNOWN.match(value) or before.endswith("(") or after in ("(", "["):
         return match, 0.0
     if _PASSWORD.search(name):
-        return match, score if _is_password(value, quoted=quoted) else 0.0
+        return match, score if _is_password(whole, quoted=quoted) else 0.0
     return match, score if _is_random(value) else 0.0
 
 
@@ -344,5 +359,6 @@ _VALIDATORS: Mapping[str, Callable[[Match, float], Checked]] = {
     "jwt": _jwt,
     "random": _unnamed,
     "uri": _uri,
+    "wif": _wif,
 }
 """Checks that rows name; each may refuse, tighten or raise."""
