@@ -60,13 +60,14 @@ class Language:
         allowed: ISO 639 codes in any case; empty allows every language that is not denied.
         denied: codes that are found whatever is allowed.
         method: ``model`` needs the extra ``language``; ``script`` goes by writing systems alone.
-        least_letters: shorter texts are not judged; letters of scripts without an alphabet count three.
+        least_letters: shorter texts are not judged; letters of scripts without an alphabet count three,
+            those of a script that one language has, twice.
     """
 
     allowed: tuple[str, ...] = ("EN", "FR", "ES", "IT", "DE", "JA", "KO")
     denied: tuple[str, ...] = ()
     method: Literal["model", "script"] = "model"
-    least_letters: Annotated[int, Field(ge=1)] = 20
+    least_letters: Annotated[int, Field(ge=1)] = 16
 
     name: ClassVar[str] = "language"
     entity_types: ClassVar[frozenset[str]] = frozenset({_TYPE})
@@ -140,6 +141,7 @@ class Language:
             return None
         if len(own := SCRIPTS.get(script, frozenset())) == 1:
             (language,) = own
+            size *= _OWN_SCRIPT
         elif script == "han":
             language = "zh"  # Japanese without any kana is not a text
         elif self.method == "model":
@@ -171,6 +173,9 @@ class _Passage(NamedTuple):
 
 _LEAST = 12
 """Fewer letters tell nothing even among other passages."""
+
+_OWN_SCRIPT = 2
+"""What a letter counts for in a script of one language (Greek, Thai): the model need not guess."""
 
 _DENSE = {"han": 3, "kana": 2, "hangul": 2}
 """A character of these says as much as so many letters."""

@@ -42,6 +42,9 @@ _CLASSES = {
     "nda": "NON_DISCLOSURE_AGREEMENT",
 }
 _THRESHOLDS = {"low": 0.9, "medium": 0.7, "high": 0.5}
+_SHORT = 25
+"""Words under which only the surest count, at any sensitivity: 1 of 399 ordinary texts of 18 to 24 words was found."""
+
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -52,12 +55,12 @@ class Legal:
     Attributes:
         classes: which of ``contracts``, ``legal_law``, ``terms_of_service``, ``nda`` to look for.
         sensitivity: ``low`` finds the surest only, ``high`` the most.
-        least_words: shorter texts are not judged.
+        least_words: shorter texts are not judged; those under 25 words count at ``low`` only.
     """
 
     classes: tuple[str, ...] = tuple(_CLASSES)
     sensitivity: Literal["low", "medium", "high"] = "medium"
-    least_words: Annotated[int, Field(ge=1)] = 25
+    least_words: Annotated[int, Field(ge=1)] = 18
 
     name: ClassVar[str] = "legal"
 
@@ -91,7 +94,7 @@ class Legal:
         chances = load_model().probabilities(view.text)
         chosen = {name: chances[name] for name in self.classes}
         total = min(1.0, sum(chosen.values()))
-        if total < _THRESHOLDS[self.sensitivity]:
+        if total < (_THRESHOLDS["low"] if len(words) < _SHORT else _THRESHOLDS[self.sensitivity]):
             return ()
         likeliest = max(chosen, key=lambda name: (chosen[name], name))
         span = view.span(words[0].start(), words[-1].end())

@@ -30,7 +30,11 @@ __all__ = ["Refusal"]
 _OPENING = 160
 """Characters of an answer in which it declines, if it does."""
 
-_AHEAD = 64
+_AHEAD, _BEFORE = 64, 240
+"""Characters behind and before a form that are read."""
+
+_QUOTED = 0.4
+"""What is left of the score of a form in a quotation."""
 
 
 @dataclass(frozen=True, config=SETTINGS)
@@ -54,5 +58,14 @@ class Refusal(PatternBase):
             return None
         opening = match.start <= _OPENING
         score = float(extra["opening"]) if opening else match.pattern.score
-        evidence = {"category": str(extra["category"]), "place": "opening" if opening else "within"}
-        return match.finding(self.name, score=score, evidence=evidence)
+        quoted = _in_quotation(match.view.text[max(0, match.start - _BEFORE) : match.start])
+        place = "quotation" if quoted else "opening" if opening else "within"
+        evidence = {"category": str(extra["category"]), "place": place}
+        score = score * _QUOTED if quoted else score
+        return match.finding(self.name, score=round(score, 4), evidence=evidence)
+
+
+def _in_quotation(before: str) -> bool:
+    """True when a quotation is open that the answer does not begin with: somebody else's words."""
+    plain = before.replace("\u201c", '"').replace("\u201d", '"').replace("\u201e", '"')
+    return plain.count('"') % 2 == 1 and plain.strip() != '"'

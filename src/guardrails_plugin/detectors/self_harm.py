@@ -166,6 +166,8 @@ def _reading(match: Match) -> tuple[str, float]:
     found = [("plain", 1.0)]
     for name, (factor, pattern) in _READINGS.items():
         where = f"{before} ".encode() if name == "negated" else around
+        if name == "idiom" and match.pattern.extra.get("earnest"):
+            continue
         if name == "other" and match.pattern.extra["speech"] == "first" and not pattern.search(f"{before} ".encode()):
             continue
         if pattern.search(where):

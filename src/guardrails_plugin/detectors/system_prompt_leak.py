@@ -61,6 +61,10 @@ _ORDER = re.compile(
 )
 
 
+_SIGNS = re.compile(r"[^\w\s'\u2019]+")
+"""What may stand between words instead of spaces, or with them."""
+
+
 def make_canary(length: int = 16) -> str:
     """A random token to put into a system prompt and into this detector's ``canaries``.
 
@@ -143,7 +147,7 @@ class SystemPromptLeak:
 
     def _overlaps(self, text: Text, view: View, known: frozenset[tuple[str, ...]]) -> Iterator[Finding]:
         for run in _runs(view.text, known):
-            orders = _ORDER.search(view.text, run.start, run.end) is not None
+            orders = _ORDER.search(_SIGNS.sub(" ", view.text[run.start : run.end])) is not None
             score = 1 - math.exp((_SHINGLE - 1 - run.words) / (_ORDERS if orders else _FACTS))
             kind = "instructions" if orders else "facts"
             place = run.start, run.end

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from typing import Literal
 from urllib.parse import unquote, unquote_plus
 
+from guardrails_plugin.checksums import card
 from guardrails_plugin.detectors.url_hosts import Fact, below, listed
 from guardrails_plugin.detectors.url_parts import Parts
 
@@ -33,8 +34,8 @@ _MOST_VALUES = 512
 _SHORTEST = 6
 """Characters below which a value says nothing."""
 
-_SENTENCE = 6
-"""Words that make a sentence rather than a name or a title."""
+_SENTENCE, _FEW = 6, 4
+"""Words that make a sentence rather than a name or a title; enough of them where they speak of private things."""
 
 _BULK = 300
 """Characters that are more than an identifier or a signature needs."""
@@ -81,6 +82,22 @@ _KEY = re.compile(
     r"|-----BEGIN|\b\d{3}-\d{2}-\d{4}\b"
 )
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.\w{2,}")
+_LOGIN = re.compile(
+    r"[\w.+-]{1,64}@[\w-]{1,60}(?:\.[\w-]{2,60}){1,4}[:|;,].{4,60}|user(?:name)?[:=].{2,60}[;&|, ]\s?(?:pw|pwd|pass\w*)[:=].{2,60}",
+    re.IGNORECASE,
+)
+_CARD = re.compile(r"(?<![\d.])\d(?:[ +-]?\d){12,18}(?![\d.])")
+_TOLD = re.compile(
+    r"\b(?:pass(?:word|code)|pin|pwd|salar(?:y|ies)|payroll|confidential|draft|layoffs?|acquir\w+|acquisition|diagnos\w+"
+    r"|home address|account (?:number|no)|card (?:number|is)|offer price|never reveal|subject:|dear [A-Z]"
+    r"|you are (?:an? )?[A-Z]\w+|(?:my|your|her|his|their|user's|client'?s?) \w+ (?:is|are|was))\b",
+    re.IGNORECASE,
+)
+"""What is said in confidence, or in an inbox."""
+
+_SEARCH_NAME = re.compile(
+    r"q|query|s|search\w*|text|title|subject|keywords?|term|utm_\w+|name|label|caption|alt", re.IGNORECASE
+)
 _ENCODED = re.compile(r"[A-Za-z0-9+/_-]{14,}={0,2}")
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2}){10,}")
 _WORD = re.compile(r"[^\W\d_]{2,}")
@@ -161,12 +178,25 @@ def _carried(name: str, value: str, *, draws: bool) -> Iterator[str]:
         return
     if _hidden_sentence(value):
         yield "sentence"
+    elif name and (_is_card(value) or _confided(name, value)):
+        yield "private_name"
     elif _is_sentence(name, value):
         yield "words"
     elif name and _EMAIL.search(value):
         yield "email"
     elif name and len(value) >= _BULK and not _SIGNATURE_NAME.fullmatch(name) and _ENCODED.fullmatch(value):
         yield "bulk"
+
+
+def _is_card(value: str) -> bool:
+    """True for a payment card's number."""
+    return any(card(re.sub(r"\D", "", found.group())) for found in _CARD.finditer(value))
+
+
+def _confided(name: str, value: str) -> bool:
+    """True for words about private things where no search or title is to be expected."""
+    words = len(_WORD.findall(value))
+    return words > 1 and bool(_TOLD.search(value)) and (words >= _FEW or not _SEARCH_NAME.fullmatch(name))
 
 
 def _is_sentence(name: str, value: str) -> bool:
@@ -201,7 +231,9 @@ def _speaks(data: bytes) -> bool:
     if text.startswith(_MACHINE) or not all(char.isprintable() or char in "\r\n\t" for char in text):
         return False
     words = len(_WORD.findall(text))
-    return bool(_KEY.search(text)) or (words > 1 and (text.count(" ") > 1 or bool(_PRIVATE_WORD.search(text))))
+    if _KEY.search(text) or _LOGIN.fullmatch(text):
+        return True
+    return words > 1 and (text.count(" ") > 1 or bool(_PRIVATE_WORD.search(text)))
 
 
 def _dangling(parts: Parts) -> bool:

@@ -176,3 +176,19 @@ assert not list(pathlib.Path({str(tmp_path)!r}).iterdir())
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("\u03a0\u03cc\u03c4\u03b5 \u03c6\u03c4\u03ac\u03bd\u03b5\u03b9 \u03c4\u03bf;", "el"),
+        ("Mogen wij hier morgen even zitten?", "nl"),
+    ],
+)
+def test_short_texts_are_judged(text: str, code: str) -> None:
+    """Sixteen letters are enough; in a script of one language twelve."""
+    assert found(text, Language(allowed=(), denied=(code,)))
+
+
+def test_a_word_or_two_are_not() -> None:
+    assert not found("Bonne nuit", Language(allowed=("EN",)))

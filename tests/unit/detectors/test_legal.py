@@ -91,3 +91,14 @@ def test_a_higher_sensitivity_finds_no_less() -> None:
 def test_wrong_settings_are_refused(settings: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Legal(**settings)  # type: ignore[arg-type]
+
+
+def test_a_short_text_takes_more() -> None:
+    """Under 25 words only what is as sure as ``low`` asks, whatever the sensitivity; under 18 nothing."""
+    clause = (
+        "The Receiving Party shall not disclose the Confidential Information to any third party without the prior "
+        "written consent of the Disclosing Party."
+    )
+    assert all(finding.score >= 0.9 for finding in found(clause, Legal(sensitivity="high")))
+    assert found(clause)
+    assert not found(" ".join(clause.split()[:12]), Legal(sensitivity="high"))

