@@ -46,6 +46,7 @@ KINDS: dict[str, dict[str, str]] = {
         "similarity": f"{_HERE}.detectors.similarity:Similarity",
         "system_prompt_leak": f"{_HERE}.detectors.system_prompt_leak:SystemPromptLeak",
         "tool_definitions": f"{_HERE}.detectors.tool_definitions:ToolDefinitions",
+        "topics": f"{_HERE}.detectors.topics:Topics",
         "toxicity": f"{_HERE}.detectors.toxicity:Toxicity",
     },
     "actions": {

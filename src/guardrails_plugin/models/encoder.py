@@ -141,7 +141,7 @@ class Encoder:
     def embed(self, documents: Sequence[Document]) -> NDArray[np.float32]:
         """Unit vectors ``[documents, dimensions]``, more alike for texts of like meaning, in any language.
 
-        How well: ``training/teacher.py``; better for telling near repetitions than for telling topics.
+        How well: ``training/teacher.py``; alone too little for topics (`detectors.topic_vectors`).
         A document without words has a zero vector.
 
         Raises:

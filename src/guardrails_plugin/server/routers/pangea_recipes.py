@@ -46,6 +46,7 @@ WIRE_NAMES = {
     "keywords": "custom_entity",
     "regex": "custom_entity",
     "system_prompt_leak": "hardening",
+    "topics": "topic",
 }
 """Our detectors as Pangea calls them; the others keep their names."""
 
@@ -61,6 +62,7 @@ _OURS = {
     "competitors": "competitors",
     "selfharm": "self_harm",
     "sentiment": "sentiment",
+    "topic": "topics",
     "malicious_entity": "malicious_url",
     "pii_entity": "pii",
     "confidential_and_pii_entity": "pii",
@@ -117,6 +119,9 @@ _TYPES: Mapping[str, Mapping[str, Sequence[str]]] = {
 }
 """Pangea's entity types that are not ours in lower case. Google's keys look alike, as do its service accounts' keys
 and others; Picatic's have the shape of Stripe's."""
+
+_LISTED = {"language": "languages", "topics": "topics"}
+"""What an override of a detector can name."""
 
 _ANALYSED = "not analysed here"
 
@@ -252,8 +257,8 @@ def _by_type(detector: str, given: Mapping[str, Any], where: str) -> Iterator[_C
 
 
 def _plain(detector: str, given: Mapping[str, Any], where: str) -> _Change:
-    """An action, a threshold, and the languages it is about."""
-    listed = "languages" if detector == "language" else ""
+    """An action, a threshold, and the languages or topics it is about."""
+    listed = _LISTED.get(detector, "")
     if unknown := set(given) - {"action", "threshold", listed}:
         raise faulty(f"{where}/{min(unknown)}", "Unknown field.", "UnexpectedProperty")
     action = given.get("action", "")
@@ -268,8 +273,10 @@ def _plain(detector: str, given: Mapping[str, Any], where: str) -> _Change:
         raise faulty(f"{where}/{listed}", "Expected an array of strings.", "InvalidArray")
     if action == "allow":
         return _allowing(names)
-    settings = {"allowed": (), "denied": tuple(names)} if names else {}
-    return _Change(detector, fields=fields, settings=settings)
+    chosen: Mapping[str, Any] = {"deny": tuple(names), "allow": ()}
+    if detector == "language":
+        chosen = {"allowed": (), "denied": tuple(names)}
+    return _Change(detector, fields=fields, settings=chosen if names else {})
 
 
 def _allowing(languages: Sequence[str]) -> _Change:
@@ -291,6 +298,8 @@ def _apply(change: _Change, rules: list[Rule], engine: dict[str, dict[str, Any]]
             engine[rule.name] = {**engine.get(rule.name, {}), **made}
     wanted = change.settings or set(change.fields.values()) - {"disabled"}
     if not places and wanted and not change.disabled:
+        if change.detector == "topics":
+            raise faulty("/overrides/topic", "The recipe has no topics; a project's own recipe can.", "DoesNotExist")
         rules.append(_new_rule(change))
 
 

@@ -144,7 +144,11 @@ def _data(wire: Wire, plain: str, *, debug: bool) -> dict[str, Any]:
         return {**action, "language": _evidence(decisions, "language")}
     if plain == "language_detection":
         return {**action, "language": _evidence(decisions, "language")}
-    found = [{"category": name, "confidence": score} for name, score in _scores(decisions).items()]
+    scores = _scores(decisions)
+    if plain == "topic":
+        topics = [{"topic": name.removeprefix("topic_"), "confidence": score} for name, score in scores.items()]
+        return {**action, "topics": topics}
+    found = [{"category": name, "confidence": score} for name, score in scores.items()]
     return {**action, "classifications": found}
 
 
