@@ -162,7 +162,9 @@ class Guarding:
         A few seconds of work where this version has never run, much less later (see `scanner`). A recipe that does not
         work is left to its requests, which are told why.
         """
-        threading.Thread(target=self._prepare, name="warm", daemon=True).start()
+        self._closed.clear()
+        if not self.is_warm:
+            threading.Thread(target=self._prepare, name="warm", daemon=True).start()
 
     def _prepare(self) -> None:
         own = [(stage, made.name) for made in self._operators for stage in ([made.stage] if made.stage else Stage)]
@@ -174,9 +176,8 @@ class Guarding:
         self._warm.set()
 
     def close(self) -> None:
-        """End the threads."""
+        """Leave the rest of `warm` undone. An application may be started again, so the pool stays."""
         self._closed.set()
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
     @property
     def is_warm(self) -> bool:
