@@ -27,7 +27,7 @@ from guardrails_plugin.training import calibrate, evaluate
 from guardrails_plugin.training.data import read_rows
 
 if TYPE_CHECKING:
-    from guardrails_plugin.detectors.topic_vectors import Matrix, TopicVectors
+    from guardrails_plugin.detectors.topic_vectors import Matrix
 
 OUTSIDE = "oos"
 """Requests of no domain: judged, never examples."""
@@ -50,12 +50,12 @@ class Judged:
         return float(np.mean([topics.probability(value) >= threshold for value, own in pairs if own == label]))
 
 
-def judge(rows: Mapping[str, Matrix], vectors: TopicVectors, examples: int, others: int) -> Judged:
+def judge(rows: Mapping[str, Matrix], everyday: Matrix, examples: int, others: int) -> Judged:
     """The first rows of every domain are its examples, the rest are judged.
 
     Args:
         rows: vectors of texts by domain.
-        vectors: has those of the everyday texts.
+        everyday: vectors of the everyday texts.
         examples: how many of a domain.
         others: how many other domains the detector knows besides the one in question.
     """
@@ -64,7 +64,7 @@ def judge(rows: Mapping[str, Matrix], vectors: TopicVectors, examples: int, othe
     for place, topic in enumerate(known):
         # Those that follow it in a ring, so that every domain serves equally often.
         counter = [rows[known[(place + step) % len(known)]][:examples] for step in range(1, others + 1)]
-        trained = few_shot.fit(rows[topic][:examples], np.concatenate([vectors.everyday, *counter]))
+        trained = few_shot.fit(rows[topic][:examples], np.concatenate([everyday, *counter]))
         judged = [(row, name == topic) for name, own in rows.items() for row in own[examples * (name in known) :]]
         deviations = [trained.deviation(row) for row, _ in judged]
         results.append((deviations, [int(belongs) for _, belongs in judged]))
@@ -98,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     results = []
     for others in options.others:
         for count in options.examples:
-            judged = judge(rows, vectors, count, others)
+            judged = judge(rows, vectors.everyday, count, others)
             shares = ", ".join(f"at {at}: {judged.found(at, 1):.2f} and {judged.found(at, 0):.3f}" for at in (0.2, 0.5))
             print(f"{others} other topics, {count} examples: AUC {judged.auc:.3f}; {shares}", flush=True)
             results.append(judged)

@@ -14,7 +14,7 @@ from guardrails_plugin.errors import ConfigError
 from guardrails_plugin.normalize import normalize
 from guardrails_plugin.types import NO_CONTEXT, Origin, Segment
 
-OWN = {
+OWN: dict[str, Any] = {
     "gardening": {
         "description": "plants, soil, beds and the work in a garden",
         "examples": [

@@ -8,10 +8,7 @@ from guardrails_plugin.detectors.few_shot import Matrix
 from guardrails_plugin.training.topics import OUTSIDE, Judged, fitted, judge
 
 
-class Everyday:
-    """Vectors of everyday texts: noise."""
-
-    everyday = np.random.default_rng(9).normal(size=(40, 32)).astype(np.float32) / 6
+EVERYDAY = np.random.default_rng(9).normal(size=(40, 32)).astype(np.float32) / 6
 
 
 def cloud(seed: int, direction: int | None, count: int = 30) -> Matrix:
@@ -25,7 +22,7 @@ ROWS = {"a": cloud(1, 0), "b": cloud(2, 1), "c": cloud(3, 2), OUTSIDE: cloud(4, 
 
 
 def test_examples_are_not_judged_and_what_is_outside_is_no_topic() -> None:
-    judged = judge(ROWS, Everyday(), 5, 1)
+    judged = judge(ROWS, EVERYDAY, 5, 1)
     assert len(judged.topics) == 3
     for deviations, labels in judged.topics:
         # 25 of the topic, 25 of each other one whether the detector knew it or not, all 30 outside.
@@ -34,12 +31,12 @@ def test_examples_are_not_judged_and_what_is_outside_is_no_topic() -> None:
 
 
 def test_topics_that_are_apart_are_told() -> None:
-    few, many = judge(ROWS, Everyday(), 2, 2), judge(ROWS, Everyday(), 15, 2)
+    few, many = judge(ROWS, EVERYDAY, 2, 2), judge(ROWS, EVERYDAY, 15, 2)
     assert 0.6 < few.auc < many.auc <= 1
     assert many.found(0.2, 1) > many.found(0.5, 1) > many.found(0.5, 0)
 
 
 def test_the_curve_rises() -> None:
-    curve = fitted([judge(ROWS, Everyday(), 5, 2)])
+    curve = fitted([judge(ROWS, EVERYDAY, 5, 2)])
     assert curve.a > 0
     assert fitted([Judged([([0.0, 1.0, 2.0, 3.0] * 20, [0, 0, 1, 1] * 20)])]).a > 0
