@@ -75,9 +75,9 @@ It differs between machines by a factor of two and more. Detectors of tool calls
 on prose.
 Quality is what was measured, and on what. Numbers on a project's own examples say little about other texts; where no
 measurement is named, none was made. "Blind" numbers were measured on texts written without sight of the code
-([data/blind](../data/blind/README.md), `python tests/quality/measure_blind.py`): first as the detectors were, and behind
-"now" after mending the kinds of mistakes that this had shown; the second number is no longer blind, and flatters.
-The sets are small (30 positives: a recall of .90 may be .74 to .97) and made of hard cases, near misses above all.
+([data/blind](../data/blind/README.md), `python tests/quality/measure_blind.py`): as the detectors were, and behind
+"now" after mending the kinds of mistakes that this had shown: no longer blind, and flattering.
+The sets are small (30 positives: a recall of .90 may be .74 to .97) and made of hard cases and near misses.
 
 | detector | finds | stages and default action | packs | quality | ms/KB | extra |
 |---|---|---|---|---|---|---|

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from guardrails_plugin import Context, Engine, Finding, Recipe, Rule
+from guardrails_plugin.types import Stage
 
 BLIND = Path(__file__).parents[2] / "data" / "blind"
 Row = Mapping[str, Any]
@@ -260,7 +261,7 @@ def recipe_of(setup: Setup, settings: Mapping[str, Any]) -> Recipe:
     report = {"action": "report", "actions": {}}
     rules = [builtin.get(name, Rule(detector=name)).model_copy(update=report) for name in setup.rules]
     rules[0] = rules[0].model_copy(update={"settings": {**rules[0].settings, **settings}})
-    return Recipe(name="blind", stage=setup.stage, rules=rules)
+    return Recipe(name="blind", stage=Stage(setup.stage), rules=rules)
 
 
 @cache

@@ -7,7 +7,9 @@ makes it everyday service talk ("we cannot provide refunds", "sorry, I can't fin
 Checked on texts written for this project (``tests/quality/test_role_play_and_refusal.py``): 28 of 28 refusals found, 0
 of 28 near misses. They were written after the rules, which were then mended once by them (before: 24 and 2). Costs
 0.004 ms/KB of prose (``docs/make_detectors.py``).
-Limits: refusals by changing the subject, or by lecturing only, are not found; partial help after a refusal is one, too.
+On 69 texts written without sight of the rules .40 were found; wider forms, deflections and quotations were added since.
+Limits: refusals by changing the subject are found in common forms only, lectures are not; partial help
+after a refusal is one, too.
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ as a proxy") is taken out. Role play is mostly innocent: report it, or use it to
 Checked on texts written for this project (``tests/quality/test_role_play_and_refusal.py``): 24 of 24 requests found, 1
 of 24 near misses taken for one. They were written after the rules, which were then mended once by them (before: 23 and
 6). Costs 0.004 ms/KB of prose (``docs/make_detectors.py``).
+On 69 texts written without sight of the rules .50 were found; personas that are only named ("you're Max, and I'm ...")
+and roles at home and at work were added since.
 Limits: a persona that is only described ("Max, a pirate of few words, answers:") is not found.
 """
 
