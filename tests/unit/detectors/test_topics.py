@@ -112,7 +112,7 @@ def own() -> Topics:
 @pytest.fixture(scope="module")
 def wide() -> Topics:
     """Expects every topic often."""
-    return Topics(topics={name: {**topic, "share": 0.3} for name, topic in OWN.items()})
+    return Topics(topics={name: Topic(**topic, share=0.3) for name, topic in OWN.items()})
 
 
 def surely(detector: Topics, text: str) -> set[str]:
@@ -197,7 +197,7 @@ class Colours(Embeddings):
 
 
 def test_any_langchain_embeddings_will_do() -> None:
-    detector = Topics(topics={"red": {"examples": ["red paint", "a red wall"]}}, embedder=Colours())
+    detector = Topics(topics={"red": Topic(examples=("red paint", "a red wall"))}, embedder=Colours())
     assert found(detector, "something REDDISH and loud").get("TOPIC_RED", 0.0) >= 0.5
     assert not found(detector, "something bluish and loud")
 

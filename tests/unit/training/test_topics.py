@@ -7,8 +7,7 @@ import numpy as np
 from guardrails_plugin.detectors.few_shot import Matrix
 from guardrails_plugin.training.topics import OUTSIDE, Judged, fitted, judge
 
-
-EVERYDAY = np.random.default_rng(9).normal(size=(40, 32)).astype(np.float32) / 6
+EVERYDAY = (np.random.default_rng(9).normal(size=(40, 32)) / 6).astype(np.float32)
 
 
 def cloud(seed: int, direction: int | None, count: int = 30) -> Matrix:
