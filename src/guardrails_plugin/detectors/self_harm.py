@@ -13,10 +13,10 @@ Japanese, Chinese, Korean, Arabic and Hindi.
 Measured on texts written for this project after the rules (``tests/quality/test_self_harm.py``): 38 of 40 found, 3 of
 60 harmless ones with the same words taken for danger. Costs 0.05 ms/KB of prose.
 On 73 texts written without sight of the rules .14 of the dangerous ones were found, without a false alarm: people
-rarely say the words. Rows for what they say instead (not waking up, last letters, easy ways out, what they do to themselves)
-were added since; how much they find on other texts is not known.
-Limits: allusions ("soon it won't hurt anymore") are mostly not found; scores are judgements, not
-calibrated on data; it is no clinical instrument.
+rarely say the words. Rows for what they say instead (not waking up, last letters, easy ways out, what they do to
+themselves) were added since; how much they find on other texts is not known.
+Limits: allusions ("soon it won't hurt anymore") are mostly not found; scores are judgements, not calibrated on data;
+it is no clinical instrument.
 """
 
 from __future__ import annotations
