@@ -35,7 +35,18 @@ _LEAST_LETTERS = 4
 _LEAST_WORDS = 2
 """Common words that letters with separators must make: lists of initials and options make none."""
 
-_INLINE = frozenset({"escape", "spaced", "rot13", "reversed", "leet", "glued", "accents", "capitals", "codes"})
+_DISGUISES = frozenset({"spaced", "rot13", "reversed", "leet", "glued", "accents", "capitals", "codes"})
+_INLINE = _DISGUISES | {"escape"}
+
+_DISGUISED = 6.0
+"""Odds of an attack in what somebody took pains to disguise, against the same words in plain."""
+
+_SHORT = 8_000
+"""Characters up to which the classifier's probability is taken as it is."""
+
+_BY_LENGTH = 0.5
+"""Power of the length by which the odds fall beyond that: a text counts as its worst window, and of many windows one
+is bad by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +71,12 @@ class Job:
     document: Document
     offset: int = 0
     """Where the excerpt begins in the joined parts."""
+    odds: float = 1.0
+    """How much likelier an attack is in such a text than in a short plain one, whatever its words."""
+
+    def probability(self, reading: Reading) -> float:
+        """The reading's probability under these odds."""
+        return self.odds * reading.probability / (1 + (self.odds - 1) * reading.probability)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +111,8 @@ def jobs(texts: Sequence[Text], members: Sequence[int], further: Mapping[int, Se
             for i in own:
                 for view in (*texts[i].views[1:], *further.get(i, ())):
                     decoded.setdefault(view.kind, []).extend(_changed(i, view))
-            for parts in decoded.values():
-                yield from _jobs(parts, origin)
+            for kind, parts in decoded.items():
+                yield from _jobs(parts, origin, _DISGUISED if kind in _DISGUISES else 1.0)
 
 
 def _contents(texts: Sequence[Text]) -> Iterator[list[int]]:
@@ -110,13 +127,14 @@ def _contents(texts: Sequence[Text]) -> Iterator[list[int]]:
         yield group
 
 
-def _jobs(parts: Sequence[_Part], origin: Origin) -> Iterator[Job]:
+def _jobs(parts: Sequence[_Part], origin: Origin, odds: float = 1.0) -> Iterator[Job]:
     worded = [part for part in parts if _letters(part.text) >= _LEAST_LETTERS]
     if not worded:
         return
     text = "\n".join(part.text for part in worded)
+    odds /= max(1.0, len(text) / _SHORT) ** _BY_LENGTH
     for span in _read(text):
-        yield Job(worded, Document(text[span.start : span.end], origin), span.start)
+        yield Job(worded, Document(text[span.start : span.end], origin), span.start, odds)
 
 
 def _read(text: str) -> list[Span]:
@@ -174,5 +192,5 @@ def _places(job: Job, reading: Reading) -> Iterator[tuple[int, Placed]]:
         start, end = max(reading.start - at, 0), min(reading.end - at, size)
         if start < end:
             span = part.view.span(part.start + start, part.start + end)
-            yield part.index, Placed(reading.probability, span.start, span.end)
+            yield part.index, Placed(job.probability(reading), span.start, span.end)
         at += size + 1

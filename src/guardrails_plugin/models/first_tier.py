@@ -1,6 +1,6 @@
 """Which parts of a long text a classifier should read: a linear scorer over words, some thousand times cheaper.
 
-Words and pairs of neighbouring words are hashed into a table of weights (``first_tier.npz``, trained by
+Words and pairs of neighbouring words are hashed into a table of weights (``injection/first_tier.npz``, trained by
 ``training.first_tier``); a stretch of words is as suspicious as the sum of its weights. The most suspicious stretches
 of a text, its beginning and its end are read by the classifier, the rest is not. Source of hashed linear scorers:
 Weinberger et al. 2009, "Feature hashing for large scale multitask learning".
@@ -144,6 +144,6 @@ def merged(spans: Sequence[Span]) -> Iterator[Span]:
 @cache
 def first_tier() -> FirstTier:
     """The table of the package, read once."""
-    with resources.files("guardrails_plugin.models").joinpath("first_tier.npz").open("rb") as file:
+    with resources.files("guardrails_plugin.models").joinpath("injection", "first_tier.npz").open("rb") as file:
         table: Any = np.load(file)
         return FirstTier(table["weights"].astype(np.float32) * np.float32(table["scale"]))

@@ -1,0 +1,41 @@
+"""A floor under the classifier on the blind set: texts of twelve kinds that it was never trained on.
+
+What it reaches stands in the model card; the floors here are a few points below, so that a worse model is noticed and
+another machine's rounding is not.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from guardrails_plugin import Engine
+from guardrails_plugin.evaluation.datasets import Row, read_rows
+from guardrails_plugin.evaluation.evaluate import Scored, score_rows
+from guardrails_plugin.evaluation.metrics import auc
+from guardrails_plugin.types import Origin
+
+BLIND = Path(__file__).parents[2] / "data" / "blind" / "injection"
+
+
+@pytest.fixture(scope="module")
+def scored() -> Scored:
+    rows: list[Row] = [row for path in sorted(BLIND.glob("*.jsonl")) for row in read_rows(path)]
+    return score_rows(Engine(), "prompt_injection", rows, Origin.USER, advance=lambda _: None)
+
+
+@pytest.mark.parametrize(("origin", "floor"), [(Origin.USER, 0.95), (Origin.EXTERNAL, 0.97)])
+def test_attacks_score_above_innocent_texts(scored: Scored, origin: Origin, floor: float) -> None:
+    mine = np.asarray([own is origin for own in scored.origins])
+    labels = np.asarray([bool(row.label) for row in scored.rows])
+    assert auc(scored.scores[mine], labels[mine]) >= floor
+
+
+def test_the_balanced_point_finds_most_and_rarely_cries_wolf(engine: Engine, scored: Scored) -> None:
+    limits = {origin: engine.operating_point("prompt_injection", "balanced", origin=origin) for origin in Origin}
+    flagged = scored.scores >= scored.thresholds(limits)
+    labels = np.asarray([bool(row.label) for row in scored.rows])
+    assert flagged[labels].mean() >= 0.75
+    assert flagged[~labels].mean() <= 0.05
