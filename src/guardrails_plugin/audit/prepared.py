@@ -21,7 +21,7 @@ class Prepared:
         statement: any whose parameters have names.
     """
 
-    def __init__(self, statement: sa.Executable) -> None:
+    def __init__(self, statement: sa.ClauseElement) -> None:
         self._statement = statement
         self._rendered: dict[str, tuple[str, Sequence[str] | None]] = {}
 

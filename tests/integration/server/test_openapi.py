@@ -67,8 +67,10 @@ def test_answers_of_the_products_are_documented(document: Any) -> None:
     assert len(operations) > 100
     random.shuffle(operations)
     until = time.monotonic() + _SECONDS
-    tried = [_try(operation, 3) for operation in operations if time.monotonic() < until]
-    assert tried
+    for number, operation in enumerate(operations):
+        if number and time.monotonic() > until:
+            break
+        _try(operation, 3)
 
 
 def _try(operation: Any, examples: int) -> None:
