@@ -7,8 +7,10 @@ surroundings. Long texts go through the first tier, which chooses their most sus
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from string import hexdigits
 
 from guardrails_plugin.detectors.guesses import guesses
 from guardrails_plugin.detectors.vocabulary import vocabulary
@@ -37,6 +39,10 @@ _LEAST_WORDS = 2
 
 _DISGUISES = frozenset({"spaced", "rot13", "reversed", "leet", "glued", "accents", "capitals", "codes"})
 _INLINE = _DISGUISES | {"escape"}
+
+_BLOB = re.compile(r"[A-Za-z0-9+/=_-]{40,}")
+_LEAST_OF_EACH = 3
+"""Capitals, small letters and digits that a run of base64 has; names and paths of this length have words instead."""
 
 _DISGUISED = 6.0
 """Odds of an attack in what somebody took pains to disguise, against the same words in plain."""
@@ -134,7 +140,21 @@ def _jobs(parts: Sequence[_Part], origin: Origin, odds: float = 1.0) -> Iterator
     text = "\n".join(part.text for part in worded)
     odds /= max(1.0, len(text) / _SHORT) ** _BY_LENGTH
     for span in _read(text):
-        yield Job(worded, Document(text[span.start : span.end], origin), span.start, odds)
+        yield Job(worded, Document(_legible(text[span.start : span.end]), origin), span.start, odds)
+
+
+def _legible(text: str) -> str:
+    """The text with blanks for what is no writing, as many as it had characters.
+
+    What base64 or hex says is read decoded; as it stands it tells nothing, yet looks strange to the classifier.
+    """
+    return _BLOB.sub(lambda run: " " * len(run.group()) if _encoded(run.group()) else run.group(), text)
+
+
+def _encoded(run: str) -> bool:
+    kinds = (str.isupper, str.islower, str.isdigit)
+    mixed = all(sum(map(kind, run)) >= _LEAST_OF_EACH for kind in kinds)
+    return mixed or all(char in hexdigits for char in run)
 
 
 def _read(text: str) -> list[Span]:

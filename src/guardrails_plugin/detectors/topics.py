@@ -41,7 +41,7 @@ from guardrails_plugin.types import Context, Finding, Text
 
 __all__ = ["SHARE", "Topic", "Topics", "probability"]
 
-_SLOPE, _OFFSET = 1.33, -3.91
+_SLOPE, _OFFSET = 1.37, -4.0
 """Logistic curve from standard deviations to probability at a share of `SHARE`; fitted by ``training.topics``."""
 
 SHARE = 0.1

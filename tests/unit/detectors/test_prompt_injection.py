@@ -112,7 +112,7 @@ def test_of_a_long_text_the_suspicious_parts_are_read(kilobytes: int) -> None:
     found = worst(made.detect(texts(half + order + half), NO_CONTEXT)[0])
     read = sum(len(document.text) for document in spy.asked)
     assert read < 12_000 + kilobytes * 1024 * 0.25
-    assert found.score >= 0.9
+    assert found.score >= 0.4
     assert len(half) <= found.start < found.end <= len(half) + len(order)
     assert spy.asked[0].text.startswith(PROSE[:50])
 
@@ -131,3 +131,32 @@ def test_allowed_texts_are_not_read() -> None:
     assert allowing.detect(texts(ATTACK), NO_CONTEXT) == [()]
     assert spy.asked == []
     assert worst(made.detect(texts(ATTACK), NO_CONTEXT)[0]).score >= 0.9
+
+
+NOT_WRITING = (base64.b64encode(bytes(range(90))).decode(), "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b", "Ab1" * 20)
+
+
+@pytest.mark.parametrize("blob", NOT_WRITING)
+def test_what_is_no_writing_is_not_shown_to_the_classifier(blob: str) -> None:
+    made, spy = detector()
+    made.detect(texts(f"{PROSE}{blob} {ATTACK}"), NO_CONTEXT)
+    assert blob not in spy.asked[0].text
+    assert ATTACK in spy.asked[0].text
+
+
+@pytest.mark.parametrize("name", ["the_handler_for_the_second_step_of_the_first_run", "/usr/share/doc/guides/" * 3])
+def test_long_names_are_writing(name: str) -> None:
+    made, spy = detector()
+    made.detect(texts(f"{PROSE}{name}"), NO_CONTEXT)
+    assert name in spy.asked[0].text
+
+
+def test_the_same_words_weigh_more_in_disguise_and_less_in_a_very_long_text() -> None:
+    def score(text: str) -> float:
+        (found,) = detector()[0].detect(texts(text), NO_CONTEXT)
+        return max(finding.score for finding in found)
+
+    plain = score(ATTACK)
+    assert score(" ".join(ATTACK)) > plain
+    assert score(f"{PROSE * 20}{ATTACK}") == pytest.approx(plain)
+    assert score(f"{PROSE * 200}{ATTACK} {PROSE * 200}") < plain
