@@ -15,7 +15,7 @@ from guardrails_plugin.server.settings import Settings
 from tests.integration.server.conftest import CORE, TOKEN
 from tests.unit.detectors.test_topics import OWN
 
-CHESS = "Should I castle before I move the queen out?"
+CHESS = "How do I checkmate with a rook and a king?"
 MONEY = "Someone used my credit card, please block it at once."
 TOPICS = {name: {**topic, "share": 0.3} for name, topic in OWN.items()}
 

@@ -134,9 +134,9 @@ def test_texts_about_something_else_are_not(own: Topics) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "Sho\u200buld I cas\u200btle before I mo\u200bve the queen out?",
-        "U2hvdWxkIEkgY2FzdGxlIGJlZm9yZSBJIG1vdmUgdGhlIHF1ZWVuIG91dD8=",
-        "Ｓｈｏｕｌｄ Ｉ ｃａｓｔｌｅ ｂｅｆｏｒｅ Ｉ ｍｏｖｅ ｔｈｅ ｑｕｅｅｎ ｏｕｔ？",
+        "How do I check\u200bmate with a ro\u200bok and a ki\u200bng?",
+        "SG93IGRvIEkgY2hlY2ttYXRlIHdpdGggYSByb29rIGFuZCBhIGtpbmc/",
+        "Ｈｏｗ ｄｏ Ｉ ｃｈｅｃｋｍａｔｅ ｗｉｔｈ ａ ｒｏｏｋ ａｎｄ ａ ｋｉｎｇ？",
     ],
 )
 def test_disguise_hides_no_topic(wide: Topics, text: str) -> None:
@@ -152,7 +152,7 @@ def test_texts_of_few_letters_are_not_judged(text: str) -> None:
 def test_only_denied_topics_are_found(wide: Topics) -> None:
     detector = Topics(topics=wide.topics, deny=("chess",))
     assert detector.entity_types == {"TOPIC_CHESS"}
-    assert surely(detector, "Should I castle before I move the queen out?") == {"TOPIC_CHESS"}
+    assert surely(detector, "How do I checkmate with a rook and a king?") == {"TOPIC_CHESS"}
     assert not surely(detector, "How often should I water basil plants in a pot?")
 
 
@@ -172,7 +172,7 @@ def test_prompts_and_answers_are_reported_by_topic_and_denied_ones_blocked(stage
         Rule(detector="topics", name="no_money", action="block", settings={"topics": topics, "deny": ["money"]}),
     ]
     engine = Engine(recipes=Recipe(name="club", rules=rules))
-    chess = engine.check("Should I castle before I move the queen out?", stage=stage, recipe="club")
+    chess = engine.check("How do I checkmate with a rook and a king?", stage=stage, recipe="club")
     assert [finding.entity_type for finding in chess.findings] == ["TOPIC_CHESS"]
     assert not chess.blocked
     assert engine.check("Someone used my credit card, please block it at once.", stage=stage, recipe="club").blocked
