@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from string import hexdigits
+from string import ascii_lowercase, ascii_uppercase, hexdigits
 
 from guardrails_plugin.detectors.guesses import guesses
 from guardrails_plugin.detectors.vocabulary import vocabulary
@@ -43,6 +43,11 @@ _INLINE = _DISGUISES | {"escape"}
 _BLOB = re.compile(r"[A-Za-z0-9+/=_-]{40,}")
 _LEAST_OF_EACH = 3
 """Capitals, small letters and digits that a run of base64 has; names and paths of this length have words instead."""
+
+_LOUD = 0.3
+"""Share of capitals above which letters are read small: cased prose has less than a tenth."""
+
+_SMALL = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 _DISGUISED = 6.0
 """Odds of an attack in what somebody took pains to disguise, against the same words in plain."""
@@ -144,11 +149,13 @@ def _jobs(parts: Sequence[_Part], origin: Origin, odds: float = 1.0) -> Iterator
 
 
 def _legible(text: str) -> str:
-    """The text with blanks for what is no writing, as many as it had characters.
+    """The text as it is read, character for character: without what is no writing, and not in capitals.
 
     What base64 or hex says is read decoded; as it stands it tells nothing, yet looks strange to the classifier.
     """
-    return _BLOB.sub(lambda run: " " * len(run.group()) if _encoded(run.group()) else run.group(), text)
+    blank = _BLOB.sub(lambda run: " " * len(run.group()) if _encoded(run.group()) else run.group(), text)
+    loud = sum(map(str.isupper, blank)) > _LOUD * sum(map(str.isalpha, blank))
+    return blank.translate(_SMALL) if loud else blank
 
 
 def _encoded(run: str) -> bool:

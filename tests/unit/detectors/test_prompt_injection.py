@@ -151,6 +151,13 @@ def test_long_names_are_writing(name: str) -> None:
     assert name in spy.asked[0].text
 
 
+def test_shouting_is_read_as_speech() -> None:
+    made, spy = detector()
+    for text in (ATTACK.upper(), "The NATO summit in Madrid, says Ann."):
+        made.detect(texts(text), NO_CONTEXT)
+    assert [document.text for document in spy.asked] == [ATTACK, "The NATO summit in Madrid, says Ann."]
+
+
 def test_the_same_words_weigh_more_in_disguise_and_less_in_a_very_long_text() -> None:
     def score(text: str) -> float:
         (found,) = detector()[0].detect(texts(text), NO_CONTEXT)
