@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -136,3 +137,16 @@ def test_sums_grow_by_hour_and_name(store: Store) -> None:
 def test_other_databases_are_refused(url: str) -> None:
     with pytest.raises(ConfigError, match="database URL"):
         Database(url)
+
+
+def test_writers_of_sqlite_wait_in_line(tmp_path: Path) -> None:
+    """For the system's lock, which wakes the next one, before they ask SQLite, which would have them sleep."""
+    fcntl = pytest.importorskip("fcntl")
+    database = Database(f"sqlite:///{tmp_path / 'guardrails.db'}")
+    with database.write(), (tmp_path / "guardrails.db-turn").open() as turn, pytest.raises(BlockingIOError):
+        fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with pytest.raises(sa.exc.OperationalError), database.write() as connection:
+        connection.execute(sa.text("nonsense"))
+    with (tmp_path / "guardrails.db-turn").open() as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    database.close()
