@@ -144,6 +144,6 @@ def merged(spans: Sequence[Span]) -> Iterator[Span]:
 @cache
 def first_tier() -> FirstTier:
     """The table of the package, read once."""
-    with resources.files("guardrails_plugin.models").joinpath("injection", "first_tier.npz").open("rb") as file:
+    with (resources.files("guardrails_plugin.models") / "injection" / "first_tier.npz").open("rb") as file:
         table: Any = np.load(file)
         return FirstTier(table["weights"].astype(np.float32) * np.float32(table["scale"]))

@@ -22,10 +22,10 @@ class _Guard(GuardMiddleware):
     def __init__(self, change: Callable[[str], str] = str, refused: str = "") -> None:
         super().__init__(pre_plan=False, llm_prompt=False, response=False, pre_tool=False, post_tool=False)
         self._change = change
-        self._refused = refused
+        self._barred = refused
 
     def wrap_tool_call(self, request: Any, handler: Any) -> Any:
-        if request.tool_call["name"] == self._refused:
+        if request.tool_call["name"] == self._barred:
             raise GuardBlocked("pre_tool", ("test",), "r")
         message: ToolMessage = handler(request)
         return message.model_copy(update={"content": self._change(str(message.content))})
