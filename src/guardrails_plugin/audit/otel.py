@@ -92,7 +92,7 @@ class OtelSink:
                 counter.add(number, {**stage, "guardrails.detector": detector})
 
 
-def _attributes(record: Mapping[str, Any]) -> dict[str, str | int]:
+def _attributes(record: Mapping[str, Any]) -> dict[str, Any]:
     target, subtype = _TARGETS.get(record["stage"], ("input", "llm"))
     verdict = record["verdict"]
     return {

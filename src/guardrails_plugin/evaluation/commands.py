@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from guardrails_plugin.engine import Engine
     from guardrails_plugin.evaluation.evaluate import Scored
     from guardrails_plugin.evaluation.metrics import Interval, Quality
-    from guardrails_plugin.protocols import Detector
 
 __all__ = ["add_eval_command"]
 
@@ -62,7 +61,7 @@ def _run(options: argparse.Namespace) -> int:
     return _calibrate(options, engine) if options.calibrate else _measure(options, engine)
 
 
-def _detectors(options: argparse.Namespace) -> dict[str, Detector]:
+def _detectors(options: argparse.Namespace) -> dict[str, Any]:
     """The detector with another model, if one is asked for."""
     if options.model is None:
         return {}

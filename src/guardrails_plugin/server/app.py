@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib import import_module
+from multiprocessing import parent_process
 from typing import Any
 
 from fastapi import FastAPI
@@ -61,21 +62,22 @@ _TELEMETRY: Any = {"logs": False, "operation_spans": False, "auto_configure": Fa
 
 def from_environment() -> FastAPI:
     """The application as the environment configures it: what uvicorn's workers call."""
-    return create_app(Settings.from_environment())
+    return create_app(Settings.from_environment(), shared=parent_process() is not None)
 
 
-def create_app(settings: Settings, *, products: Sequence[str] = PRODUCTS) -> FastAPI:
+def create_app(settings: Settings, *, products: Sequence[str] = PRODUCTS, shared: bool = False) -> FastAPI:
     """The service. Brings the database to this version's tables and makes the credentials of the settings.
 
     Args:
         settings: what the operator decided.
         products: modules whose routes are served.
+        shared: other processes serve the same database.
 
     Raises:
         ConfigError: a setting is wrong.
     """
     prepare(settings)
-    services = _services(settings)
+    services = _services(settings, shared=shared)
     app = FastAPI(
         title=_TITLE,
         version=guardrails_plugin.__version__,
@@ -106,8 +108,8 @@ def prepare(settings: Settings) -> None:
         database.close()
 
 
-def _services(settings: Settings) -> Services:
-    database = Database(settings.database_url)
+def _services(settings: Settings, *, shared: bool) -> Services:
+    database = Database(settings.database_url, shared=shared)
     store = Store(database)
     audit = SqlAudit(settings.keyring)
     guard = Guarding(settings, store)

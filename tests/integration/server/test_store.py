@@ -142,7 +142,7 @@ def test_other_databases_are_refused(url: str) -> None:
 def test_writers_of_sqlite_wait_in_line(tmp_path: Path) -> None:
     """For the system's lock, which wakes the next one, before they ask SQLite, which would have them sleep."""
     fcntl = pytest.importorskip("fcntl")
-    database = Database(f"sqlite:///{tmp_path / 'guardrails.db'}")
+    database = Database(f"sqlite:///{tmp_path / 'guardrails.db'}", shared=True)
     with database.write(), (tmp_path / "guardrails.db-turn").open() as turn, pytest.raises(BlockingIOError):
         fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
     with pytest.raises(sa.exc.OperationalError), database.write() as connection:
