@@ -234,7 +234,7 @@ def test_an_attack_scores_higher_than_small_talk(run: Run) -> None:
 
     assert code == 0
     assert (first["line"], second["line"]) == (1, 2)
-    assert first["score"] < 0.5 < second["score"]
+    assert first["score"] < 0.9 < second["score"]
 
 
 @pytest.mark.integration

@@ -309,7 +309,7 @@ def _as_messages(messages: Sequence[Mapping[str, Any]]) -> list[Any]:
 
     try:
         return list(convert_to_messages([dict(message) for message in messages]))
-    except (ValueError, TypeError, NotImplementedError):
+    except (ValueError, TypeError, KeyError, AttributeError, NotImplementedError):
         raise ApiError(400, "messages: expected role (system, user, assistant, tool) and content each.") from None
 
 
