@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
+
+from tests.processes import ended, free_port
 
 HERE = Path(__file__).parent
 RECIPE = HERE / "recipe.toml"
@@ -84,28 +85,15 @@ def bare(workers: int = 1) -> Iterator[Server]:
 
 @contextmanager
 def _started(command: Sequence[str], extra: dict[str, str]) -> Iterator[tuple[str, int]]:
-    port = _free_port()
+    port = free_port()
     key = base64.b64encode(secrets.token_bytes(32)).decode()
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GUARDRAILS_")}
     environment = {**kept, "GUARDRAILS_KEYRING": f"k1:{key}", **extra}
     process = subprocess.Popen([sys.executable, *command, str(port)], env=environment)
-    try:
+    with ended(process):
         url = f"http://127.0.0.1:{port}"
         _await_ready(url, process)
         yield url, process.pid
-    finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _await_ready(url: str, process: subprocess.Popen[bytes]) -> None:

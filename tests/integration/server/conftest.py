@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ import pytest
 from guardrails_plugin import Keyring
 from guardrails_plugin.server.settings import Settings
 from guardrails_plugin.server.store.database import Database
+from tests.processes import ended, free_port
 
 TOKEN = "bootstrap-token-of-the-tests-0123456789"
 USER = ("admin@example.com", "correct horse battery")
@@ -56,9 +56,7 @@ class Running:
 @contextmanager
 def serving(database_url: str, *, workers: int = 1, **extra: str) -> Iterator[Running]:
     """Start a server, wait until it is ready, end it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("GUARDRAILS_")},
         "GUARDRAILS_KEYRING": f"t1:{KEY}",
@@ -74,19 +72,12 @@ def serving(database_url: str, *, workers: int = 1, **extra: str) -> Iterator[Ru
     command = [sys.executable, "-m", "guardrails_plugin.cli", "serve", "--port", str(port), "--workers", str(workers)]
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
-        try:
+        with ended(process):
             running = Running(f"http://127.0.0.1:{port}", database_url, process, environment)
             if not _ready(running):
                 output.seek(0)
                 pytest.fail(f"the server did not start:\n{output.read().decode()[-4000:]}")
             yield running
-        finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
 
 def _ready(running: Running) -> bool:

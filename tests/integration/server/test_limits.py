@@ -20,6 +20,7 @@ from guardrails_plugin.server.app import create_app
 from guardrails_plugin.server.limits import Limiter
 from guardrails_plugin.server.settings import Settings
 from tests.integration.server.conftest import CORE, TOKEN
+from tests.processes import ended, free_port
 
 pytestmark = pytest.mark.integration
 
@@ -95,17 +96,12 @@ def redis_url() -> Iterator[str]:
     assert wheel is not None
     assert wheel.origin is not None
     program = str(Path(wheel.origin).parent / "bin" / "redis-server")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     options = ["--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no"]
     process = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
-    try:
+    with ended(process):
         _await_port(port)
         yield f"redis://127.0.0.1:{port}/0"
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 def _await_port(port: int) -> None:
