@@ -45,8 +45,8 @@ _LEAST_OF_EACH = 3
 """Capitals, small letters and digits that a run of base64 has; names and paths of this length have words instead."""
 
 _LOUD = 0.3
-"""Share of capitals above which letters are read small: cased prose has less than a tenth. Of held-back attacks that are
-found in plain, .65 were found in capitals, and .88 read small."""
+"""Share of capitals above which letters are read small: cased prose has less than a tenth. Of held-back attacks that
+are found in plain, .65 were found in capitals, and .88 read small."""
 
 _SMALL = str.maketrans(ascii_uppercase, ascii_lowercase)
 
@@ -55,8 +55,8 @@ _DISGUISED = 6.0
 innocent texts in disguise are flagged about as often as near twins of attacks in plain (model card)."""
 
 _SHORT = 8_000
-"""Characters up to which the classifier's probability is taken as it is: in 4 KB, a threshold that rises with the length
-lost as many attacks as it saved false alarms."""
+"""Characters up to which the classifier's probability is taken as it is: in 4 KB, a threshold that rises with the
+length lost as many attacks as it saved false alarms."""
 
 _BY_LENGTH = 0.5
 """Power of the length by which the odds fall beyond that: a text counts as its worst window, and of many windows one
