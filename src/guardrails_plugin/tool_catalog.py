@@ -28,7 +28,7 @@ from typing import Any
 
 from guardrails_plugin.detectors.tool_words import words
 from guardrails_plugin.engine import Engine
-from guardrails_plugin.errors import ConfigError
+from guardrails_plugin.errors import ConfigError, GuardBlocked
 from guardrails_plugin.normalize import normalize
 from guardrails_plugin.planning import Overrides
 from guardrails_plugin.recipes import Recipe, Rule
@@ -179,6 +179,16 @@ class ToolReport:
     def reasons(self) -> tuple[str, ...]:
         """Why, as ``"<detector>: <ENTITY_TYPE>"``."""
         return (*self.result.reasons, *(f"{finding.detector}: {finding.entity_type}" for finding in self.findings))
+
+    def raise_for_block(self) -> None:
+        """What the adapters do with a tool that must not be offered.
+
+        Raises:
+            GuardBlocked: it is one.
+        """
+        if self.blocked:
+            reasons = tuple(f"definition of tool {self.definition.name[:64]!r}, {reason}" for reason in self.reasons)
+            raise GuardBlocked(self.result.stage.value, reasons, self.result.id, self.result)
 
 
 def check_tools(

@@ -21,7 +21,7 @@ __all__ = ["GuardMCPInterceptor"]
 class GuardMCPInterceptor:
     """``MultiServerMCPClient(servers, tool_interceptors=[GuardMCPInterceptor()])``.
 
-    What the tools say about themselves passes no interceptor: load them through `guard_tools` as well.
+    What the tools say about themselves passes no interceptor: load them through `guard_tools(tools, pins=...)`.
 
     Args:
         engine: of the stages without a guard of their own.

@@ -7,6 +7,7 @@ import inspect
 import json
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from itertools import zip_longest
 from typing import Any, Literal
 
 from langchain_core.messages import ToolMessage
@@ -16,11 +17,12 @@ from langchain_core.tools import BaseTool, ToolException
 from langchain_core.tools import tool as as_tool
 from pydantic import BaseModel, PrivateAttr
 
-from guardrails_plugin.engine import Engine
+from guardrails_plugin.engine import Engine, default_engine
 from guardrails_plugin.errors import ContentError, GuardBlocked
 from guardrails_plugin.langchain.check import Option, StageCheck, check_at
 from guardrails_plugin.langchain.encrypted import carry
 from guardrails_plugin.langchain.tool_gate import ToolGate
+from guardrails_plugin.tool_catalog import ToolPins, check_tools
 from guardrails_plugin.types import Origin, Stage
 
 __all__ = ["GuardedTool", "guard_tools"]
@@ -160,6 +162,8 @@ def guard_tools(
     post_tool: Option = True,
     on_block: Literal["raise", "refuse"] = "refuse",
     on_poisoned: Literal["raise", "drop"] = "raise",
+    pins: ToolPins | None = None,
+    server: str = "",
 ) -> list[BaseTool]:
     """The tools behind guards, with names, descriptions and schemas judged like anything else from outside.
 
@@ -170,16 +174,23 @@ def guard_tools(
         post_tool: guard for results, artifacts and the tools' definitions; likewise.
         on_block: ``refuse`` tells the model, ``raise`` raises GuardBlocked out of the tool.
         on_poisoned: what happens to a tool whose definition is refused: ``raise`` GuardBlocked, or ``drop`` it.
+        pins: what the definitions were: one that changed, shadows another or steers the model is refused as well, see
+            `tool_catalog.check_tools`. For tools of others (MCP servers); without it no change is noticed.
+        server: whose tools these are; pins are kept by server and name.
 
     Raises:
         GuardBlocked: a definition was refused.
     """
     pre, post = check_at(pre_tool, Stage.PRE_TOOL, engine), check_at(post_tool, Stage.POST_TOOL, engine)
+    known = [one if isinstance(one, BaseTool) else as_tool(one) for one in tools]
+    offered = {server: [_definition(tool) for tool in known]} if pins is not None else {}
+    reports = check_tools(offered, engine=engine or default_engine(), pins=pins)
     kept: list[BaseTool] = []
-    for one in tools:
-        tool = one if isinstance(one, BaseTool) else as_tool(one)
+    for tool, report in zip_longest(known, reports):
         guarded = GuardedTool.around(tool, pre, post, raises=on_block == "raise")
         try:
+            if report is not None:
+                report.raise_for_block()
             guarded.description = _description(tool, post)
         except GuardBlocked:
             if on_poisoned == "raise":
@@ -193,8 +204,11 @@ def _description(tool: BaseTool, check: StageCheck | None) -> str:
     """The guarded description; the name and every string of the schema are judged with it."""
     if check is None:
         return tool.description
-    definition = {"name": tool.name, "description": tool.description, "parameters": _schema(tool)}
-    return str(check(definition, origin=Origin.EXTERNAL).value["description"])
+    return str(check(_definition(tool), origin=Origin.EXTERNAL).value["description"])
+
+
+def _definition(tool: BaseTool) -> dict[str, Any]:
+    return {"name": tool.name, "description": tool.description, "parameters": _schema(tool)}
 
 
 def _schema(tool: BaseTool) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from guardrails_plugin.engine import Engine
 from guardrails_plugin.llama_index.guarding import Guarding, Overrides, Recipes, guarding
 from guardrails_plugin.llama_index.outputs import failure, must_pass
+from guardrails_plugin.tool_catalog import ToolPins, check_tools
 from guardrails_plugin.types import Context, Stage
 
 __all__ = ["GuardedMCPClient", "guard_mcp_client"]
@@ -24,6 +25,8 @@ def guard_mcp_client(
     recipes: Recipes | None = None,
     overrides: Overrides | None = None,
     context: Context | None = None,
+    pins: ToolPins | None = None,
+    server: str = "",
 ) -> GuardedMCPClient:
     """A client for ``McpToolSpec`` (or to be called by hand) whose calls are guarded.
 
@@ -37,16 +40,22 @@ def guard_mcp_client(
         recipes: names of recipes, by stage (``pre_tool``, ``post_tool``).
         overrides: changes to them, by stage, then by rule name.
         context: what else is known, for every call.
+        pins: what the definitions were: tools that changed since, or shadow another, are not listed either; see
+            `tool_catalog.check_tools`. Without it no change is noticed.
+        server: whose tools these are; pins are kept by server and name.
     """
-    return GuardedMCPClient(client, guarding(engine, recipes=recipes, overrides=overrides, context=context))
+    policy = guarding(engine, recipes=recipes, overrides=overrides, context=context)
+    return GuardedMCPClient(client, policy, pins, server)
 
 
 class GuardedMCPClient:
     """What `guard_mcp_client` makes. Attributes it does not guard are the client's own."""
 
-    def __init__(self, client: Any, policy: Guarding) -> None:
+    def __init__(self, client: Any, policy: Guarding, pins: ToolPins | None = None, server: str = "") -> None:
         self._client = client
         self._policy = policy
+        self._pins = pins
+        self._server = server
 
     async def call_tool(self, tool_name: str, arguments: dict[str, Any] | None = None, **kwargs: Any) -> Any:
         """The guarded result of a guarded call.
@@ -75,6 +84,10 @@ class GuardedMCPClient:
         return read
 
     def _clean(self, tools: Sequence[Any]) -> list[Any]:
+        if self._pins is not None:
+            offered = {self._server: [tool.model_dump(mode="json", exclude_none=True) for tool in tools]}
+            reports = check_tools(offered, engine=self._policy.engine, pins=self._pins)
+            tools = [tool for tool, report in zip(tools, reports, strict=True) if not report.blocked]
         checks = [self._policy.check(Stage.POST_TOOL, tool) for tool in tools]
         return [check.value for check in checks if not check.result.blocked]
 

@@ -16,6 +16,7 @@ from guardrails_plugin.llama_index.guarding import Guarding, Overrides, Recipes,
 from guardrails_plugin.llama_index.outputs import failure, guarded_output, guarded_value, must_pass, refused_output
 from guardrails_plugin.llama_index.provenance import said_here
 from guardrails_plugin.llama_index.vault import Vault
+from guardrails_plugin.tool_catalog import ToolPins, check_tools
 from guardrails_plugin.types import Context, Stage
 
 __all__ = ["Descriptions", "GuardedFunctionTool", "GuardedTool", "ToolGuard", "guard_tools"]
@@ -41,6 +42,8 @@ def guard_tools(
     vault: Vault | None = None,
     trusted_tools: Trusted | None = None,
     descriptions: Descriptions = "check",
+    pins: ToolPins | None = None,
+    server: str = "",
     refusal: str = REFUSAL,
 ) -> list[AsyncBaseTool]:
     """The tools, guarded: arguments at pre_tool, results (content, raw output, exceptions) at post_tool.
@@ -58,10 +61,13 @@ def guard_tools(
         trusted_tools: which tools get which entity types as they were. Events and results keep the encrypted ones.
         descriptions: ``check`` them, as those of foreign tools (MCP servers, registries) should be; ``trust`` what is
             in your own code: orders to the model ("always ask before you call this") can look injected.
+        pins: what the definitions were: one that changed, shadows another or steers the model is refused as well, see
+            `tool_catalog.check_tools`. For tools of others (MCP servers); without it no change is noticed.
+        server: whose tools these are; pins are kept by server and name.
         refusal: what the model reads in place of a blocked call or result.
 
     Raises:
-        GuardBlocked: a tool's description carries instructions to the model.
+        GuardBlocked: a tool's description carries instructions to the model, or its definition was refused.
         ConfigError: a trusted tool that does not exist, or trusted tools without a vault.
     """
     if descriptions not in {"check", "trust"}:
@@ -71,6 +77,11 @@ def guard_tools(
     )
     known = [tool if isinstance(tool, BaseTool) else FunctionTool.from_defaults(tool) for tool in tools]
     _check_trust(trusted_tools, [tool.metadata.get_name() for tool in known], vault)
+    if pins is not None:
+        for report in check_tools(
+            {server: [_definition(tool.metadata) for tool in known]}, engine=policy.engine, pins=pins
+        ):
+            report.raise_for_block()
     return [_guarded(tool, policy, trusted_tools or {}, descriptions) for tool in known]
 
 
@@ -254,6 +265,11 @@ class _CleanMetadata(ToolMetadata):
 
     def get_parameters_dict(self) -> dict[str, Any]:
         return self.parameters
+
+
+def _definition(metadata: ToolMetadata) -> dict[str, Any]:
+    parameters = metadata.get_parameters_dict()
+    return {"name": metadata.get_name(), "description": metadata.description, "parameters": parameters}
 
 
 def _metadata(metadata: ToolMetadata, policy: Guarding) -> ToolMetadata:
