@@ -38,10 +38,13 @@ class Step:
     timeout: float | None = None
     pattern_only: bool = field(init=False)
     """True when it has nothing to say about texts in which none of its patterns matched."""
+    quick: bool = field(init=False)
+    """True when it asks no model: short texts take it well under a millisecond."""
 
     def __post_init__(self) -> None:
         pattern_only = isinstance(self.detector, PatternBase) and not self.detector.judges
         object.__setattr__(self, "pattern_only", pattern_only)
+        object.__setattr__(self, "quick", pattern_only or getattr(self.detector, "quick", False))
 
 
 @dataclass(frozen=True, slots=True)

@@ -257,6 +257,11 @@ class Engine:
         """Identifies the policy of a stage: caches of guarded content must change when it does."""
         return self._plan(stage, recipe, overrides).fingerprint
 
+    def is_quick(self, *, stage: Stage | str, recipe: str | None = None, overrides: Overrides | None = None) -> bool:
+        """Whether this policy was used before and asks no model, so that an event loop may check short texts itself."""
+        plan = self._plans.get(_plan_key(stage, recipe, overrides))
+        return plan is not None and all(step.quick for step in plan.steps)
+
     def _check(
         self,
         contents: Sequence[object],
@@ -286,7 +291,7 @@ class Engine:
         return results
 
     def _plan(self, stage: Stage | str, recipe: str | None, overrides: Overrides | None) -> Plan:
-        key = (str(stage), recipe, repr(overrides) if overrides else "")
+        key = _plan_key(stage, recipe, overrides)
         plan = self._plans.get(key)
         if plan is None:
             where = _enum(Stage, stage, "stage")
@@ -339,6 +344,10 @@ def _enum(kind: Any, value: object, what: str) -> Any:
         return kind(value)
     except ValueError:
         raise unknown_name(what, value, [member.value for member in kind]) from None
+
+
+def _plan_key(stage: Stage | str, recipe: str | None, overrides: Overrides | None) -> tuple[str, str | None, str]:
+    return str(stage), recipe, repr(overrides) if overrides else ""
 
 
 def _normalized(content: object, origin: Origin) -> list[Text]:

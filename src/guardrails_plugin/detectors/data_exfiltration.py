@@ -76,6 +76,7 @@ class DataExfiltration(PatternBase):
 
     name: ClassVar[str] = "data_exfiltration"
     judges: ClassVar[bool] = True
+    quick: ClassVar[bool] = True
     entity_types: ClassVar[frozenset[str]] = frozenset(  # type: ignore[misc]
         {"EXFILTRATION_COMMAND", "EXFILTRATION_INSTRUCTION", "DNS_TUNNEL", "DROP_SITE", "ENCODED_DATA"}
     )

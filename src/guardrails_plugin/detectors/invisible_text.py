@@ -70,6 +70,7 @@ class InvisibleText:
     """Hidden messages, bidirectional and zero-width tricks, terminal escapes and control characters."""
 
     name: ClassVar[str] = "invisible_text"
+    quick: ClassVar[bool] = True
     entity_types: ClassVar[frozenset[str]] = frozenset(
         {"HIDDEN_MESSAGE", "BIDI_CONTROL", "ZERO_WIDTH", "CONTROL_CHARACTER"}
     )

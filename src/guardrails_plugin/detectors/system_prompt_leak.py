@@ -91,6 +91,7 @@ class SystemPromptLeak:
     public: tuple[str, ...] = ()
 
     name: ClassVar[str] = "system_prompt_leak"
+    quick: ClassVar[bool] = True
     entity_types: ClassVar[frozenset[str]] = frozenset({"SYSTEM_PROMPT", "CANARY"})
     categories: ClassVar[Mapping[str, frozenset[str]]] = {}
     local: ClassVar[bool] = True

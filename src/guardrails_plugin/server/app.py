@@ -47,10 +47,10 @@ PRODUCTS = (
     "guardrails_plugin.server.routers.system",
     "guardrails_plugin.server.routers.native",
     "guardrails_plugin.server.routers.management",
-    "guardrails_plugin.server.routers.pangea",
-    "guardrails_plugin.server.routers.hiddenlayer",
-    "guardrails_plugin.server.routers.calypso",
-    "guardrails_plugin.server.routers.rampart",
+    "guardrails_plugin.server.routers.pangea.product",
+    "guardrails_plugin.server.routers.hiddenlayer.product",
+    "guardrails_plugin.server.routers.calypso.product",
+    "guardrails_plugin.server.routers.rampart.product",
 )
 """Modules with ``build(services) -> Product``; earlier ones win where paths meet."""
 

@@ -1,7 +1,8 @@
 """The engine, called for one request of one project.
 
-Every check runs on a pool of threads: a classifier takes milliseconds, a recipe seen for the first time seconds, and
-neither may hold up the other requests of the event loop.
+Checks run on a pool of threads: a classifier takes milliseconds, a recipe seen for the first time seconds, and neither
+may hold up the other requests of the event loop. Short texts under rules alone are the exception: they are judged in
+less time than it takes to hand them to a thread and back.
 """
 
 from __future__ import annotations
@@ -38,6 +39,10 @@ RECIPE = "recipe"
 
 _KNOWN = "card 4111 1111 1111 1111"
 """A text with a finding: the test number that card networks publish."""
+
+_SHORT = 1000
+"""Characters that the event loop checks itself where no model is asked: a sixth of a millisecond for prose, 12 ms for
+nothing but personal data (measured on 2 cores). Handing one check to a thread and back costs half a millisecond."""
 
 _REMEMBERED_SECONDS = 2.0
 _ENGINES = 64
@@ -96,7 +101,9 @@ class Guarding:
             context=tenanted(context, exchange),
             debug=debug,
         )
-        result = await self._in_pool(call)
+        short = isinstance(content, str) and len(content) + len(context.system) <= _SHORT
+        quick = short and engine.is_quick(stage=stage, recipe=name, overrides=overrides)
+        result = call() if quick else await self._in_pool(call)
         exchange.note(result)
         return result
 

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from guardrails_plugin import Keyring
 from guardrails_plugin.server.app import create_app
-from guardrails_plugin.server.routers.hiddenlayer_payloads import canonical, refused
+from guardrails_plugin.server.routers.hiddenlayer.payloads import canonical, refused
 from guardrails_plugin.server.settings import Settings
 from tests.integration.server.conftest import CLIENT, TOKEN
 

@@ -15,7 +15,7 @@ from guardrails_plugin import Keyring
 from guardrails_plugin.server.app import create_app
 from guardrails_plugin.server.exchange import Exchange
 from guardrails_plugin.server.problems import Problem
-from guardrails_plugin.server.routers.pangea_envelope import error_response
+from guardrails_plugin.server.routers.pangea.envelope import error_response
 from guardrails_plugin.server.settings import Settings
 from tests.integration.server.conftest import TOKEN
 

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from guardrails_plugin import Keyring, registry
 from guardrails_plugin.server.app import create_app
-from guardrails_plugin.server.routers import rampart_auth
+from guardrails_plugin.server.routers.rampart import auth
 from guardrails_plugin.server.settings import Settings
 from guardrails_plugin.types import Context, Finding, Text
 from tests.integration.server.conftest import KEY, TOKEN, USER
@@ -124,7 +124,7 @@ def test_login_refuses_a_wrong_password_and_an_unknown_address_alike(client: Tes
 
 
 def test_login_is_throttled_by_address(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rampart_auth, "_TRIES_PER_MINUTE", 1)
+    monkeypatch.setattr(auth, "_TRIES_PER_MINUTE", 1)
     body = {"email": "tried@example.com", "password": "wrong"}
     first, second = (client.post(f"{V1}/auth/login", json=body) for _ in range(2))
     assert first.status_code == 401

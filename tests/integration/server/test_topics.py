@@ -33,7 +33,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
         per_hour=0,
         body_limit=200_000,
     )
-    with TestClient(create_app(settings, products=[*CORE, "guardrails_plugin.server.routers.pangea"])) as made:
+    with TestClient(create_app(settings, products=[*CORE, "guardrails_plugin.server.routers.pangea.product"])) as made:
         made.headers["Authorization"] = f"Bearer {TOKEN}"
         rules = [{"detector": "topics", "settings": {"topics": TOPICS}}]
         answer = made.put("/guardrails/v1/recipes/club", json={"stage": "prompt", "rules": rules})

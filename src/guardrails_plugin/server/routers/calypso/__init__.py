@@ -1,0 +1,1 @@
+"""The wire format of CalypsoAI Defend; `product` puts its routes together."""

@@ -1,0 +1,1 @@
+"""The wire format of HiddenLayer; `product` puts its routes together."""

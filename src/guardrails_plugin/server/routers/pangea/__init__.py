@@ -1,0 +1,1 @@
+"""The wire format of Pangea AI Guard; `product` puts its routes together."""

@@ -1,0 +1,1 @@
+"""The wire format of Project Rampart; `product` puts its routes together."""
