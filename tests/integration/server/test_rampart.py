@@ -66,7 +66,7 @@ def make_app(folder: Path, **changes: Any) -> FastAPI:
         per_hour=0,
     )
     routers = "guardrails_plugin.server.routers"
-    return create_app(replace(settings, **changes), products=[f"{routers}.system", f"{routers}.rampart"])
+    return create_app(replace(settings, **changes), products=[f"{routers}.system", f"{routers}.rampart.product"])
 
 
 @pytest.fixture(scope="module", autouse=True)
