@@ -1,22 +1,27 @@
 """HTML taken apart the way browsers do, errors included, to say which stretches a reader would not see.
 
 One pass from left to right: tags, comments and text; a stack of open elements carries what is inherited (size, colour,
-background). End tags without a beginning are ignored, open elements end with their parent, and nothing is read twice,
+background). Style sheets are read first, wherever they stand. End tags without a beginning are ignored, open elements end with their parent, and nothing is read twice,
 so the time is linear in the text whatever is wrong with it.
 
-Source: WHATWG HTML, sections 13.1 (syntax), 13.2.5 (tokenization) and 15.3.1 (hidden elements).
+What the page can show again (a handle for scripts and styles, a prepared transition, a dialog, a fallback) is a state of
+the page: its hiding scores under .5, so that the words have to decide.
+
+Source: WHATWG HTML, sections 13.1 (syntax), 13.2.5 (tokenization) and 15.3.1 (hidden elements); SVG 2, section 6.6
+(presentation attributes).
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from html import unescape
 from typing import Literal, NamedTuple
 
-from guardrails_plugin.detectors.hidden_css import Colour, Hiding, colour, declarations, hidden_selectors, hides, tiny
+from guardrails_plugin.detectors.hidden_css import Colour, Hiding, declarations, hides, ink, moves, paper, tiny
+from guardrails_plugin.detectors.hidden_sheet import Sheet
 
 __all__ = ["Region", "hidden_regions"]
 
@@ -56,25 +61,25 @@ class _Frame:
     hiding: Hiding | None = None
     collapsed: bool = False
     tiny: bool = False
-    invisible: bool = False
+    invisible: Hiding | None = None
     ink: Colour | Hiding | None = None
     paper: Colour | None = None
-    classed: bool = False
+    unsure: bool = False
+    """Whether scripts and style sheets that are not seen here may change the colours."""
 
     @property
     def soft(self) -> Hiding | None:
         """How this element's own text is hidden, while an inner element may show itself."""
         if self.invisible:
-            return _INVISIBLE
+            return self.invisible
         if self.tiny:
             return _TINY
-        if isinstance(self.ink, Hiding):
+        if isinstance(self.ink, Hiding) or self.ink is None:
             return self.ink
-        if self.ink is None:
+        if not _near(self.ink, self.paper or (255, 255, 255)):
             return None
-        if self.paper is not None:
-            return _SAME if _near(self.ink, self.paper) else None
-        return (_GUESSED if self.classed else _WHITE) if _near(self.ink, (255, 255, 255)) else None
+        hiding = _SAME if self.paper else _WHITE
+        return hiding.undone() if self.unsure else hiding
 
 
 _TOKEN = re.compile(r"<(?=[A-Za-z/!?])")
@@ -105,20 +110,31 @@ _ENDED_BY = {
 }
 """Open elements that a start tag ends, when they are the innermost."""
 
-_TOLD = frozenset(
-    "alt title aria-label aria-description aria-placeholder aria-roledescription placeholder summary content label"
-    " data-description data-content data-text data-tooltip data-title data-prompt data-instructions data-note".split()
-)
-"""Attributes whose value is text."""
+_NOT_TEXT = frozenset("class id style href src srcset d points viewbox action xmlns".split())
+"""Attributes whose value is no text; event handlers are none either."""
 
+_HANDLES = re.compile(r"class$|id$|role$|popover$|aria-|data-|on[a-z]|x-|v-|ng-|[@:]")
+"""Attributes by which scripts and styles take hold of an element."""
+
+_STATES = {
+    "template": Hiding("template", 0.4),
+    **dict.fromkeys(("noscript", "canvas", "audio", "video", "object"), Hiding("fallback", 0.4)),
+    **dict.fromkeys(("desc", "metadata"), Hiding("description", 0.3)),
+    "dialog": Hiding("dialog", 0.4),
+}
+"""Elements that are not shown by themselves."""
+
+_PRESENTATION = {"bgcolor": "background-color", "fill": "color"} | {
+    name: name for name in ("color", "opacity", "display", "visibility", "font-size")
+}
+"""Attributes that stand for a property."""
+
+_STYLE = re.compile(r"<style\b[^<>]{0,500}>([^<]*)", re.IGNORECASE)
 _INVISIBLE = Hiding("visibility", 0.85)
 _TINY = Hiding("font-size", 0.85)
 _SAME = Hiding("same colour", 0.85)
 _WHITE = Hiding("white on white", 0.6)
-_GUESSED = Hiding("white, background unknown", 0.4)
 _HIDDEN = Hiding("hidden", 0.9)
-_TEMPLATE = Hiding("template", 0.6)
-_SHEET = Hiding("style sheet", 0.7)
 _DETAILS = Hiding("collapsed", 0.3)
 _COMMENT = Hiding("comment", 0.3)
 _ATTRIBUTE_TEXT = Hiding("attribute", 0.0)
@@ -147,12 +163,14 @@ class _Walk:
     shown: Callable[[int], int]
     stack: list[_Frame] = field(default_factory=lambda: [_Frame("")])
     open_names: Counter[str] = field(default_factory=Counter)
-    hidden: set[str] = field(default_factory=set)
-    """Classes and ids that a style sheet hides."""
+    sheet: Sheet = field(default_factory=Sheet)
     roots: dict[str, int] = field(default_factory=dict)
     """Height of the stack at the outermost hidden, and at the outermost collapsed element."""
 
     def regions(self) -> Iterator[Region]:
+        for sheet in _STYLE.finditer(self.text):
+            if self.shown(sheet.start()) == sheet.start():
+                self.sheet.read(sheet[1])
         at = 0
         while token := _TOKEN.search(self.text, at):
             start = token.start()
@@ -171,7 +189,9 @@ class _Walk:
                 at = tag.end
                 yield from self._closed(tag) if tag.closing else self._opened(tag)
                 if tag.name in _RAW and not tag.closing:
-                    at = self._raw(tag)
+                    at = self._raw_end(tag)
+                    if _is_data(tag):
+                        yield Region("attribute", tag.end, at, _ATTRIBUTE_TEXT)
         yield from self._words(at, len(self.text))
         yield from self._shrunk(1, len(self.text))
 
@@ -201,37 +221,36 @@ class _Walk:
     def _frame(self, tag: _Tag) -> _Frame:
         outer = self.stack[-1]
         own = {name: attribute.value for name, attribute in tag.attributes.items()}
-        if not own and tag.name not in ("template", "details"):
+        if not own and tag.name not in _STATES and tag.name != "details" and tag.name not in self.sheet.rules:
             return replace(outer, name=tag.name, start=tag.start, content=tag.end, hiding=None, collapsed=False)
-        style = declarations(own["style"]) if "style" in own else {}
-        small, seen = tiny(style), style.get("visibility")
-        paper = colour(style.get("background-color") or style.get("background") or own.get("bgcolor"))
-        ink = colour(style.get("-webkit-text-fill-color") or style.get("color") or own.get("color"))
+        style = self._style(tag.name, own)
+        small, seen, below = tiny(style), style.get("visibility"), paper(style)
+        handled = moves(style) or any(map(_HANDLES.match, own))
+        hiding = _hiding(tag.name, own, style)
+        invisible = (_INVISIBLE.undone() if handled else _INVISIBLE) if seen in ("hidden", "collapse") else None
         return _Frame(
             tag.name,
             tag.start,
             tag.end,
-            hiding=self._hiding(tag.name, own, style),
+            hiding=hiding.undone() if hiding and handled else hiding,
             collapsed=tag.name == "details" and "open" not in own,
             tiny=outer.tiny if small is None else small,
-            invisible=outer.invisible if seen is None else seen in ("hidden", "collapse"),
-            ink=ink or outer.ink,
-            paper=paper if isinstance(paper, tuple) else outer.paper,
-            classed=outer.classed or "class" in own or "background" in style or "background-image" in style,
+            invisible=outer.invisible if seen is None else invisible,
+            ink=ink(style) or (None if "color" in style else outer.ink),
+            paper=outer.paper if below is None else below if isinstance(below, tuple) else None,
+            unsure=handled or isinstance(below, Hiding) or (outer.unsure and below is None),
         )
 
-    def _hiding(self, name: str, own: dict[str, str], style: dict[str, str]) -> Hiding | None:
-        if "hidden" in own and own["hidden"].lower() != "until-found" and style.get("display", "none") == "none":
-            return _HIDDEN
-        if name == "template":
-            return _TEMPLATE
-        if style and (hiding := hides(style)):
-            return hiding
-        if self.hidden and not style.get("display"):
-            names = [f".{name}" for name in own.get("class", "").split()]
-            if not self.hidden.isdisjoint([*names, f"#{own.get('id', '')}"]):
-                return _SHEET
-        return None
+    def _style(self, name: str, own: Mapping[str, str]) -> Mapping[str, str]:
+        """What attributes, style sheets and the element's own style declare, the strongest last."""
+        style = {_PRESENTATION[key]: value.strip().lower() for key, value in own.items() if key in _PRESENTATION}
+        if "background" in own:
+            style["background"] = "url()"
+        if name == "svg":  # what stands in a drawing has shapes behind it, and a drawing cuts off what leaves it
+            style |= {"background": "url()", "overflow": "hidden"}
+            style |= {side: own[side] for side in ("width", "height") if side in own}
+        style |= self.sheet.style(name, own.get("class", "").split(), own.get("id", ""))
+        return style | declarations(own["style"]) if "style" in own else style
 
     def _closed(self, tag: _Tag) -> Iterator[Region]:
         if not self.open_names[tag.name]:
@@ -255,13 +274,10 @@ class _Walk:
             self.stack.pop()
             self.open_names[frame.name] -= 1
 
-    def _raw(self, tag: _Tag) -> int:
+    def _raw_end(self, tag: _Tag) -> int:
         """Where the content of an element without markup ends."""
         close = re.compile(f"</{tag.name}(?![A-Za-z0-9])", re.IGNORECASE).search(self.text, tag.end)
-        end = close.start() if close else len(self.text)
-        if tag.name == "style":
-            self.hidden.update(hidden_selectors(self.text[tag.end : end]))
-        return end
+        return close.start() if close else len(self.text)
 
     def _tag(self, start: int) -> _Tag:
         name = _NAME.match(self.text, start)
@@ -296,15 +312,26 @@ class _Walk:
         return _Attribute(unescape(self.text[start:end]), start, end)
 
 
+def _hiding(name: str, own: Mapping[str, str], style: Mapping[str, str]) -> Hiding | None:
+    """How an element is hidden with all that is in it, if it is."""
+    if "hidden" in own and own["hidden"].lower() != "until-found" and style.get("display", "none") == "none":
+        return _HIDDEN
+    if name in _STATES and "open" not in own:
+        return _STATES[name]
+    return hides(style)
+
+
 def _told(tag: _Tag) -> Iterator[Region]:
-    """Attributes that hold text which is not shown with the page."""
+    """Attributes that may hold text which is not shown with the page."""
     for name, attribute in tag.attributes.items():
-        hidden_value = name == "value" and tag.attributes.get("type", _NOTHING).value.lower() == "hidden"
-        if (name in _TOLD or hidden_value) and attribute.start < attribute.end:
+        if name not in _NOT_TEXT and not name.startswith("on") and attribute.start < attribute.end:
             yield Region("attribute", attribute.start, attribute.end, _ATTRIBUTE_TEXT)
 
 
-_NOTHING = _Attribute("", 0, 0)
+def _is_data(tag: _Tag) -> bool:
+    """True for a ``script`` that is not run: facts or texts for machines."""
+    kind = tag.attributes["type"].value.lower() if "type" in tag.attributes else ""
+    return tag.name == "script" and bool(kind) and not any(word in kind for word in ("javascript", "module", "ecma"))
 
 
 def _near(one: Colour, other: Colour) -> bool:

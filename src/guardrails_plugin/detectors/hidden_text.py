@@ -44,32 +44,34 @@ _TYPES = {
     "attribute": "HIDDEN_ATTRIBUTE",
     "collapsed": "COLLAPSED_TEXT",
 }
-_MARKS = ("<", "]:", "![")
-_ANY_MARKUP = re.compile(r"<[A-Za-z!/]|^[ \t]{0,3}\[[^\]\n]{1,40}\]:|!\[", re.MULTILINE)
+_MARKS = ("<", "]:", "](")
+_ANY_MARKUP = re.compile(r"<[A-Za-z!/]|^[ \t]{0,3}\[[^\]\n]{1,40}\]:|\]\(", re.MULTILINE)
 _MARKDOWN_COMMENT = re.compile(
     r"^[ \t]{0,3}\[[^\]\n]{1,40}\]:[ \t]{0,8}(?:#|<>)[ \t]{0,8}[\"'(](?P<said>[^\n]{1,4000}?)[\"')][ \t]{0,8}$",
     re.MULTILINE,
 )
+_LINK_TITLE = re.compile(r"\]\([^()\s]{0,2000}\s{1,8}(?P<quote>[\"'])(?P<said>[^\n\"]{1,2000}?)(?P=quote)\s{0,8}\)")
 _IMAGE = re.compile(r"!\[(?P<said>[^\[\]\n]{1,2000})\]\(")
 _PAGE = re.compile(r"<(?:!doctype|html|head|body)\b", re.IGNORECASE)
 _FENCE = re.compile(r"^[ \t]{0,3}(?:>[ \t]?)?(```+|~~~+)", re.MULTILINE)
 _CODE = re.compile(r"`[^`\n]{1,400}`")
 _MARKUP = re.compile(r"<[^<>]{0,2000}>")
 _WORD = re.compile(r"[^\W\d_]{2,}|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_BRACKET = re.compile(r"[<>\"]+")
 _SPACES = re.compile(r"\s+")
 
+_CONTROL = re.compile(r"<(?:a|button|input|select|textarea|form|label|nav|menu|dialog)\b", re.IGNORECASE)
+"""What a reader operates: with it, hidden text is a part of the page that is not in use."""
+
 _SENTENCE = 4
-"""Words under which a comment or an attribute is a marker or a label."""
+"""Words under which a stretch is a marker or a label."""
 
 _LABEL = 8
 """Words that a label for screen readers has at most ("Skip to the main content")."""
 
 _LABEL_SCORE = 0.35
-_SAID_CHARS = 20_000
-"""Characters of one hidden stretch that are read for whom they speak to."""
-
 _MARKDOWN = Hiding("markdown comment", 0.3)
-_ALT = Hiding("image text", 0.0)
+_TOLD = Hiding("title or image text", 0.0)
 
 
 @dataclass(frozen=True, config=SETTINGS)
@@ -84,8 +86,10 @@ class HiddenText:
     }
 
     @cached_property
-    def _rows(self) -> tuple[Pattern, ...]:
-        return load_table("hidden_text")
+    def _rows(self) -> tuple[tuple[Pattern, float], ...]:
+        """Patterns and the doubt that one leaves. An injection that is hidden, too, is no quotation: it counts twice."""
+        own = [(row, 1 - row.score) for row in load_table("hidden_text")]
+        return (*own, *((row, (1 - row.score) ** 2) for row in load_table("prompt_injection")))
 
     def detect(self, texts: Sequence[Text], context: Context) -> Sequence[Sequence[Finding]]:
         """See `protocols.Detector`."""
@@ -102,16 +106,15 @@ class HiddenText:
                 yield found
 
     def _finding(self, text: Text, view: View, region: Region) -> Finding | None:
-        said = _said(view.text[region.start : min(region.end, region.start + _SAID_CHARS)])
+        markup = view.text[region.start : region.end]
+        said = _said(markup)
         words = len(_WORD.findall(said))
-        wordy = region.kind in ("element", "text")
-        if words < (1 if wordy else _SENTENCE):
+        if words < (1 if region.kind in ("element", "text") else _SENTENCE):
             return None
         addressed = self._addressed(said)
-        score = region.hiding.score
-        if region.hiding.accessible and words <= _LABEL:
-            score = _LABEL_SCORE
-        score = 1 - (1 - score) * (1 - addressed)
+        if region.kind == "element" and not addressed:
+            addressed = self._addressed(_BRACKET.sub("\n", unescape(markup)))  # its comments and attributes, too
+        score = _score(_plain(region.hiding, words, markup), addressed)
         if score < 0.25:
             return None  # an ordinary description or title
         span = view.span(region.start, region.end)
@@ -125,10 +128,22 @@ class HiddenText:
         """Probability that hidden words speak to a model."""
         data = said.encode("utf-8", "replace")
         doubt = 1.0
-        for row in self._rows:
+        for row, left in self._rows:
             if row.compiled.search(data):
-                doubt *= 1 - row.score
+                doubt *= left
         return 1 - doubt
+
+
+def _plain(hiding: Hiding, words: int, markup: str) -> float:
+    """Score of hidden text whatever it says: labels and parts of the page that are not in use are ordinary."""
+    if words <= (_LABEL if hiding.accessible else _SENTENCE - 1):
+        return min(hiding.score, _LABEL_SCORE)
+    return hiding.undone().score if _CONTROL.search(markup) else hiding.score
+
+
+def _score(plain: float, addressed: float) -> float:
+    """Where hidden text is ordinary, that it is hidden is no evidence and only its words are."""
+    return max(plain, addressed) if plain < 0.5 else 1 - (1 - plain) * (1 - addressed)
 
 
 def _said(markup: str) -> str:
@@ -138,15 +153,15 @@ def _said(markup: str) -> str:
 
 
 def _markdown(text: str, shown: Callable[[int], int]) -> Iterator[Region]:
-    """Link definitions that lead nowhere, which render as nothing, and descriptions of images."""
+    """Link definitions that lead nowhere, which render as nothing, titles of links and descriptions of images."""
     if "]:" in text:
         for match in _MARKDOWN_COMMENT.finditer(text):
             if shown(match.start()) == match.start():
                 yield Region("comment", match.start(), match.end(), _MARKDOWN)
-    if "![" in text:
-        for match in _IMAGE.finditer(text):
+    for mark, pattern in (("](", _LINK_TITLE), ("![", _IMAGE)):
+        for match in pattern.finditer(text) if mark in text else ():
             if shown(match.start()) == match.start():
-                yield Region("attribute", *match.span("said"), _ALT)
+                yield Region("attribute", *match.span("said"), _TOLD)
 
 
 def _outermost(regions: Iterable[Region]) -> Iterator[Region]:

@@ -59,7 +59,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
         per_minute=0,
         per_hour=0,
     )
-    products = [f"{ROUTERS}.{name}" for name in ("system", "management", "hiddenlayer")]
+    products = [f"{ROUTERS}.{name}" for name in ("system", "management", "hiddenlayer.product")]
     with TestClient(create_app(settings, products=products)) as made:
         made.headers["Authorization"] = f"Bearer {TOKEN}"
         yield made

@@ -48,7 +48,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
         per_hour=0,
         body_limit=200_000,
     )
-    products = [f"{ROUTERS}.{name}" for name in ("system", "management", "pangea")]
+    products = [f"{ROUTERS}.{name}" for name in ("system", "management", "pangea.product")]
     with TestClient(create_app(settings, products=products)) as made:
         made.headers["Authorization"] = f"Bearer {TOKEN}"
         yield made
