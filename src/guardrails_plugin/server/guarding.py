@@ -26,13 +26,14 @@ from guardrails_plugin.errors import ContentError, GuardError
 from guardrails_plugin.planning import Overrides
 from guardrails_plugin.recipes import Recipe, load_recipes
 from guardrails_plugin.server.exchange import Exchange
+from guardrails_plugin.server.problems import ApiError
 from guardrails_plugin.server.project_recipes import project_recipe
 from guardrails_plugin.server.settings import Settings
 from guardrails_plugin.server.store.store import Store
 from guardrails_plugin.stream import StreamGuard
 from guardrails_plugin.types import NO_CONTEXT, Context, GuardResult, Origin, Stage
 
-__all__ = ["RECIPE", "Guarding", "writable"]
+__all__ = ["RECIPE", "Guarding", "complete", "writable"]
 
 RECIPE = "recipe"
 """Kind of the documents that hold a project's own recipes (body: the recipe as JSON)."""
@@ -240,6 +241,18 @@ class Guarding:
             if len(self._engines) > _ENGINES:
                 self._engines.popitem(last=False)
         return engine
+
+
+def complete(result: GuardResult) -> GuardResult:
+    """The same result, for routes that answer by its findings and have no word for "not known".
+
+    Raises:
+        ApiError: 503, a detector failed: that nothing was found would say nothing.
+    """
+    if result.failures:
+        failed = ", ".join(dict.fromkeys(failure.detector for failure in result.failures))
+        raise ApiError(503, f"The content could not be checked, because of {failed}; try again.")
+    return result
 
 
 def tenanted(context: Context, exchange: Exchange) -> Context:

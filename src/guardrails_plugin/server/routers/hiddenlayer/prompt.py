@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from guardrails_plugin.server.exchange import Exchange
+from guardrails_plugin.server.guarding import complete
 from guardrails_plugin.server.routers.hiddenlayer.analysis import Side, analyze
 from guardrails_plugin.server.services import Services
 from guardrails_plugin.types import Decision, Stage, Verdict
@@ -23,6 +24,8 @@ async def analyzed(
     before = await analyze(services, exchange, _said("user", prompt), Stage.PROMPT)
     after = None if output is None else await analyze(services, exchange, _said("assistant", output), Stage.RESPONSE)
     sides = [side for side in (before, after) if side is not None]
+    for result in (result for side in sides for result in side.results):
+        complete(result)
     named = {} if model is None else {"model": model}
     response = {
         **named,

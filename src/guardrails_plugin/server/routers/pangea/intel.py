@@ -12,6 +12,7 @@ from typing import Any
 
 from guardrails_plugin.recipes import Recipe, Rule
 from guardrails_plugin.server.exchange import Exchange
+from guardrails_plugin.server.guarding import complete
 from guardrails_plugin.server.routers.pangea.envelope import faulty
 from guardrails_plugin.server.routers.pangea.recipes import choose
 from guardrails_plugin.server.routers.pangea.result import intelligence
@@ -34,7 +35,7 @@ async def reputation(services: Services, exchange: Exchange, body: IntelBody) ->
     results = iter(await services.guard.check_batch(exchange, texts, stage=Stage.PROMPT, recipe=recipe, debug=True))
     data: dict[str, Any] = {}
     for indicator in indicators:
-        found = [finding for _ in _readings(field, indicator) for finding in next(results).raw or ()]
+        found = [finding for _ in _readings(field, indicator) for finding in complete(next(results)).raw or ()]
         data[indicator] = intelligence(found)
     result: dict[str, Any] = {"data": data if field.endswith("s") else data[indicators[0]]}
     if body.verbose:

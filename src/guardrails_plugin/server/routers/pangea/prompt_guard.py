@@ -6,6 +6,7 @@ from typing import Any
 
 from guardrails_plugin.recipes import Recipe, Rule
 from guardrails_plugin.server.exchange import Exchange
+from guardrails_plugin.server.guarding import complete
 from guardrails_plugin.server.routers.pangea.recipes import choose
 from guardrails_plugin.server.routers.pangea.schemas import PromptGuardBody
 from guardrails_plugin.server.services import Services
@@ -22,7 +23,7 @@ async def judged(services: Services, exchange: Exchange, body: PromptGuardBody) 
     rule = next((rule for rule in chosen.recipe.rules if rule.detector == _RULE.detector), _RULE)
     recipe = Recipe(name="prompt_guard", stage=Stage.PROMPT, rules=[rule])
     messages = [message.model_dump() for message in body.messages]
-    result = await services.guard.check(exchange, messages, stage=Stage.PROMPT, recipe=recipe, debug=True)
+    result = complete(await services.guard.check(exchange, messages, stage=Stage.PROMPT, recipe=recipe, debug=True))
     worst = max((d.finding for d in result.decisions), key=_score, default=None)
     found: dict[str, Any] = {"detected": worst is not None}
     if worst is not None:

@@ -20,6 +20,7 @@ from guardrails_plugin.protocols import Call
 from guardrails_plugin.recipes import Recipe, Rule
 from guardrails_plugin.rewrite import clusters, rewrite
 from guardrails_plugin.server.exchange import Exchange
+from guardrails_plugin.server.guarding import complete
 from guardrails_plugin.server.problems import ApiError
 from guardrails_plugin.server.routers.pangea import fpe, jsonpath
 from guardrails_plugin.server.routers.pangea.envelope import faulty
@@ -90,7 +91,7 @@ async def _redact(services: Services, exchange: Exchange, content: Any, options:
         recipe=_RECIPE if recipe is _RECIPE else recipe.name,
         overrides=_overrides(recipe, options, "report" if own else "") or None,
     )
-    if result.blocked:
+    if complete(result).blocked:
         raise ApiError(503, "The text could not be checked; try again.")
     if own is not None:
         return _rewritten(content, result, own)

@@ -16,6 +16,7 @@ from guardrails_plugin.recipes import Recipe, Rule, builtin_packs
 from guardrails_plugin.recipes.pack import Pack
 from guardrails_plugin.server.exchange import Current, Exchange
 from guardrails_plugin.server.gate import address
+from guardrails_plugin.server.guarding import complete
 from guardrails_plugin.server.identity import iso, new_id, now
 from guardrails_plugin.server.problems import ApiError, invalid, not_found
 from guardrails_plugin.server.routers.rampart.detection import (
@@ -164,8 +165,10 @@ async def run_filter(exchange: Exchange, services: Services, body: FilterBody, *
     filters = list(dict.fromkeys(body.filters if body.filters is not None else preset.filters))
     threshold = preset.toxicity_threshold if body.toxicity_threshold is None else body.toxicity_threshold
     chosen = _rules(filters, threshold, body, pack)
-    result = await services.guard.check(
-        exchange, body.content, stage=Stage.PROMPT, recipe=RECIPE, overrides=chosen, debug=True
+    result = complete(
+        await services.guard.check(
+            exchange, body.content, stage=Stage.PROMPT, recipe=RECIPE, overrides=chosen, debug=True
+        )
     )
     personal = [*pii_findings(result.findings), *await _custom(exchange, services, body, filters)]
     personal.sort(key=lambda finding: (finding.start, finding.end))
@@ -215,7 +218,7 @@ async def _custom(
         return ()
     rule = Rule(detector="regex", name="custom", settings={"patterns": body.custom_pii_patterns, "ignore_case": True})
     recipe = Recipe(name="rampart_custom", rules=[rule])
-    return (await services.guard.check(exchange, body.content, stage=Stage.PROMPT, recipe=recipe)).findings
+    return complete(await services.guard.check(exchange, body.content, stage=Stage.PROMPT, recipe=recipe)).findings
 
 
 def _entity(content: str, finding: Finding) -> Entity:

@@ -9,6 +9,7 @@ from time import perf_counter
 from pydantic import BaseModel
 
 from guardrails_plugin.server.exchange import Exchange
+from guardrails_plugin.server.guarding import complete
 from guardrails_plugin.server.routers.rampart.conditions import meaning
 from guardrails_plugin.server.routers.rampart.detection import RECIPE, redacted, rules
 from guardrails_plugin.server.routers.rampart.wire import milliseconds
@@ -138,7 +139,7 @@ async def _findings(
     if not asked:
         return ()
     result = await services.guard.check(exchange, content, stage=Stage.PROMPT, recipe=RECIPE, overrides=rules(asked))
-    return result.findings
+    return complete(result).findings
 
 
 def _met(policies: Sequence[Policy], findings: Sequence[Finding], given: Collection[str]) -> list[_Met]:

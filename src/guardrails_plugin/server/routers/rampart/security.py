@@ -11,6 +11,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from guardrails_plugin.server.exchange import Current, Exchange
+from guardrails_plugin.server.guarding import complete
 from guardrails_plugin.server.identity import iso, new_id, now
 from guardrails_plugin.server.routers.rampart.detection import RECIPE, SECRETS, rules, worst
 from guardrails_plugin.server.routers.rampart.settings import security_settings
@@ -133,8 +134,8 @@ async def analyse(exchange: Exchange, services: Services, body: Analyze, block_f
     began = perf_counter()
     stage = Stage.RESPONSE if body.context_type == "output" else Stage.PROMPT
     chosen = rules(_RULES[body.context_type])
-    result = await services.guard.check(
-        exchange, body.content, stage=stage, recipe=RECIPE, overrides=chosen, debug=True
+    result = complete(
+        await services.guard.check(exchange, body.content, stage=stage, recipe=RECIPE, overrides=chosen, debug=True)
     )
     found = threats(body.content, result, block_from)
     score = risk(result, found)

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from guardrails_plugin.server.exchange import Current, Exchange
+from guardrails_plugin.server.guarding import complete
 from guardrails_plugin.server.routers.rampart.detection import PERSONAL, RECIPE, pii_findings, pii_name, rules, worst
 from guardrails_plugin.server.routers.rampart.scenarios import CATEGORIES, SCENARIOS, Category, Scenario
 from guardrails_plugin.server.routers.rampart.security import Analyze, analyse
@@ -137,6 +138,6 @@ async def _personal(exchange: Exchange, services: Services, scenario: Scenario, 
     result = await services.guard.check(
         exchange, scenario.test_input, stage=Stage.PROMPT, recipe=RECIPE, overrides=rules(PERSONAL)
     )
-    found = pii_findings(result.findings)
+    found = pii_findings(complete(result).findings)
     kinds = list(dict.fromkeys(pii_name(finding) for finding in found))
     return Found(threats_detected=kinds, risk_score=round(worst(found), 4), blocked=result.blocked)
