@@ -1,11 +1,11 @@
 """HTML taken apart the way browsers do, errors included, to say which stretches a reader would not see.
 
-One pass from left to right: tags, comments and text; a stack of open elements carries what is inherited (size, colour,
-background). Style sheets are read first, wherever they stand. End tags without a beginning are ignored, open elements end with their parent, and nothing is read twice,
-so the time is linear in the text whatever is wrong with it.
+Style sheets are read first, wherever they stand; then one pass from left to right: tags, comments and text. A stack of
+open elements carries what is inherited (size, colour, background). End tags without a beginning are ignored, open
+elements end with their parent, and nothing is read again, so the time is linear in the text whatever is wrong with it.
 
-What the page can show again (a handle for scripts and styles, a prepared transition, a dialog, a fallback) is a state of
-the page: its hiding scores under .5, so that the words have to decide.
+What the page can show again (a handle for scripts and styles, a prepared transition, a dialog, a fallback) is a state
+of the page: its hiding scores under .5, so that the words have to decide.
 
 Source: WHATWG HTML, sections 13.1 (syntax), 13.2.5 (tokenization) and 15.3.1 (hidden elements); SVG 2, section 6.6
 (presentation attributes).
@@ -171,6 +171,7 @@ class _Walk:
         for sheet in _STYLE.finditer(self.text):
             if self.shown(sheet.start()) == sheet.start():
                 self.sheet.read(sheet[1])
+        self.stack[0] = replace(self.stack[0], paper=_solid(paper(self.sheet.style("body", (), ""))))
         at = 0
         while token := _TOKEN.search(self.text, at):
             start = token.start()
@@ -225,7 +226,7 @@ class _Walk:
             return replace(outer, name=tag.name, start=tag.start, content=tag.end, hiding=None, collapsed=False)
         style = self._style(tag.name, own)
         small, seen, below = tiny(style), style.get("visibility"), paper(style)
-        handled = moves(style) or any(map(_HANDLES.match, own))
+        handled = any(map(_HANDLES.match, own)) or moves(style)
         hiding = _hiding(tag.name, own, style)
         invisible = (_INVISIBLE.undone() if handled else _INVISIBLE) if seen in ("hidden", "collapse") else None
         return _Frame(
@@ -236,8 +237,8 @@ class _Walk:
             collapsed=tag.name == "details" and "open" not in own,
             tiny=outer.tiny if small is None else small,
             invisible=outer.invisible if seen is None else invisible,
-            ink=ink(style) or (None if "color" in style else outer.ink),
-            paper=outer.paper if below is None else below if isinstance(below, tuple) else None,
+            ink=ink(style) or outer.ink,
+            paper=outer.paper if below is None else _solid(below),
             unsure=handled or isinstance(below, Hiding) or (outer.unsure and below is None),
         )
 
@@ -318,7 +319,7 @@ def _hiding(name: str, own: Mapping[str, str], style: Mapping[str, str]) -> Hidi
         return _HIDDEN
     if name in _STATES and "open" not in own:
         return _STATES[name]
-    return hides(style)
+    return hides(style) if style else None
 
 
 def _told(tag: _Tag) -> Iterator[Region]:
@@ -332,6 +333,10 @@ def _is_data(tag: _Tag) -> bool:
     """True for a ``script`` that is not run: facts or texts for machines."""
     kind = tag.attributes["type"].value.lower() if "type" in tag.attributes else ""
     return tag.name == "script" and bool(kind) and not any(word in kind for word in ("javascript", "module", "ecma"))
+
+
+def _solid(below: Colour | Hiding | None) -> Colour | None:
+    return below if isinstance(below, tuple) else None
 
 
 def _near(one: Colour, other: Colour) -> bool:

@@ -1,20 +1,21 @@
-"""Finds text in HTML, CSS and Markdown that readers do not see and models do.
+"""Finds text in HTML, CSS, Markdown and LaTeX that readers do not see and models do.
 
-How: the HTML is taken apart in one pass (`hidden_html`), styles say what is not shown (`hidden_css`): not displayed,
-invisible, transparent, tiny, in the colour of its background, off the screen, clipped, without area, collapsed. The
-finding covers the hidden stretch, so that removing it leaves what a reader sees. Where hidden text is ordinary
-(comments, attributes, collapsed sections, labels for screen readers) it takes words that speak to a reader who acts
-on them, ``data/hidden_text.toml``, to make it a finding of .5 or more: licence banners, build markers and notes among
-developers stay. A threshold of 0.25 removes all comments too.
+How: the HTML is taken apart in one pass (`hidden_html`), style sheets (`hidden_sheet`) and styles (`hidden_css`) say
+what is not shown: not displayed, invisible, transparent, tiny, in the colour of its background, off the screen,
+clipped, without area, collapsed. The finding covers the hidden stretch, so that removing it leaves what a reader sees.
+Where hidden text is ordinary, it takes words that speak to a reader who acts on them, ``data/hidden_text.toml``, to
+make it a finding of .5 or more: comments, attributes, collapsed sections, labels, and states of a page (what has a
+handle for scripts and styles, a class or an id, or holds links and buttons; templates; previews of mails; unprinted
+LaTeX). A threshold of 0.4 removes those states too, one of 0.25 all comments.
 
 Source: Greshake et al., "Not what you've signed up for" (2023), hidden text in web pages; OWASP LLM01:2025.
-Limits: nothing is rendered: style sheets count for single classes and ids, scripts not at all, images neither. White
-text counts as hidden when neither it nor an element round it has a class or a background. Markup in Markdown code
-(fences, back-ticks) counts as text, except in a whole HTML page.
-Quality: in 7,373 ordinary mails (not spam), documents, tool outputs and source files the first version found two
-things, both harmless and mended since; so this is no longer an independent count. In 1,306 spam mails 18 findings of .5
-or more. Recall was only tested on own examples.
-Cost: next to nothing on text without markup, 0.06 to 0.4 ms/KB on mails and pages.
+Limits: nothing is rendered: style sheets count for single tags, classes and ids, scripts not at all, images neither.
+A lie that addresses nobody, hidden with a class of its own, scores .4. White text counts as hidden when nothing round
+it has a background. Markup in Markdown code (fences, back-ticks) counts as text, except in a whole HTML page.
+Quality: 700 manual pages in HTML (9.6 MB, Debian's documentation): no finding of .5 or more. On 72 rows written for it
+(``tests/quality/measure_blind.py``; read since, so no longer blind) recall 1.0 and no false alarm. Recall elsewhere
+was only tested on own examples.
+Cost: next to nothing on text without markup, up to 1 ms/KB on pages dense with tags.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from pydantic.dataclasses import dataclass
 from guardrails_plugin.detectors.base import SETTINGS, by_place
 from guardrails_plugin.detectors.hidden_css import Hiding
 from guardrails_plugin.detectors.hidden_html import Region, hidden_regions
+from guardrails_plugin.detectors.hidden_latex import unprinted
 from guardrails_plugin.detectors.table import load_table
 from guardrails_plugin.matching import Pattern
 from guardrails_plugin.types import Context, Finding, Text, View
@@ -71,6 +73,8 @@ _LABEL = 8
 
 _LABEL_SCORE = 0.35
 _MARKDOWN = Hiding("markdown comment", 0.3)
+_UNPRINTED = Hiding("not printed", 0.4)
+_COMMENTED = Hiding("LaTeX comment", 0.3)
 _TOLD = Hiding("title or image text", 0.0)
 
 
@@ -87,7 +91,7 @@ class HiddenText:
 
     @cached_property
     def _rows(self) -> tuple[tuple[Pattern, float], ...]:
-        """Patterns and the doubt that one leaves. An injection that is hidden, too, is no quotation: it counts twice."""
+        """Patterns and the doubt that each leaves; a hidden injection is no quotation, so it counts twice."""
         own = [(row, 1 - row.score) for row in load_table("hidden_text")]
         return (*own, *((row, (1 - row.score) ** 2) for row in load_table("prompt_injection")))
 
@@ -98,10 +102,7 @@ class HiddenText:
 
     def _findings(self, text: Text) -> Iterator[Finding]:
         view = text.views[0]
-        if not any(mark in view.text for mark in _MARKS) or _ANY_MARKUP.search(view.text) is None:
-            return
-        shown = _shown(view.text)
-        for region in _outermost([*hidden_regions(view.text, shown), *_markdown(view.text, shown)]):
+        for region in _outermost([*_marked_up(view.text), *_latex(view.text)]):
             if found := self._finding(text, view, region):
                 yield found
 
@@ -150,6 +151,18 @@ def _said(markup: str) -> str:
     """What a stretch of markup says, white space evened out."""
     inner = markup.removeprefix("<!--").removesuffix("-->")
     return _SPACES.sub(" ", unescape(_MARKUP.sub(" ", inner))).strip()
+
+
+def _marked_up(text: str) -> Iterator[Region]:
+    if any(mark in text for mark in _MARKS) and _ANY_MARKUP.search(text):
+        shown = _shown(text)
+        yield from hidden_regions(text, shown)
+        yield from _markdown(text, shown)
+
+
+def _latex(text: str) -> Iterator[Region]:
+    for start, end, comment in unprinted(text):
+        yield Region("comment" if comment else "element", start, end, _COMMENTED if comment else _UNPRINTED)
 
 
 def _markdown(text: str, shown: Callable[[int], int]) -> Iterator[Region]:
