@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import Any, TypeVar
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
 from langchain_core.tracers import context as tracing
@@ -18,7 +20,29 @@ from guardrails_plugin.langchain.encrypted import Encrypted, carry, tokens
 from guardrails_plugin.langchain.tool_gate import provenance
 from guardrails_plugin.types import NO_CONTEXT, Context, Origin
 
-__all__ = ["Exchange", "hidden", "refusal_message"]
+__all__ = ["Exchange", "Record", "hidden", "refusal_message"]
+
+
+_Piece = TypeVar("_Piece", bound=AIMessage)
+
+
+@dataclass(slots=True)
+class Record:
+    """What has been behind its guards in the exchanges of one model call.
+
+    Attributes:
+        sent: the messages as they were guarded; the same are not checked again.
+        given: the pieces of every reply as it was released.
+    """
+
+    sent: list[BaseMessage] = field(default_factory=list, repr=False)
+    given: list[list[AIMessage]] = field(default_factory=list, repr=False)
+
+    def holds(self, message: Any) -> bool:
+        """Whether a message says what a reply said; how its pieces were put together does not matter."""
+        if not isinstance(message, AIMessage):
+            return False
+        return any(_said(reduce(add, pieces)) == _said(message) for pieces in self.given if pieces)
 
 
 class Exchange:
@@ -29,7 +53,12 @@ class Exchange:
         response: the reply's.
         answer_tools: names of tool calls whose arguments are part of the reply.
         refusal: what answers in place of a refused reply; None raises.
+
+    Attributes:
+        record: keeps what went through, if anybody asks for it.
     """
+
+    record: Record | None = None
 
     def __init__(
         self,
@@ -47,6 +76,7 @@ class Exchange:
         self._context = NO_CONTEXT
         self._encrypted: Encrypted | None = None
         self._stream: ChunkGuard | None = None
+        self._pieces: list[AIMessage] = []
         self._held: AIMessageChunk | None = None
         """Tool calls of a stream, or all of it: what goes on only at the end."""
 
@@ -59,7 +89,9 @@ class Exchange:
         """The messages to send. Artifacts stay here: they are for the application, not for the model."""
         sent: list[BaseMessage] = [_without_artifact(message) for message in messages]
         known = tokens(messages)
-        if self._prompt is not None:
+        if self.record is not None:
+            self.record.given.append(self._pieces)
+        if self._prompt is not None and (self.record is None or sent != self.record.sent):
             before = Encrypted(self._prompt.engine, known, self._prompt.tenant)
             checked = self._prompt(before.hide(sent))
             sent = before.show(checked.value)
@@ -78,6 +110,33 @@ class Exchange:
         Raises:
             GuardBlocked: it was refused.
         """
+        return self._noted(self._left(reply))
+
+    def feed(self, message: AIMessage) -> Iterator[AIMessageChunk]:
+        """Take a chunk of the reply, yield what may go on. Tool calls wait until the text is known to be fine."""
+        yield from map(self._noted, self._fed(message))
+
+    def finish(self) -> Iterator[AIMessageChunk]:
+        """The rest of the reply, or its refusal."""
+        yield from map(self._noted, self._finished())
+
+    def refuse(self, blocked: GuardBlocked) -> AIMessageChunk:
+        """The refusal as a reply.
+
+        Raises:
+            GuardBlocked: there is no refusal to give.
+        """
+        if self._refusal is None:
+            raise blocked from None
+        return self._noted(_chunk(refusal_message(self._refusal, blocked)))
+
+    def _noted(self, piece: _Piece) -> _Piece:
+        if self.record is not None:
+            # A copy: other middleware may change the message itself.
+            self._pieces.append(piece.model_copy(deep=True))
+        return piece
+
+    def _left(self, reply: AIMessage) -> AIMessage:
         reply = reply.model_copy(update={"id": _own_id(reply)})
         if self._response is None or self._encrypted is None:
             return carry(reply, self._token)
@@ -85,8 +144,7 @@ class Exchange:
         message: AIMessage = self._encrypted.show(self._answered(checked.value))
         return carry(message, self._token)
 
-    def feed(self, message: AIMessage) -> Iterator[AIMessageChunk]:
-        """Take a chunk of the reply, yield what may go on. Tool calls wait until the text is known to be fine."""
+    def _fed(self, message: AIMessage) -> Iterator[AIMessageChunk]:
         chunk = _chunk(message)
         if self._stream is None:
             yield chunk
@@ -99,11 +157,10 @@ class Exchange:
                 chunk = self._without_calls(chunk)
             yield from self._stream.feed(chunk)
 
-    def finish(self) -> Iterator[AIMessageChunk]:
-        """The rest of the reply, or its refusal."""
+    def _finished(self) -> Iterator[AIMessageChunk]:
         if self._encrypted:
             if self._held is not None:
-                yield _chunk(self.leave(self._held))
+                yield _chunk(self._left(self._held))
             return
         if self._stream is not None:
             yield from self._stream.finish()
@@ -111,16 +168,6 @@ class Exchange:
                 yield _chunk(self._answered(self._held))
         if self._token is not None:
             yield carry(AIMessageChunk(content=""), self._token)
-
-    def refuse(self, blocked: GuardBlocked) -> AIMessageChunk:
-        """The refusal as a reply.
-
-        Raises:
-            GuardBlocked: there is no refusal to give.
-        """
-        if self._refusal is None:
-            raise blocked from None
-        return _chunk(refusal_message(self._refusal, blocked))
 
     def _answered(self, message: AIMessage) -> AIMessage:
         """The message with the arguments guarded of those tool calls that are answers."""
@@ -178,6 +225,10 @@ def hidden() -> Generator[None]:
     finally:
         for variable, before in reversed(changed):
             variable.reset(before)
+
+
+def _said(message: AIMessage) -> tuple[Any, ...]:
+    return message.content, message.additional_kwargs, message.tool_calls, message.invalid_tool_calls
 
 
 def _all_calls(message: AIMessage) -> list[Any]:

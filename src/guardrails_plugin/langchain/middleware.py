@@ -16,17 +16,16 @@ from langchain.agents.middleware.types import (
     hook_config,
     omit_payload,
 )
-from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
 from langgraph.types import Command
 
 from guardrails_plugin.engine import Engine, default_engine
 from guardrails_plugin.errors import GuardBlocked
-from guardrails_plugin.langchain.chat_model import GuardedChatModel
 from guardrails_plugin.langchain.check import Option, check_at
 from guardrails_plugin.langchain.context import run_context
 from guardrails_plugin.langchain.encrypted import Encrypted, carry, tokens
-from guardrails_plugin.langchain.exchange import Exchange, refusal_message
+from guardrails_plugin.langchain.exchange import refusal_message
+from guardrails_plugin.langchain.model_call import ModelCall, ModelResult
 from guardrails_plugin.langchain.tool_gate import ToolGate, provenance
 from guardrails_plugin.langchain.tool_node import ToolCallHooks
 from guardrails_plugin.types import Stage
@@ -34,8 +33,6 @@ from guardrails_plugin.types import Stage
 __all__ = ["GuardMiddleware"]
 
 _REMOVED = "[removed by policy]"
-
-ModelResult = ModelResponse[Any] | ExtendedModelResponse[Any] | AIMessage
 
 
 class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
@@ -45,6 +42,12 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
     token streams, events and checkpoints hold guarded replies only. The first checkpoint of a turn holds the input as
     it came in, since LangGraph writes it before any hook runs: put ``Guard("pre_plan") |`` in front of the agent where
     it must not.
+
+    Beside other middleware, put it **first**: as the outermost it guards what the others put in place of the model, a
+    prompt, an answer or a tool's result. Behind its back, wherever it stands: the tokens that other middleware streams
+    from a model it asks itself, the messages in a ``Command`` that it answers with, and, of those further inside, what
+    they make of a tool call's arguments. As the last it sees what others make of prompts and calls, but not what they
+    answer themselves or make of answers and results.
 
     Args:
         engine: of the stages without a guard of their own.
@@ -126,20 +129,22 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
 
     def wrap_model_call(self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Any]) -> ModelResult:
         """The model behind its guards. A message that is refused on its way to it leaves the thread."""
+        call = self._call()
         try:
-            ready, token = self._ready(request)
+            ready = call.ready(request)
         except GuardBlocked as blocked:
             return self._refused(request, blocked)
-        return _carrying(handler(ready), token)
+        return call.released(handler(ready))
 
     async def awrap_model_call(
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Awaitable[Any]]
     ) -> ModelResult:
+        call = self._call()
         try:
-            ready, token = await asyncio.to_thread(self._ready, request)
+            ready = await asyncio.to_thread(call.ready, request)
         except GuardBlocked as blocked:
             return await asyncio.to_thread(self._refused, request, blocked)
-        return _carrying(await handler(ready), token)
+        return await asyncio.to_thread(call.released, await handler(ready))
 
     def wrap_tool_call(self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Any]) -> Any:
         """The call guarded, reviewed where that is asked for, run, and its result guarded."""
@@ -163,29 +168,15 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
     async def aafter_agent(self, state: Any, runtime: Any) -> dict[str, Any] | None:
         return await asyncio.to_thread(self.after_agent, state, runtime)
 
-    def _ready(self, request: ModelRequest[Any]) -> tuple[ModelRequest[Any], str | None]:
-        """The request with its messages guarded and its model swapped for one that guards its replies."""
-        exchange = Exchange(self._prompt, None)
-        sent = exchange.enter(_all_messages(request))
-        # What was encrypted just now is known to the model's own guard by the message it stands in.
-        sent = [*sent[:-1], carry(sent[-1], exchange.token)] if sent else sent
-        changes: dict[str, Any] = {"messages": sent}
-        if request.system_message is not None:
-            changes = {"system_message": sent[0], "messages": sent[1:]}
-        if self._response is not None:
-            changes["model"] = GuardedChatModel(
-                inner=request.model,
-                response=self._response.guard,
-                on_block=self._on_block,
-                refusal=self._refusal,
-                answer_tools=_answer_tools(request.response_format),
-            )
-        return request.override(**changes), exchange.token
+    def _call(self) -> ModelCall:
+        return ModelCall(self._prompt, self._response, on_block=self._on_block, refusal=self._refusal)
 
     def _refused(self, request: ModelRequest[Any], blocked: GuardBlocked) -> ModelResult:
         if self._on_block == "raise" or self._prompt is None:
             raise blocked from None
-        own = [message for message in request.messages if not isinstance(message, SystemMessage)]
+        thread = {message.id for message in request.state.get("messages", [])}
+        # Others may have added some to the request, which are in no thread.
+        own = [one for one in request.messages if one.id in thread and not isinstance(one, SystemMessage)]
         checks = self._prompt.each([message.model_copy(update=_NO_ARTIFACT.get(message.type, {})) for message in own])
         gone = [_removed(m) for m, checked in zip(own, checks, strict=True) if isinstance(checked, GuardBlocked)]
         answer = ModelResponse[Any](result=[refusal_message(self._refusal, blocked)])
@@ -209,25 +200,3 @@ def _removed(message: BaseMessage) -> BaseMessage:
     if isinstance(message, AIMessage):
         update["tool_calls"] = [{**call, "args": {}} for call in message.tool_calls]
     return message.model_copy(update=update)
-
-
-def _all_messages(request: ModelRequest[Any]) -> list[BaseMessage]:
-    return [*([request.system_message] if request.system_message is not None else []), *request.messages]
-
-
-def _answer_tools(response_format: Any) -> frozenset[str]:
-    """Names of the tools by which a model gives its structured answer."""
-    if response_format is None or isinstance(response_format, ProviderStrategy):
-        return frozenset()
-    return frozenset(spec.name for spec in ToolStrategy(response_format.schema).schema_specs)
-
-
-def _carrying(answer: ModelResult, token: str | None) -> ModelResult:
-    """The model's answer with the token of what was encrypted for it."""
-    if token is None:
-        return answer
-    if isinstance(answer, AIMessage):
-        return carry(answer, token)
-    response = answer.model_response if isinstance(answer, ExtendedModelResponse) else answer
-    response.result = [carry(message, token) for message in response.result]
-    return answer

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from langchain_core.messages import BaseMessage, ToolCall, ToolMessage
+from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config
+from langchain_core.tools import BaseTool
 from langgraph.prebuilt.tool_node import ToolCallRequest
 from langgraph.types import interrupt
+from pydantic import PrivateAttr
 
 from guardrails_plugin.engine import Engine
 from guardrails_plugin.errors import GuardBlocked
-from guardrails_plugin.langchain.check import Option, check_at
+from guardrails_plugin.langchain.check import Option, StageCheck, check_at
 from guardrails_plugin.langchain.review import is_approval
 from guardrails_plugin.langchain.tool_gate import ToolGate
 from guardrails_plugin.langchain.tools import GuardedTool
@@ -38,7 +42,7 @@ class ToolCallHooks:
     def __init__(self, gate: ToolGate, *, review_tools: Collection[str] = ()) -> None:
         self._gate = gate
         self._review = frozenset(review_tools)
-        self._wrapped: dict[str, GuardedTool] = {}
+        self._wrapped: dict[str, _NodeTool] = {}
         self._waiting: dict[tuple[str, str | None], tuple[ToolCall, ToolCall]] = {}
 
     def wrap_tool_call(self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Any]) -> Any:
@@ -67,20 +71,24 @@ class ToolCallHooks:
         own, tool = self._behind(request, self._gate.restored(admitted, messages))
         return await asyncio.to_thread(self._released, await handler(own), call, tool)
 
-    def _behind(self, request: ToolCallRequest, call: ToolCall) -> tuple[ToolCallRequest, GuardedTool | None]:
+    def _behind(self, request: ToolCallRequest, call: ToolCall) -> tuple[ToolCallRequest, _NodeTool | None]:
         """The request with its tool swapped for one whose result is guarded before callbacks and events tell it."""
         inner, post = request.tool, self._gate.post
         if inner is None or post is None or isinstance(inner, GuardedTool):
             return request.override(tool_call=call), None
         known = self._wrapped.get(inner.name)
         if known is None or known.inner is not inner:
-            known = self._wrapped[inner.name] = GuardedTool.around(inner, None, post, raises=self._gate.raises)
+            known = self._wrapped[inner.name] = _NodeTool.around(inner, None, post, raises=self._gate.raises)
         tool = known.for_one_call()
         return request.override(tool_call=call, tool=tool), tool
 
-    def _released(self, result: Any, call: ToolCall, tool: GuardedTool | None) -> Any:
-        """The result, guarded unless its tool did so; error messages are made behind the tool's back."""
-        if tool is None or (isinstance(result, ToolMessage) and result.status == "error"):
+    def _released(self, result: Any, call: ToolCall, tool: _NodeTool | None) -> Any:
+        """The result, guarded unless it is just what the guarded tool gave.
+
+        It is not when it is an error, of which messages are made behind the tool's back, or when another middleware
+        between this hook and the tool has put something else in its place.
+        """
+        if tool is None or not tool.gave(result):
             return self._gate.release(result, call)
         return tool.carried(result) if isinstance(result, ToolMessage) else result
 
@@ -102,6 +110,37 @@ class ToolCallHooks:
         return is_approval(answer)
 
 
+class _NodeTool(GuardedTool):
+    """A guarded tool that knows its results again."""
+
+    _given: list[tuple[Any, Any]] = PrivateAttr(default_factory=list)
+
+    @classmethod
+    def around(cls, tool: BaseTool, pre: StageCheck | None, post: StageCheck | None, *, raises: bool) -> _NodeTool:
+        return cast("_NodeTool", super().around(tool, pre, post, raises=raises))
+
+    def for_one_call(self) -> _NodeTool:
+        copied = cast("_NodeTool", super().for_one_call())
+        copied._given = []  # noqa: SLF001 - its own class
+        return copied
+
+    def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+        return self._noted(super().invoke(input, config, **kwargs))
+
+    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+        return self._noted(await super().ainvoke(input, config, **kwargs))
+
+    def gave(self, result: Any) -> bool:
+        """Whether this is a result of the tool, as it gave it and no error."""
+        if isinstance(result, ToolMessage) and result.status == "error":
+            return False
+        return any(result is given and _content(result) == content for given, content in self._given)
+
+    def _noted(self, result: Any) -> Any:
+        self._given.append((result, copy.deepcopy(_content(result))))
+        return result
+
+
 def tool_node_wrappers(
     *,
     engine: Engine | None = None,
@@ -118,6 +157,11 @@ def tool_node_wrappers(
     pre, post = check_at(pre_tool, Stage.PRE_TOOL, engine), check_at(post_tool, Stage.POST_TOOL, engine)
     hooks = ToolCallHooks(ToolGate(pre, post, on_block=on_block, trusted=trusted_tools), review_tools=review_tools)
     return {"wrap_tool_call": hooks.wrap_tool_call, "awrap_tool_call": hooks.awrap_tool_call}
+
+
+def _content(result: Any) -> Any:
+    """What of a result another middleware may have changed in place."""
+    return result.content if isinstance(result, ToolMessage) else None
 
 
 def _conversation(state: Any) -> list[BaseMessage]:
