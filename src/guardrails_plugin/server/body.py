@@ -1,17 +1,23 @@
-"""How large a request may be."""
+"""How large a request may be, and which numbers it may hold."""
 
 from __future__ import annotations
+
+import json
+from math import isfinite
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from guardrails_plugin.server.problems import ApiError
+from guardrails_plugin.server.problems import ApiError, invalid
 
 __all__ = ["BodyLimit"]
 
 
 class BodyLimit:
     """Refuses bodies that are announced or turn out to be too large, before anything reads them whole.
+
+    Also JSON with numbers that are not finite (``1e999``, ``NaN``): Python reads them, but no answer and no record
+    could repeat them.
 
     Args:
         app: what is inside.
@@ -30,17 +36,39 @@ class BodyLimit:
         announced = Headers(scope=scope).get("content-length", "")
         if announced.isdigit() and int(announced) > self._limit:
             raise self._too_large()
-        seen = 0
+        body = bytearray()
 
         async def counted() -> Message:
-            nonlocal seen
             message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > self._limit:
+            body.extend(message.get("body", b""))
+            if len(body) > self._limit:
                 raise self._too_large()
+            if body and not message.get("more_body", False):
+                _check_numbers(bytes(body))
+                body.clear()
             return message
 
         await self._app(scope, counted, send)
 
     def _too_large(self) -> ApiError:
         return ApiError(413, f"The body is larger than {self._limit} bytes.", headers={"Connection": "close"})
+
+
+class _NotFiniteError(Exception):
+    pass
+
+
+def _check_numbers(body: bytes) -> None:
+    try:
+        json.loads(body, parse_float=_finite, parse_constant=_finite)
+    except _NotFiniteError:
+        raise invalid("The body holds a number that is not finite, or too large to be kept.") from None
+    except (ValueError, RecursionError):
+        return  # not JSON; the route says what it expected
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if not isfinite(value):
+        raise _NotFiniteError
+    return value

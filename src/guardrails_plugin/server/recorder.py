@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy.exc import InterfaceError, OperationalError
+
 from guardrails_plugin.audit.sql import SqlAudit
 from guardrails_plugin.server.store.database import Database
 from guardrails_plugin.server.store.usage import Counts, add
@@ -53,7 +55,8 @@ class Recorder:
         """Write one record; returns when it is committed.
 
         Raises:
-            SQLAlchemyError: it is not.
+            SQLAlchemyError: it is not: the database does not answer, or does not take this record.
+            ValueError: it cannot be written as JSON.
         """
         self._start()
         loop = asyncio.get_running_loop()
@@ -90,15 +93,24 @@ class Recorder:
         return batch, True
 
     def _commit(self, batch: Sequence[_Entry]) -> None:
-        failure: Exception | None = None
+        failure = self._written(batch)
+        # A record that cannot be written fails its own request only; a database that is away fails them all.
+        if failure is not None and len(batch) > 1 and not isinstance(failure, (InterfaceError, OperationalError)):
+            for entry in batch:
+                self._commit([entry])
+            return
+        for loop in {entry.loop for entry in batch}:
+            loop.call_soon_threadsafe(_resolve, [entry.done for entry in batch if entry.loop is loop], failure)
+
+    def _written(self, batch: Sequence[_Entry]) -> Exception | None:
+        """What stood in the way; None when it is committed."""
         try:
             with self._database.write() as connection:
                 self._audit.append(connection, [entry.record for entry in batch])
                 add(connection, [entry.counts for entry in batch if entry.counts is not None])
         except Exception as error:  # noqa: BLE001 - each waiting request is told
-            failure = error
-        for loop in {entry.loop for entry in batch}:
-            loop.call_soon_threadsafe(_resolve, [entry.done for entry in batch if entry.loop is loop], failure)
+            return error
+        return None
 
 
 def _resolve(futures: Sequence[asyncio.Future[None]], failure: Exception | None) -> None:

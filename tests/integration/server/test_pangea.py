@@ -86,6 +86,20 @@ def fault(envelope: dict[str, Any]) -> tuple[str, str]:
 # The request
 
 
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", "Infinity", "1" * 310 + ".0"])
+def test_a_number_that_is_not_finite_is_refused(client: TestClient, number: str) -> None:
+    body = f'{{"input": {{"messages": []}}, "extra_info": {{"a": [{number}]}}}}'
+    answer = client.post("/ai-guard/v1/guard", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["status"] == "ValidationError"
+
+
+def test_facts_for_the_log_have_a_size(post: Post) -> None:
+    body = {"input": {"messages": [{"role": "user", "content": "hello"}]}, "extra_info": {"a": "x" * 8192}}
+    assert fault(post("/ai-guard/v1/guard", body, 400)) == ("AboveMaxLength", "/extra_info")
+    post("/ai-guard/v1/guard", {**body, "extra_info": {"a": "x" * 8000}})
+
+
 def test_a_text_comes_back_guarded(post: Post) -> None:
     envelope = post("/ai-guard/v1/text/guard", {"text": f"My SSN is {SSN}."})
     result = envelope["result"]

@@ -133,6 +133,13 @@ def test_sums_grow_by_hour_and_name(store: Store) -> None:
     assert store.usage.totals("other") == {}
 
 
+def test_names_of_sums_are_cut_to_what_the_column_takes(store: Store) -> None:
+    amounts = {"findings.regex." + "X" * 300: 1, "findings.regex." + "X" * 301: 2, "a\0b": 1, "\ud800": 1}
+    with store.database.write() as connection:
+        add(connection, [Counts("p", "u", amounts)])
+    assert store.usage.totals("p") == {("findings.regex." + "X" * 300)[:128]: 3.0, "ab": 1.0, "?": 1.0}
+
+
 @pytest.mark.parametrize("url", ["mysql://h/d", "nonsense", "oracle://x"])
 def test_other_databases_are_refused(url: str) -> None:
     with pytest.raises(ConfigError, match="database URL"):

@@ -16,6 +16,7 @@ from guardrails_plugin.server.store.tables import usage
 __all__ = ["Counts", "Usage", "add"]
 
 _HOUR = 3600
+_NAME_LENGTH: int = usage.c.name.type.length  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def add(connection: sa.Connection, counts: Iterable[Counts]) -> None:
     sums: dict[tuple[str, str, str], float] = {}
     for count in counts:
         for name, amount in count.amounts.items():
-            key = (count.project_id, count.subject, name)
+            key = (count.project_id, count.subject, _kept(name))
             sums[key] = sums.get(key, 0.0) + amount
     if not sums:
         return
@@ -73,6 +74,11 @@ def add(connection: sa.Connection, counts: Iterable[Counts]) -> None:
         for (project, subject, name), amount in sorted(sums.items())
     ]
     _ADD[connection.dialect.name](connection, *rows)
+
+
+def _kept(name: str) -> str:
+    """A name as the column takes it: entity types are part of some, and recipes may call these anything."""
+    return name.replace("\0", "").encode("utf-8", "replace").decode()[:_NAME_LENGTH]
 
 
 def _adding(insert: sqlite.Insert | postgresql.Insert) -> Prepared:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 __all__ = [
     "AIGuardBody",
@@ -22,8 +24,19 @@ __all__ = [
     "UnredactBody",
 ]
 
-_Logged = Annotated[str, Field(max_length=8192)]
 _MOST_INDICATORS = 100
+_LONGEST_LOGGED = 8192
+
+_Logged = Annotated[str, Field(max_length=_LONGEST_LOGGED)]
+
+
+def _short(given: dict[str, Any]) -> dict[str, Any]:
+    if len(json.dumps(given)) > _LONGEST_LOGGED:
+        raise PydanticCustomError("string_too_long", "As JSON it should have at most 8192 characters")
+    return given
+
+
+_LoggedObject = Annotated[dict[str, Any], AfterValidator(_short)]
 
 
 class _Body(BaseModel):
@@ -73,7 +86,7 @@ class _Agent(_Checked):
     tenant_id: _Logged | None = None
     event_type: Literal["input", "output", "tool_input", "tool_output", "tool_listing"] | None = None
     collector_instance_id: _Logged | None = None
-    extra_info: dict[str, Any] | None = None
+    extra_info: _LoggedObject | None = None
     count_tokens: bool = False
 
 
