@@ -7,14 +7,15 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from guardrails_plugin.planning import Overrides
 from guardrails_plugin.recipes import Recipe
+from guardrails_plugin.server.connections import Connection, Connections, unavailable
 from guardrails_plugin.server.exchange import Exchange
 from guardrails_plugin.server.guarding import Guarding
 from guardrails_plugin.server.identity import now
-from guardrails_plugin.server.outbound import provider_failed, public_client, trusted
+from guardrails_plugin.server.outbound import provider_failed
 from guardrails_plugin.server.problems import ApiError
 from guardrails_plugin.server.providers import ProviderKeys
 from guardrails_plugin.server.settings import Settings
@@ -41,6 +42,7 @@ class ChatRequest:
         response: likewise for the reply.
         check_prompt: False asks unguarded.
         check_response: False answers unguarded.
+        connection: see `Connections.options`.
     """
 
     messages: Sequence[Mapping[str, Any]] = field(repr=False)
@@ -54,6 +56,7 @@ class ChatRequest:
     response_overrides: Overrides | None = None
     check_prompt: bool = True
     check_response: bool = True
+    connection: Connection | Literal["operator"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +122,7 @@ class LlmProxy:
     def __init__(self, settings: Settings, guard: Guarding, keys: ProviderKeys) -> None:
         self._settings = settings
         self._guard = guard
-        self._keys = keys
-        self._client: Any = None
+        self._connections = Connections(settings, keys)
 
     @property
     def default(self) -> tuple[str, str]:
@@ -203,9 +205,7 @@ class LlmProxy:
 
     async def close(self) -> None:
         """Give connections back."""
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+        await self._connections.close()
 
     async def _prompt(self, exchange: Exchange, request: ChatRequest) -> GuardResult | None:
         if not request.check_prompt:
@@ -248,45 +248,18 @@ class LlmProxy:
         provider = request.provider or default_provider
         name = request.model or (default_model if provider == default_provider else "")
         if not provider or not name:
-            raise _unavailable("No model was named, and the service has no default.")
+            raise unavailable("No model was named, and the service has no default.")
         options = {"max_tokens": request.max_tokens, "temperature": request.temperature}
         given = {key: value for key, value in options.items() if value is not None}
         if provider == "echo":
             if default_provider != "echo":
-                raise _unavailable("The echo provider is for development only.")
+                raise unavailable("The echo provider is for development only.")
             # Deferred: langchain_core takes longer to import than the service to start.
             from guardrails_plugin.server.echo import EchoChatModel
 
             return provider, name, EchoChatModel(model=name)
-        access = await asyncio.to_thread(self._access, exchange, provider)
+        access = await asyncio.to_thread(self._connections.options, exchange.user, provider, request.connection)
         return provider, name, _made(name, provider, {**access, **given})
-
-    def _access(self, exchange: Exchange, provider: str) -> dict[str, Any]:
-        """Key and address for a provider: the project's, else the operator's."""
-        user = exchange.user
-        key = self._keys.find(user.project_id, user.user_id, provider)
-        if key is not None:
-            access: dict[str, Any] = {"api_key": self._keys.secret(key)}
-            if base_url := str(key.settings.get("base_url", "")):
-                access |= self._address(provider, base_url)
-            return access
-        if provider == self.default[0] and self._settings.provider_key:
-            address = {"base_url": self._settings.provider_url} if self._settings.provider_url else {}
-            return {"api_key": self._settings.provider_key, **address}
-        raise _unavailable(f"There is no key for provider {provider[:40]!r}.")
-
-    def _address(self, provider: str, base_url: str) -> dict[str, Any]:
-        """A tenant's own address, reached through a client that refuses private networks."""
-        import httpx
-
-        url = httpx.URL(base_url)
-        if provider != "openai":
-            if trusted(url.host, url.port, self._settings.provider_hosts):
-                return {"base_url": base_url}
-            raise _unavailable("An address of one's own is supported for OpenAI-compatible providers.")
-        if self._client is None:
-            self._client = public_client(self._settings.provider_hosts)
-        return {"base_url": base_url, "http_async_client": self._client}
 
 
 def _made(name: str, provider: str, options: Mapping[str, Any]) -> BaseChatModel:
@@ -296,12 +269,8 @@ def _made(name: str, provider: str, options: Mapping[str, Any]) -> BaseChatModel
     try:
         model: BaseChatModel = init_chat_model(name, model_provider=provider, **_LIMITS, **options)
     except (ImportError, ValueError):
-        raise _unavailable(f"Provider {provider[:40]!r} is not installed or not supported.") from None
+        raise unavailable(f"Provider {provider[:40]!r} is not installed or not supported.") from None
     return model
-
-
-def _unavailable(detail: str) -> ApiError:
-    return ApiError(404, detail, code="MODEL_NOT_AVAILABLE")
 
 
 def _as_messages(messages: Sequence[Mapping[str, Any]]) -> list[Any]:

@@ -61,6 +61,10 @@ class ProviderKeys:
         best = own or shared
         return best[-1] if best else None
 
+    def get(self, project_id: str, key_id: str) -> ProviderKey | None:
+        """One key of a project."""
+        return self._store.provider_key(project_id, key_id)
+
     def secret(self, key: ProviderKey) -> str:
         """The key itself.
 

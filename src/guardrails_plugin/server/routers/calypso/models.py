@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
+from guardrails_plugin.server.connections import Connection
 from guardrails_plugin.server.exchange import Exchange
 from guardrails_plugin.server.llm import ChatRequest, Completion
 from guardrails_plugin.server.problems import ApiError, not_found
@@ -47,6 +48,7 @@ class Provider:
     Attributes:
         project_id: whose; its keys are used. "" for the service's own.
         type: as `init_chat_model` calls it.
+        key_id: of its key; "" for none.
     """
 
     id: str
@@ -56,7 +58,7 @@ class Provider:
     project_id: str = ""
     system_id: str | None = None
     inputs: Mapping[str, Any] = field(default_factory=dict)
-    has_key: bool = False
+    key_id: str = ""
     created: str = BUILT
 
     def on_the_wire(self) -> dict[str, Any]:
@@ -66,7 +68,7 @@ class Provider:
             "name": self.name,
             "type": self.type,
             "inputs": {"model": self.model, **self.inputs},
-            "secrets": {"apiKey": None} if self.has_key else {},
+            "secrets": {"apiKey": None} if self.key_id else {},
             "template": {"outputs": {"content": "{{ content }}", "statusCode": "{{ statusCode }}"}},
             "availability": "available",
             "systemProviderId": self.system_id,
@@ -85,7 +87,7 @@ def provider_of(made: Object) -> Provider:
         project_id=made.project_id,
         system_id=body["systemProviderId"],
         inputs=body["inputs"],
-        has_key=bool(body["keyId"]),
+        key_id=body["keyId"],
         created=made.created_at.isoformat(),
     )
 
@@ -145,14 +147,22 @@ async def ask(
     max_tokens: int | None = None,
     temperature: float | None = None,
 ) -> Completion:
-    """Ask a provider's model, with the keys of the project it belongs to.
+    """Ask a provider's model: at its own address, with its own key, which is the project's that it belongs to.
 
     Raises:
         ApiError: 404 when the model is not available, 502 when the provider fails.
     """
-    request = ChatRequest(messages, provider.type, provider.model, max_tokens, temperature)
+    request = ChatRequest(
+        messages, provider.type, provider.model, max_tokens, temperature, connection=_connection(provider)
+    )
     asking = exchange
     if provider.project_id:
         # The same exchange to the statistics, the owner of the key to the proxy.
         asking = replace(exchange, principal=replace(exchange.user, project_id=provider.project_id))
     return await services.llm.complete(asking, request, messages)
+
+
+def _connection(provider: Provider) -> Connection | Literal["operator"]:
+    if not provider.project_id:
+        return "operator"
+    return Connection(provider.key_id, "" if provider.key_id else str(provider.inputs.get("baseUrl", "")))

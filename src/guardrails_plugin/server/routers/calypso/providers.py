@@ -8,7 +8,9 @@ from fastapi import APIRouter
 from pydantic import Field, JsonValue
 
 from guardrails_plugin.server.auth import MANAGE
+from guardrails_plugin.server.connections import KEYLESS
 from guardrails_plugin.server.exchange import Current
+from guardrails_plugin.server.outbound import check_url
 from guardrails_plugin.server.problems import ApiError, forbidden, invalid, not_found
 from guardrails_plugin.server.routers.calypso.access import enter
 from guardrails_plugin.server.routers.calypso.catalogue import BUILT, stable_id
@@ -27,7 +29,7 @@ from guardrails_plugin.server.routers.calypso.wire import (
     Wire,
     cut,
 )
-from guardrails_plugin.server.services import Running
+from guardrails_plugin.server.services import Running, Services
 
 __all__ = ["router"]
 
@@ -89,6 +91,8 @@ def create_provider(given: ProviderBody, exchange: Current, services: Running) -
         raise ApiError(409, "A provider with this name exists already.")
     key = next(iter(given.secrets.values()), "")
     kind = SYSTEM[named]
+    if not key:
+        _check_keyless(services, kind, url)
     sealed = services.provider_keys.add(project.id, "", kind, key, name=given.name, base_url=url) if key else None
     body = {
         "type": kind,
@@ -118,6 +122,19 @@ def delete_provider(provider: Id, exchange: Current, services: Running) -> Done:
     exchange.event = "provider_deleted"
     exchange.metadata["provider_id"] = found.id
     return Done(message="Provider deleted")
+
+
+def _check_keyless(services: Services, kind: str, url: str) -> None:
+    """Refuse a provider without a key that no call could reach.
+
+    Raises:
+        ApiError: 400, it needs a key, or an address that may be called.
+    """
+    if kind not in KEYLESS:
+        raise invalid(f"secrets: expected the API key; only {', '.join(sorted(KEYLESS))} may do without.")
+    if not url:
+        raise invalid("inputs: expected baseUrl, since there is no API key in secrets.")
+    check_url(url, services.settings.provider_hosts)
 
 
 def _system(name: str, kind: str) -> dict[str, Any]:
