@@ -306,6 +306,19 @@ class TestModes:
         assert body["result"]["outcome"] == "blocked"
         assert body["result"]["scannerResults"][0]["customConfig"] is True
 
+    def test_a_forced_scanners_settings_are_for_those_who_manage_the_project(self, client: TestClient) -> None:
+        project, scanner, built_in = new_project(client), keyword(client, "titan"), named(client, "Email addresses")
+        use(client, project, scanner, force=True)
+        use(client, project, built_in, force=True)
+        made = ok(client.post("/tokens", json={"name": "t", "machine": True, "projectId": project}))["token"]
+        headers = {"Authorization": f"Bearer {made['value']}"}
+        weaker = {scanner: {"type": "keyword", "words": ["moon"]}}, {built_in: {"threshold": 1.0}}
+        for own in weaker:
+            for path in ("/scans", "/prompts"):
+                body = {"input": "titan ann@example.com", "configOverrides": own}
+                assert client.post(path, json=body, headers=headers).status_code == 403
+        assert scan(client, "moon", project=project, configOverrides=weaker[0])["result"]["outcome"] == "blocked"
+
     def test_the_threshold_of_a_built_in_scanner_can_be_set(self, client: TestClient) -> None:
         project, scanner = new_project(client), named(client, "Email addresses")
         use(client, project, scanner)

@@ -208,16 +208,6 @@ class TestTokens:
             assert client.request(method, path, json=body, headers=headers).status_code == 403, path
         assert client.post("/projects", json={"name": "x"}, headers=headers).status_code == 403
 
-    def test_the_token_decides_the_default_provider(self, client: TestClient) -> None:
-        mine, plain = new_project(client), new_project(client)
-        body = {"name": "other", "systemProvider": "ollama", "projectId": mine, "inputs": {"model": "m"}}
-        provider = ok(client.post("/providers", json=body))["id"]
-        ok(client.post(f"/projects/{mine}/providers/{provider}"))
-        names = [one["name"] for one in ok(client.get("/providers", headers=token(client, mine)))["providers"]]
-        assert names == ["other"]
-        sent = ok(client.post("/prompts", json={"input": "hello"}, headers=token(client, plain)))
-        assert sent["provider"] == "echo"
-
     def test_values_are_shown_once(self, client: TestClient) -> None:
         made = new_project(client)
         body = {"name": "ci", "expiresAt": "2099-01-01T00:00:00Z", "machine": True, "projectId": made}
@@ -232,8 +222,8 @@ class TestTokens:
     def test_members_of_a_project_may_use_it(self, client: TestClient) -> None:
         services = client.app.state.services  # type: ignore[attr-defined]
         home = services.store.project("default").id
-        user = services.store.create_user(home, "member@example.com", "", scopes=("guard",))
-        secret, _ = services.authenticator.issue(home, owner_id=user.id)
+        user = services.store.create_user(home, "member@example.com", "", scopes=("guard", "manage"))
+        secret, _ = services.authenticator.issue(home, owner_id=user.id, scopes=("guard", "manage"))
         headers = {"Authorization": f"Bearer {secret}"}
         me = ok(client.get("/users/me", headers=headers))["user"]
         assert (me["id"], me["email"]) == (user.id, "member@example.com")
@@ -245,6 +235,32 @@ class TestTokens:
         ok(client.patch(f"/projects/{made}", json={"name": "y"}, headers=headers))
         ok(client.patch(f"/projects/{made}", json={"admins": []}))
         assert client.post("/prompts", json=body, headers=headers).status_code == 404
+
+    def test_a_token_stays_in_its_project_whatever_its_owner_is_elsewhere(self, client: TestClient) -> None:
+        services = client.app.state.services  # type: ignore[attr-defined]
+        home = new_project(client)
+        user = services.store.create_user(home, "owner@example.com", "", scopes=("guard", "manage"))
+        secret, _ = services.authenticator.issue(home, owner_id=user.id, scopes=("guard",))
+        headers = {"Authorization": f"Bearer {secret}"}
+        other = new_project(client, admins=[user.id])
+        body = {"name": "t", "projectId": other, "scopes": ["manage"]}
+        assert client.post("/tokens", json=body, headers=headers).status_code == 404
+        assert client.post("/scans", json={"input": "x", "project": other}, headers=headers).status_code == 404
+        session, _ = services.authenticator.session(user=user)
+        ok(client.post("/tokens", json=body, headers={"Authorization": f"Bearer {session}"}))
+
+    def test_nobody_may_do_more_in_a_project_than_at_home(self, client: TestClient) -> None:
+        services = client.app.state.services  # type: ignore[attr-defined]
+        user = services.store.create_user(new_project(client), "guard@example.com", "", scopes=("guard",))
+        session, _ = services.authenticator.session(user=user)
+        token_of_home, _ = services.authenticator.issue(
+            services.store.project("default").id, owner_id=user.id, scopes=("guard",)
+        )
+        other = new_project(client, admins=[user.id])
+        for secret in (session, token_of_home):
+            headers = {"Authorization": f"Bearer {secret}"}
+            ok(client.post("/scans", json={"input": "x", "project": other}, headers=headers))
+            assert client.patch(f"/projects/{other}", json={"name": "y"}, headers=headers).status_code == 403
 
     def test_a_machine_is_its_token(self, client: TestClient) -> None:
         assert ok(client.get("/users/me"))["user"]["id"] == "machine=bootstrap"
@@ -260,6 +276,21 @@ class TestProviders:
         for name in (first["id"], first["name"]):
             assert ok(client.get(f"/providers/{name}")) == {"provider": first}
         assert client.get("/providers/none").status_code == 404
+
+    def test_only_an_administrator_gives_a_project_the_organisations_provider(self, client: TestClient) -> None:
+        body = {"name": "house", "systemProvider": "openai-chat", "inputs": {"model": "m"}, "secrets": {"k": "sk-1"}}
+        shared = ok(client.post("/providers", json=body))["id"]
+        mine = new_project(client)
+        manager = token(client, mine, scopes=["manage"])
+        own = ok(client.post("/providers", json={**body, "name": "own"}, headers=manager))["id"]
+        path = f"/projects/{mine}/providers"
+        ok(client.post(f"{path}/{own}", headers=manager))
+        assert client.post(f"{path}/{shared}", headers=manager).status_code == 404
+        change = {"config": {"providers": [{"id": shared, "enabled": True}]}}
+        assert client.patch(f"/projects/{mine}", json=change, headers=manager).status_code == 404
+        ok(client.post(f"{path}/{shared}"))
+        ok(client.patch(f"/projects/{mine}", json=change, headers=manager))
+        ok(client.delete(f"/providers/{shared}"))
 
     def test_system_providers_are_what_one_can_make(self, client: TestClient) -> None:
         found = ok(client.get("/providers/system"))["providers"]

@@ -58,7 +58,7 @@ def enter(services: Services, exchange: Exchange, project: str | None = None) ->
     """
     user = exchange.user
     found = services.store.project(project or user.project_id)
-    principal = None if found is None else (user.within(found.id) or _member(user, found))
+    principal = None if found is None else (user.within(found.id) or _member(services, user, found))
     if found is None or principal is None:
         raise not_found("Project")
     exchange.principal = principal
@@ -90,12 +90,15 @@ def _scanners(services: Services, project_id: str) -> dict[str, Object]:
     return {found.id: found for found in page.items}
 
 
-def _member(user: Principal, project: Project) -> Principal | None:
-    """Someone of another project who was made a member or an administrator of this one."""
+def _member(services: Services, user: Principal, project: Project) -> Principal | None:
+    """Someone of another project who was made a member or an administrator of this one.
+
+    Credentials that were made for another project stay there, but for those of the global project; and nobody may do
+    more here than with the same credentials at home.
+    """
+    if user.token_id and user.project_id != organisation(services).id:
+        return None
     setup = setup_of(project)
     who = user.user_id or user.subject
-    if who in setup.admins:
-        return replace(user, project_id=project.id, scopes=frozenset({GUARD, MANAGE}))
-    if who in setup.members:
-        return replace(user, project_id=project.id, scopes=frozenset({GUARD}))
-    return None
+    given = {GUARD, MANAGE} if who in setup.admins else {GUARD} if who in setup.members else set[str]()
+    return replace(user, project_id=project.id, scopes=user.scopes & given) if given else None

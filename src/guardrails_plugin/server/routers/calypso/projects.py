@@ -92,7 +92,7 @@ def create_project(given: ProjectBody, exchange: Current, services: Running) -> 
     kind = given.type or given.project_type or "app"
     made = services.store.create_project(given.name, friendly_id=given.friendly_id or "", kind=kind)
     try:
-        _check_providers(services, made, providers)
+        _check_providers(services, exchange, made, setup, providers)
         setup = _with_scanners(services, exchange, made, setup, scanners).with_providers(providers)
     except Exception:
         services.store.delete_project(made.id)
@@ -142,7 +142,7 @@ def update_project(project_id: Id, given: ProjectPatch, exchange: Current, servi
 
     def change(project: Project, setup: Setup) -> Setup:
         config = given.config
-        _check_providers(services, project, config.providers or [])
+        _check_providers(services, exchange, project, setup, config.providers or [])
         setup = setup.with_packages(_known_packages(config.packages or []))
         setup = _with_scanners(services, exchange, project, setup, config.scanners or given.scanners or [])
         setup = setup.with_providers(config.providers or [])
@@ -215,7 +215,7 @@ def add_provider(project_id: Id, provider_id: Id, exchange: Current, services: R
 
     def change(project: Project, setup: Setup) -> Setup:
         patches = [ProviderPatch(id=provider_id)]
-        _check_providers(services, project, patches)
+        _check_providers(services, exchange, project, setup, patches)
         return setup.with_providers(patches)
 
     return _changed(services, exchange, project_id, change, "Provider added")
@@ -285,10 +285,18 @@ def _known_packages(patches: list[PackagePatch]) -> list[PackagePatch]:
     return patches
 
 
-def _check_providers(services: Services, project: Project, patches: list[ProviderPatch]) -> None:
-    known = {provider.id for provider in known_providers(services, project.id)} if patches else set()
+def _check_providers(
+    services: Services, exchange: Exchange, project: Project, setup: Setup, patches: list[ProviderPatch]
+) -> None:
+    """Refuse what the project cannot have: only administrators give it the organisation's providers.
+
+    Raises:
+        ApiError: 404, a provider is not there, or not for this project to take.
+    """
+    known = {provider.id: provider.project_id for provider in known_providers(services, project.id)} if patches else {}
+    free = {*setup.providers, *(key for key, owner in known.items() if owner in ("", project.id))}
     for patch in patches:
-        if patch.id not in known:
+        if patch.id not in known or not (patch.id in free or exchange.user.is_admin):
             raise not_found(f"Provider {patch.id!r}")
 
 

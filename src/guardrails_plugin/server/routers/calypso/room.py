@@ -29,7 +29,7 @@ class Asked:
     Attributes:
         disabled: not to run, unless the project forces them.
         forced: to run although the project has them switched off; drafts too, for those who may publish them.
-        configs: settings for this call, by scanner.
+        configs: settings for this call, by scanner; of one that the project forces only for those who may manage it.
     """
 
     disabled: frozenset[str] = frozenset()
@@ -97,7 +97,8 @@ def room_for(services: Services, exchange: Exchange, project: str | None, asked:
     """The project of a request and the scanners that run in it. Blocks on the store.
 
     Raises:
-        ApiError: 404, the project, or a scanner that is forced on, is not there; 403, a draft is forced on.
+        ApiError: 404, the project, or a scanner that is forced on, is not there; 403, a draft is forced on, or one
+            that the project forces is given other settings, by those who may not manage it.
     """
     found = enter(services, exchange, project)
     setup = setup_of(found)
@@ -135,6 +136,9 @@ def built_in_version(scanner: BuiltIn) -> dict[str, Any]:
 
 def _active(entry: Entry, made: Object | None, asked: Asked, exchange: Exchange, *, forced: bool) -> Active | None:
     own = asked.configs.get(entry.id)
+    if own is not None and entry.force:
+        # With settings of its own a call could switch off what the project forces on it.
+        exchange.user.require(MANAGE)
     custom = own is not None or entry.config is not None
     standard = built_in(entry.id)
     if standard is not None:

@@ -153,9 +153,9 @@ class Prompt(Wire):
 @router.post("/scans")
 async def post_scan(body: ScanBody, exchange: Current, services: Running) -> Scan:
     """Scan a text, without a model. Findings are only reported unless ``flagOnly`` is false."""
-    exchange.user.require(GUARD)
     received, exchange.event = iso(now()), "scan"
     room = await asyncio.to_thread(room_for, services, exchange, body.project, _asked(body))
+    exchange.user.require(GUARD)
     found = await scan(services, exchange, room, body.input, body.scan_direction, flag_only=body.flag_only)
     return Scan(
         endpoint_id=room.project.id,
@@ -177,9 +177,10 @@ async def post_scan(body: ScanBody, exchange: Current, services: Running) -> Sca
 @router.post("/prompts")
 async def post_prompt(body: PromptBody, exchange: Current, services: Running) -> Prompt:
     """Send a prompt to a model: scanned before it is sent, the answer scanned before it is given."""
-    exchange.user.require(MANAGE if body.skip_scanning else GUARD)
     received, exchange.event = iso(now()), "prompt"
     room = await asyncio.to_thread(room_for, services, exchange, body.project, _asked(body))
+    # After the project is entered: what counts is what the caller may do there.
+    exchange.user.require(MANAGE if body.skip_scanning else GUARD)
     if body.skip_scanning:
         forced = tuple(scanner for scanner in room.scanners if scanner.entry.force)
         room = Room(room.project, room.setup, forced)
