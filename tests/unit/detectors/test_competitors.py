@@ -33,15 +33,45 @@ def values(text: str, detector: Competitors = DETECTOR) -> list[str]:
         ("Іnitech", "Іnitech"),  # Cyrillic І
         ("hoooooli", "hoooooli"),
         ("G-l-o-b-e-x", "G-l-o-b-e-x"),
+        ("The Initechs of this world", "Initechs"),
     ],
 )
 def test_found(text: str, value: str) -> None:
     assert values(text) == [value]
 
 
-@pytest.mark.parametrize("text", ["an umbrella stand", "initechnology", "globe x-ray", "holi festival", "hool i"])
+@pytest.mark.parametrize(
+    "text", ["an umbrella stand", "initechnology", "globe x-ray", "holi festival", "hool i", "two initechs"]
+)
 def test_near_misses(text: str) -> None:
     assert not values(text)
+
+
+EVERYDAY = Competitors(names=("Gap", "Visa", "Oracle", "MindTree", "AND"), fuzzy=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("Oracle announced a new version.", "Oracle"),
+        ("We pay with Visa here.", "Visa"),
+        ("The Visa card was refused.", "Visa"),
+        ("Gap's new jeans", "Gap"),
+        ("I have an account with oracle now", "oracle"),
+        ("Mind Tree is cheaper", "Mind Tree"),
+        ("AND sells shoes", "AND"),
+    ],
+)
+def test_an_everyday_word_counts_where_it_is_a_name(text: str, value: str) -> None:
+    assert values(text, EVERYDAY) == [value]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["mind the gap and the visa rules", "Gap between the boards: 3 mm", "The Oracle of Delphi", "Visa rules differ."],
+)
+def test_an_everyday_word_is_no_name_elsewhere(text: str) -> None:
+    assert not values(text, EVERYDAY)
 
 
 def test_settings(tmp_path: Path) -> None:
