@@ -10,7 +10,7 @@ from langchain_mcp_adapters.interceptors import MCPToolCallRequest
 from mcp.types import CallToolResult, EmbeddedResource, ResourceLink, TextContent, TextResourceContents
 
 from guardrails_plugin.engine import Engine
-from guardrails_plugin.errors import ContentError, GuardBlocked
+from guardrails_plugin.errors import ContentError, GuardBlocked, unknown_name
 from guardrails_plugin.langchain.check import Option, StageCheck, check_at
 from guardrails_plugin.langchain.tool_gate import ToolGate
 from guardrails_plugin.types import Stage
@@ -38,6 +38,8 @@ class GuardMCPInterceptor:
         post_tool: Option = True,
         on_block: Literal["raise", "refuse"] = "refuse",
     ) -> None:
+        if on_block not in {"raise", "refuse"}:
+            raise unknown_name("on_block", on_block, ["raise", "refuse"], type(self).__name__)
         self._post = check_at(post_tool, Stage.POST_TOOL, engine)
         self._gate = ToolGate(check_at(pre_tool, Stage.PRE_TOOL, engine), self._post, on_block=on_block)
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import zip_longest
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from langchain_core.messages import ToolMessage
 from langchain_core.messages.tool import ToolOutputMixin
 from langchain_core.runnables import RunnableConfig
-from langchain_core.tools import BaseTool, ToolException
+from langchain_core.tools import BaseTool, Tool, ToolException
 from langchain_core.tools import tool as as_tool
-from pydantic import BaseModel, PrivateAttr
+from pydantic import BaseModel, Field, PrivateAttr, model_validator
 
 from guardrails_plugin.engine import Engine, default_engine
-from guardrails_plugin.errors import ContentError, GuardBlocked
+from guardrails_plugin.errors import ConfigError, ContentError, GuardBlocked, unknown_name
 from guardrails_plugin.langchain.check import Option, StageCheck, check_at
 from guardrails_plugin.langchain.encrypted import carry
 from guardrails_plugin.langchain.tool_gate import ToolGate
@@ -33,26 +33,55 @@ class GuardedTool(BaseTool):
 
     Name, description, schema, injected arguments, response format and return_direct are the inner tool's. What is
     refused comes back as an error that ToolNode hands to the model. Tracers are told the arguments as they came in.
+
+    Attributes:
+        inner: the tool.
+        gate: what calls and results pass through.
+        parameters: the schema that models are told, where something in the tool's own had to be replaced.
     """
 
     inner: BaseTool
+    gate: ToolGate = Field(exclude=True, repr=False)
+    parameters: dict[str, Any] | None = None
+    # A method of the tool itself: its repr would be the tool's, without end.
+    handle_tool_error: bool | str | Callable[[ToolException], str] | None = Field(
+        default=None, exclude=True, repr=False
+    )
 
-    _gate: ToolGate = PrivateAttr()
-    _post: StageCheck | None = PrivateAttr(default_factory=lambda: None)
-    _visible: frozenset[str] = PrivateAttr(default_factory=frozenset)
     _tokens: list[str] = PrivateAttr(default_factory=list)
+
+    @model_validator(mode="after")
+    def _handling(self) -> GuardedTool:
+        self.handle_tool_error = self._told
+        return self
 
     @classmethod
     def around(cls, tool: BaseTool, pre: StageCheck | None, post: StageCheck | None, *, raises: bool) -> GuardedTool:
         """The tool behind the checks."""
-        own = "name description args_schema return_direct response_format tags metadata handle_validation_error extras"
+        own = "name description return_direct response_format tags metadata handle_validation_error extras"
         fields = {name: getattr(tool, name) for name in own.split() if name in BaseTool.model_fields}
-        made = cls(inner=tool, **fields)
-        made._gate = ToolGate(pre, post, on_block="raise" if raises else "refuse")
-        made._post = post
-        made._visible = frozenset(_properties(tool))
-        made.handle_tool_error = made._told
-        return made
+        gate = ToolGate(pre, post, on_block="raise" if raises else "refuse")
+        return cls(inner=tool, gate=gate, args_schema=_args_schema(tool), **fields)
+
+    @property
+    def tool_call_schema(self) -> Any:
+        return super().tool_call_schema if self.parameters is None else self.parameters
+
+    def describe(self, check: StageCheck | None) -> None:
+        """Tell models only the guarded definition; the name and every string of the schema are judged with it.
+
+        Raises:
+            GuardBlocked: it was refused.
+        """
+        if check is None:
+            return
+        given = _definition(self.inner)
+        clean = check(given, origin=Origin.EXTERNAL).value
+        self.description = str(clean["description"])
+        if clean["parameters"] != given["parameters"]:
+            self.parameters = clean["parameters"]
+            # Some models are told the schema of all arguments, injected ones included.
+            self.args_schema = _cleaned(self.args_schema, given["parameters"], clean["parameters"])
 
     def for_one_call(self) -> GuardedTool:
         """A copy that remembers the tokens of what was encrypted in its result."""
@@ -65,6 +94,10 @@ class GuardedTool(BaseTool):
         for token in self._tokens:
             message = carry(message, token)
         return message
+
+    @cached_property
+    def _visible(self) -> frozenset[str]:
+        return frozenset(_schema(self.inner).get("properties", {}))
 
     @cached_property
     def _injected_args_keys(self) -> frozenset[str]:
@@ -91,9 +124,9 @@ class GuardedTool(BaseTool):
         """The arguments with those guarded that the model gave; injected ones are the application's."""
         own = {name: value for name, value in kwargs.items() if name in self._visible}
         try:
-            call = self._gate.admit({"name": self.name, "args": {**own, _REST: list(args)}, "id": None})
+            call = self.gate.admit({"name": self.name, "args": {**own, _REST: list(args)}, "id": None})
         except GuardBlocked as blocked:
-            raise _Refused(self._gate.refuse({"name": self.name, "args": {}, "id": ""}, blocked).content) from None
+            raise _Refused(self.gate.refuse({"name": self.name, "args": {}, "id": ""}, blocked).content) from None
         except ContentError as error:
             raise _Refused(f"The tool call was left out: {error}") from None
         guarded = dict(call["args"])
@@ -106,7 +139,7 @@ class GuardedTool(BaseTool):
                 return self._text(result[0]), self._artifact(result[1])
             return self._text(result)
         except GuardBlocked as blocked:
-            raise _Refused(self._gate.refuse(call, blocked).content) from None
+            raise _Refused(self.gate.refuse(call, blocked).content) from None
 
     def _text(self, value: Any) -> Any:
         """The guarded result; one that cannot be read is guarded as the text that LangChain would make of it."""
@@ -124,9 +157,9 @@ class GuardedTool(BaseTool):
             return None
 
     def _guarded(self, value: Any) -> Any:
-        if self._post is None or isinstance(value, ToolOutputMixin):
-            return self._gate.guarded(value)
-        checked = self._post(value)
+        if self.gate.post is None or isinstance(value, ToolOutputMixin):
+            return self.gate.guarded(value)
+        checked = self.gate.post(value)
         if checked.result.fpe_context is not None:
             self._tokens.append(checked.result.fpe_context)
         return checked.value
@@ -142,9 +175,9 @@ class GuardedTool(BaseTool):
             rule if isinstance(rule, str) else rule(error) if callable(rule) else str(error) or "Tool execution error"
         )
         try:
-            return str(self._gate.guarded(said))
+            return str(self.gate.guarded(said))
         except GuardBlocked as blocked:
-            return str(self._gate.refuse({"name": self.name, "args": {}, "id": ""}, blocked).content)
+            return str(self.gate.refuse({"name": self.name, "args": {}, "id": ""}, blocked).content)
 
 
 _REST = "arguments"
@@ -154,18 +187,25 @@ class _Refused(ToolException):
     """A refusal on its way to the model."""
 
 
+OnBlock = Literal["raise", "refuse"]
+OnPoisoned = Literal["raise", "drop"]
+
+
 def guard_tools(
     tools: Sequence[BaseTool | Callable[..., Any]],
     *,
     engine: Engine | None = None,
     pre_tool: Option = True,
     post_tool: Option = True,
-    on_block: Literal["raise", "refuse"] = "refuse",
-    on_poisoned: Literal["raise", "drop"] = "raise",
+    on_block: OnBlock = "refuse",
+    on_poisoned: OnPoisoned = "raise",
     pins: ToolPins | None = None,
     server: str = "",
 ) -> list[BaseTool]:
-    """The tools behind guards, with names, descriptions and schemas judged like anything else from outside.
+    """The tools behind guards, with names, descriptions and schemas guarded like anything else from outside.
+
+    A tool does not know the conversation it is called in: those that are to get back what was encrypted there are
+    guarded by `GuardMiddleware` or `tool_node_wrappers`, with ``trusted_tools``.
 
     Args:
         tools: tools, or functions to make tools of.
@@ -180,9 +220,12 @@ def guard_tools(
 
     Raises:
         GuardBlocked: a definition was refused.
+        ConfigError: something else than tools, or a choice that there is not.
     """
+    known = _tools(tools)
+    _check_choice("on_block", on_block, get_args(OnBlock))
+    _check_choice("on_poisoned", on_poisoned, get_args(OnPoisoned))
     pre, post = check_at(pre_tool, Stage.PRE_TOOL, engine), check_at(post_tool, Stage.POST_TOOL, engine)
-    known = [one if isinstance(one, BaseTool) else as_tool(one) for one in tools]
     offered = {server: [_definition(tool) for tool in known]} if pins is not None else {}
     reports = check_tools(offered, engine=engine or default_engine(), pins=pins)
     kept: list[BaseTool] = []
@@ -191,7 +234,7 @@ def guard_tools(
         try:
             if report is not None:
                 report.raise_for_block()
-            guarded.description = _description(tool, post)
+            guarded.describe(post)
         except GuardBlocked:
             if on_poisoned == "raise":
                 raise
@@ -200,11 +243,18 @@ def guard_tools(
     return kept
 
 
-def _description(tool: BaseTool, check: StageCheck | None) -> str:
-    """The guarded description; the name and every string of the schema are judged with it."""
-    if check is None:
-        return tool.description
-    return str(check(_definition(tool), origin=Origin.EXTERNAL).value["description"])
+def _tools(tools: object) -> list[BaseTool]:
+    if not isinstance(tools, Sequence) or isinstance(tools, str):
+        raise ConfigError(f"guard_tools: expected a list of tools or functions, got {type(tools).__name__}")
+    for one in tools:
+        if not isinstance(one, BaseTool) and not callable(one):
+            raise ConfigError(f"guard_tools: expected tools or functions in the list, got {type(one).__name__}")
+    return [one if isinstance(one, BaseTool) else as_tool(one) for one in tools]
+
+
+def _check_choice(name: str, given: object, valid: Sequence[str]) -> None:
+    if given not in valid:
+        raise unknown_name(name, given, valid, "guard_tools")
 
 
 def _definition(tool: BaseTool) -> dict[str, Any]:
@@ -219,8 +269,48 @@ def _schema(tool: BaseTool) -> dict[str, Any]:
     return made
 
 
-def _properties(tool: BaseTool) -> list[str]:
-    return list(_schema(tool).get("properties", {}))
+def _args_schema(tool: BaseTool) -> Any:
+    """The schema of a tool's arguments, which our own methods' signatures would not tell."""
+    if tool.args_schema is not None:
+        return tool.args_schema
+    if isinstance(tool, Tool):
+        # LangChain's own name for the one argument of a tool without a schema.
+        one = {"title": "__arg1", "type": "string"}
+        return {"title": tool.name, "type": "object", "properties": {"__arg1": one}, "required": ["__arg1"]}
+    return tool.get_input_schema()
+
+
+def _cleaned(schema: Any, given: Any, clean: Any) -> Any:
+    """The schema with those strings replaced that were; a class stays one, since injected arguments are found by it."""
+    strings = dict(_changes(given, clean))
+    if not isinstance(schema, type) or not issubclass(schema, BaseModel):
+        return _replaced(schema, strings) if isinstance(schema, dict) else clean
+
+    def model_json_schema(_: type[BaseModel], *args: Any, **kwargs: Any) -> Any:
+        return _replaced(schema.model_json_schema(*args, **kwargs), strings)
+
+    own = {"__module__": schema.__module__, "__doc__": None, "model_json_schema": classmethod(model_json_schema)}
+    return type(schema)(schema.__name__, (schema,), own)
+
+
+def _changes(given: Any, clean: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(given, str):
+        yield given, clean
+    elif isinstance(given, Mapping):
+        for (name, value), (own_name, own) in zip(given.items(), clean.items(), strict=True):
+            yield name, own_name
+            yield from _changes(value, own)
+    elif isinstance(given, list):
+        for value, own in zip(given, clean, strict=True):
+            yield from _changes(value, own)
+
+
+def _replaced(value: Any, strings: Mapping[str, str]) -> Any:
+    if isinstance(value, str):
+        return strings.get(value, value)
+    if isinstance(value, Mapping):
+        return {strings.get(name, name): _replaced(own, strings) for name, own in value.items()}
+    return [_replaced(own, strings) for own in value] if isinstance(value, list) else value
 
 
 def _wanted(run: Callable[..., Any], config: RunnableConfig, run_manager: Any) -> dict[str, Any]:

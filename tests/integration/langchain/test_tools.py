@@ -7,14 +7,23 @@ from typing import Annotated, Any
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
-from langchain_core.tools import BaseTool, InjectedToolArg, InjectedToolCallId, StructuredTool, ToolException, tool
+from langchain_core.tools import (
+    BaseTool,
+    InjectedToolArg,
+    InjectedToolCallId,
+    StructuredTool,
+    Tool,
+    ToolException,
+    tool,
+)
+from langchain_core.utils.function_calling import convert_to_openai_tool
 from langchain_mcp_adapters.interceptors import MCPToolCallRequest
 from langgraph.graph import END, START, MessagesState, StateGraph
-from langgraph.prebuilt import ToolNode
+from langgraph.prebuilt import InjectedState, ToolNode
 from mcp.types import CallToolResult, EmbeddedResource, ImageContent, TextContent, TextResourceContents
-from pydantic import AnyUrl, BaseModel
+from pydantic import AnyUrl, BaseModel, Field
 
-from guardrails_plugin import GuardBlocked
+from guardrails_plugin import ConfigError, GuardBlocked
 from guardrails_plugin.langchain.mcp import GuardMCPInterceptor
 from guardrails_plugin.langchain.tool_node import tool_node_wrappers
 from guardrails_plugin.langchain.tools import guard_tools
@@ -174,6 +183,13 @@ def test_artifacts_that_are_objects_are_guarded_in_messages() -> None:
     assert guard("post_tool").invoke(picture).artifact == b"123"
 
 
+def told(tool: BaseTool) -> list[Any]:
+    """What models are told of a tool's parameters, by every way that an integration may take."""
+    schemas: list[Any] = [tool.tool_call_schema, tool.args_schema]
+    known = [one if isinstance(one, dict) else one.model_json_schema() for one in schemas]
+    return [convert_to_openai_tool(tool), tool.args, *known]
+
+
 class TestDefinitions:
     def poisoned(self) -> BaseTool:
         def run(x: str) -> str:
@@ -193,6 +209,78 @@ class TestDefinitions:
 
     def test_one_that_is_merely_changed_is_kept_with_its_guarded_description(self) -> None:
         assert guarded(self.poisoned())[0].description == f"Runs. {CLEAN}"
+
+    @pytest.mark.parametrize("kind", ["class", "schema", "nested"])
+    def test_what_models_are_told_of_the_parameters_is_guarded_too(self, kind: str) -> None:
+        class Place(BaseModel):
+            city: str = Field(description=SAID)
+
+        class Given(BaseModel):
+            place: Place
+            user: Annotated[str, InjectedToolArg] = Field(default="ann", description=SAID)
+
+        class Plain(BaseModel):
+            city: str = Field(description=SAID)
+
+        schema: Any = {"class": Plain, "schema": Plain.model_json_schema(), "nested": Given}[kind]
+
+        def run(**given: Any) -> str:
+            return f"{given}"
+
+        made = StructuredTool.from_function(run, name="run", description="Runs.", args_schema=schema)
+        (own,) = guarded(made)
+        assert RAW in repr(told(made))
+        assert RAW not in repr(told(own))
+        assert repr(told(own)) == repr(told(made)).replace(RAW, "<US_SSN>")
+        assert own._injected_args_keys == made._injected_args_keys
+        place = {"place": {"city": "Rome"}, "user": "bob"} if kind == "nested" else {"city": "Rome"}
+        assert own.invoke(place) == made.invoke(place)
+
+    def test_injected_arguments_are_still_found_by_tool_nodes(self) -> None:
+        @tool
+        def remember(what: Annotated[str, SAID], state: Annotated[Any, InjectedState("messages")]) -> str:
+            """Remember."""
+            return f"{what} {len(state)}"
+
+        (own,) = guarded(remember)
+        assert RAW not in repr(convert_to_openai_tool(own))
+        app = node_graph(own)
+        result = app.invoke({"messages": [HumanMessage("hi"), calling("remember", what="it")]})
+        assert outputs(result["messages"]) == ["it 2"]
+
+    def test_a_tool_without_a_schema_has_the_same_as_before(self) -> None:
+        class Own(BaseTool):
+            name: str = "own"
+            description: str = "Own."
+
+            def _run(self, x: str, times: int = 1) -> str:
+                return x * times
+
+        single = Tool(name="single", description="One.", func=lambda text: f"{text}!")
+        for made, value in ((Own(), {"x": "a", "times": 2}), (single, {"__arg1": "a"})):
+            (own,) = guarded(made)
+            ours, theirs = (convert_to_openai_tool(one)["function"]["parameters"] for one in (own, made))
+            assert ours["properties"].keys() == theirs["properties"].keys()
+            assert own.invoke(value) == made.invoke(value)
+
+
+class TestMistakes:
+    """Each says what was given and what is valid."""
+
+    @pytest.mark.parametrize(
+        ("make", "said"),
+        [
+            (lambda: guard_tools(find), "expected a list of tools or functions, got StructuredTool"),  # type: ignore[arg-type]
+            (lambda: guard_tools("find"), "got str"),
+            (lambda: guard_tools([1]), "in the list, got int"),  # type: ignore[list-item]
+            (lambda: guard_tools([find], on_block="block"), "unknown on_block 'block'; valid: raise, refuse"),  # type: ignore[arg-type]
+            (lambda: guard_tools([find], on_poisoned="x"), "unknown on_poisoned 'x'; valid: drop, raise"),  # type: ignore[arg-type]
+            (lambda: GuardMCPInterceptor(on_block="drop"), "GuardMCPInterceptor: unknown on_block 'drop'"),  # type: ignore[arg-type]
+        ],
+    )
+    def test_of_options(self, make: Any, said: str) -> None:
+        with pytest.raises(ConfigError, match=said):
+            make()
 
 
 def node_graph(*tools: Any, **wrappers: Any) -> Any:
