@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, closing
-from typing import Any, Literal
+from functools import partial
+from typing import Annotated, Any, Literal
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
@@ -15,12 +16,13 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.runnables import Runnable, RunnableBinding
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
-from pydantic import ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import ConfigDict, Field
 
 from guardrails_plugin.engine import Engine
-from guardrails_plugin.errors import GuardBlocked
+from guardrails_plugin.errors import ConfigError, GuardBlocked, unknown_name
 from guardrails_plugin.langchain.check import Option, StageCheck, check_at
 from guardrails_plugin.langchain.exchange import Exchange, hidden
+from guardrails_plugin.langchain.fields import guard_at
 from guardrails_plugin.langchain.runnable import Guard
 from guardrails_plugin.types import Stage
 
@@ -37,8 +39,8 @@ class GuardedChatModel(BaseChatModel):
 
     Attributes:
         inner: the model.
-        prompt: the llm_prompt guard; None for none.
-        response: the response guard; None for none.
+        prompt: the llm_prompt guard; the stage's recipe by default, None for none.
+        response: the response guard; likewise.
         on_block: ``raise`` GuardBlocked, or ``refuse``: answer with `refusal`.
         answer_tools: names of tool calls that are answers (structured output), not calls: guarded as replies.
     """
@@ -46,21 +48,12 @@ class GuardedChatModel(BaseChatModel):
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
     inner: Any
-    prompt: Guard | None = None
-    response: Guard | None = None
+    prompt: Annotated[Guard | None, guard_at(Stage.LLM_PROMPT)] = Field(default_factory=partial(Guard, "llm_prompt"))
+    response: Annotated[Guard | None, guard_at(Stage.RESPONSE)] = Field(default_factory=partial(Guard, "response"))
     on_block: Literal["raise", "refuse"] = "raise"
     refusal: str = "This was blocked by policy."
     answer_tools: frozenset[str] = frozenset()
     cache: Any = Field(default=False, exclude=True)
-
-    _prompt: StageCheck | None = PrivateAttr(default_factory=lambda: None)
-    _response: StageCheck | None = PrivateAttr(default_factory=lambda: None)
-
-    @model_validator(mode="after")
-    def _ready(self) -> GuardedChatModel:
-        self._prompt = check_at(self.prompt or False, Stage.LLM_PROMPT)
-        self._response = check_at(self.response or False, Stage.RESPONSE)
-        return self
 
     def bind_tools(
         self,
@@ -169,7 +162,8 @@ class GuardedChatModel(BaseChatModel):
     def _exchange(self, run_manager: Any) -> Exchange:
         refusal = self.refusal if self.on_block == "refuse" else None
         prompt, response = (
-            check.of_run(run_manager) if check is not None else None for check in (self._prompt, self._response)
+            StageCheck(guard).of_run(run_manager) if guard is not None else None
+            for guard in (self.prompt, self.response)
         )
         return Exchange(prompt, response, answer_tools=self.answer_tools, refusal=refusal)
 
@@ -220,8 +214,14 @@ def guard_model(
         refusal: the answer in place of a refused one.
 
     Raises:
-        ConfigError: a guard of another stage.
+        ConfigError: a guard of another stage, no chat model, or no such choice.
     """
+    if not isinstance(model, Runnable):
+        raise ConfigError(
+            f"guard_model: expected a chat model, got {type(model).__name__}; init_chat_model(...) makes one of a name"
+        )
+    if on_block not in {"raise", "refuse"}:
+        raise unknown_name("on_block", on_block, ["raise", "refuse"], "guard_model")
     checks = check_at(prompt, Stage.LLM_PROMPT, engine), check_at(response, Stage.RESPONSE, engine)
     guards = [check.guard if check is not None else None for check in checks]
     return GuardedChatModel(inner=model, prompt=guards[0], response=guards[1], on_block=on_block, refusal=refusal)

@@ -4,20 +4,34 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Literal
+from functools import partial
+from typing import Annotated, Any, Literal, get_args
 
 from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, BaseDocumentTransformer, Document
-from pydantic import ConfigDict, PrivateAttr
+from pydantic import ConfigDict, Field
 
 from guardrails_plugin.engine import Engine
-from guardrails_plugin.errors import GuardBlocked
+from guardrails_plugin.errors import GuardBlocked, unknown_name
 from guardrails_plugin.langchain.check import Option, StageCheck, check_at
+from guardrails_plugin.langchain.fields import guard_at
+from guardrails_plugin.langchain.runnable import Guard
 from guardrails_plugin.types import Stage
 
-__all__ = ["GuardDocumentCompressor", "GuardDocumentTransformer", "OnBlocked", "kept"]
+__all__ = ["GuardDocumentCompressor", "GuardDocumentTransformer", "OnBlocked", "checked_choice", "kept"]
 
 OnBlocked = Literal["drop", "raise"]
+
+
+def checked_choice(on_block: OnBlocked, where: str) -> OnBlocked:
+    """What was chosen to happen to blocked documents.
+
+    Raises:
+        ConfigError: there is no such choice.
+    """
+    if on_block not in get_args(OnBlocked):
+        raise unknown_name("on_block", on_block, get_args(OnBlocked), where)
+    return on_block
 
 
 def kept(check: StageCheck | None, documents: Sequence[Document], on_block: OnBlocked) -> dict[int, Document]:
@@ -48,7 +62,7 @@ class GuardDocumentTransformer(BaseDocumentTransformer):
 
     def __init__(self, *, ingestion: Option = True, engine: Engine | None = None, on_block: OnBlocked = "drop") -> None:
         self._check = check_at(ingestion, Stage.INGESTION, engine)
-        self._on_block: OnBlocked = on_block
+        self._on_block = checked_choice(on_block, type(self).__name__)
 
     def transform_documents(self, documents: Sequence[Document], **kwargs: Any) -> Sequence[Document]:
         """The guarded documents, in order."""
@@ -70,15 +84,15 @@ class GuardDocumentCompressor(BaseDocumentCompressor):
 
     model_config = ConfigDict(extra="forbid")
 
+    post_tool: Annotated[Guard | None, guard_at(Stage.POST_TOOL)] = Field(default_factory=partial(Guard, "post_tool"))
     on_block: OnBlocked = "drop"
 
-    _check: StageCheck | None = PrivateAttr(default_factory=lambda: None)
-
-    def __init__(self, *, post_tool: Option = True, engine: Engine | None = None, **fields: Any) -> None:
-        super().__init__(**fields)
-        self._check = check_at(post_tool, Stage.POST_TOOL, engine)
+    def __init__(self, *, post_tool: Option | None = True, engine: Engine | None = None, **fields: Any) -> None:
+        own = Guard(Stage.POST_TOOL, engine=engine) if post_tool is True else post_tool
+        super().__init__(**{"post_tool": own, **fields})
 
     def compress_documents(
         self, documents: Sequence[Document], query: str, callbacks: Callbacks = None
     ) -> Sequence[Document]:
-        return list(kept(self._check, documents, self.on_block).values())
+        check = StageCheck(self.post_tool) if self.post_tool is not None else None
+        return list(kept(check, documents, self.on_block).values())

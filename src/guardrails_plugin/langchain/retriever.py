@@ -3,34 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from functools import partial
+from typing import Annotated, Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
-from pydantic import ConfigDict, PrivateAttr
+from pydantic import ConfigDict, Field
 
 from guardrails_plugin.engine import Engine
 from guardrails_plugin.langchain.check import Option, StageCheck, check_at
-from guardrails_plugin.langchain.documents import OnBlocked, kept
+from guardrails_plugin.langchain.documents import OnBlocked, checked_choice, kept
 from guardrails_plugin.langchain.exchange import hidden
+from guardrails_plugin.langchain.fields import guard_at
+from guardrails_plugin.langchain.runnable import Guard
 from guardrails_plugin.types import Stage
 
 __all__ = ["GuardedRetriever", "guard_retriever"]
 
 
 class GuardedRetriever(BaseRetriever):
-    """A retriever behind a guard; build one with `guard_retriever`. The inner run is hidden from callbacks."""
+    """A retriever behind a guard; build one with `guard_retriever`. The inner run is hidden from callbacks.
+
+    Attributes:
+        inner: the retriever.
+        post_tool: the guard; the stage's recipe by default, None for none.
+        on_block: ``drop`` blocked documents, or ``raise`` GuardBlocked.
+    """
 
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
     inner: Any
+    post_tool: Annotated[Guard | None, guard_at(Stage.POST_TOOL)] = Field(default_factory=partial(Guard, "post_tool"))
     on_block: OnBlocked = "drop"
 
-    _check: StageCheck | None = PrivateAttr(default_factory=lambda: None)
-
     def _of_run(self, run_manager: Any) -> StageCheck | None:
-        return self._check.of_run(run_manager) if self._check is not None else None
+        return StageCheck(self.post_tool).of_run(run_manager) if self.post_tool is not None else None
 
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, **kwargs: Any
@@ -62,6 +70,6 @@ def guard_retriever(
         engine: of the guard that is not given.
         on_block: ``drop`` blocked documents, or ``raise`` GuardBlocked.
     """
-    made = GuardedRetriever(inner=retriever, on_block=on_block)
-    made._check = check_at(post_tool, Stage.POST_TOOL, engine)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    return made
+    checked_choice(on_block, "guard_retriever")
+    check = check_at(post_tool, Stage.POST_TOOL, engine)
+    return GuardedRetriever(inner=retriever, post_tool=check.guard if check is not None else None, on_block=on_block)

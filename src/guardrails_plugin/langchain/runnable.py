@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from langchain_core.documents import Document
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
-from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables import RunnableConfig, RunnableSerializable
 from langchain_core.runnables.config import ensure_config
-from pydantic import ConfigDict, PrivateAttr, field_validator
+from pydantic import ConfigDict, Field, field_serializer, field_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from guardrails_plugin.conversation import segments, substitute
 from guardrails_plugin.engine import DEFAULT_ORIGINS, Engine, default_engine
-from guardrails_plugin.errors import GuardBlocked, unknown_name
+from guardrails_plugin.errors import ConfigError, GuardBlocked, unknown_name
 from guardrails_plugin.langchain.chunks import ChunkGuard, add
 from guardrails_plugin.langchain.context import run_context
+from guardrails_plugin.langchain.refusals import refusal_like
 from guardrails_plugin.langchain.review import approved
 from guardrails_plugin.langchain.runs import AsyncRun, Run
 from guardrails_plugin.langchain.values import walker
@@ -43,11 +43,12 @@ class Guard(RunnableSerializable[Any, Any]):
         stage: which stage of the application this is.
         recipe: name of a recipe; the stage's own by default.
         overrides: changes to the recipe, by rule name.
-        on_block: ``raise`` GuardBlocked; ``refuse`` answers with `refusal` (strings and messages only, anything else
-            raises); ``drop`` leaves blocked documents out of a list; ``review`` interrupts the LangGraph run that the
-            guard is part of: resumed with ``"approve"`` the input passes as it came in, anything else, or no graph,
-            raises.
-        refusal: the answer in place of a refused one.
+        on_block: ``raise`` GuardBlocked, which ends a chain; ``refuse`` hands on `refusal` in the input's type
+            (strings, prompts and messages; anything else raises): a step that follows is run with it, so that
+            ``guard | model`` asks the model the refusal; ``drop`` leaves blocked documents out of a list; ``review``
+            interrupts the LangGraph run that the guard is part of: resumed with ``"approve"`` the input passes as it
+            came in, anything else, or no graph, raises.
+        refusal: the text in place of a refused one.
         tenant: whose keys the ``encrypt`` action uses; by default ``tenant`` of the run's metadata or configurable
             values (which LangChain hands on to chains and graphs, not to a model or retriever called by itself).
         engine: the engine to use; one shared by the whole process by default.
@@ -55,6 +56,8 @@ class Guard(RunnableSerializable[Any, Any]):
     A custom event ``guard_verdict`` tells callbacks and event streams of every check that found something: stage,
     verdict, types and actions. `langchain_core.load` writes and loads guards with the default engine; one with an
     engine of its own is written as a reference that does not load, since its keys and detectors must not travel.
+
+    `with_retry` repeats a block like any error: tell it which to repeat, ``retry_if_exception_type=(...)``.
 
     Streams are guarded chunk by chunk: what can no longer change is released, the rest held back. The run that
     callbacks and tracers see holds stage and verdict, never the text.
@@ -69,17 +72,21 @@ class Guard(RunnableSerializable[Any, Any]):
     refusal: str = "This was blocked by policy."
     tenant: str = ""
 
-    _engine: Engine = PrivateAttr(default_factory=default_engine)
+    # A field, not a private attribute: LangChain makes guards anew from their fields.
+    engine: SkipJsonSchema[Engine] = Field(default_factory=default_engine, repr=False)
 
     def __init__(self, stage: Stage | str, *, engine: Engine | None = None, **fields: Any) -> None:
-        super().__init__(**{"stage": stage, **fields})
-        if engine is not None:
-            self._engine = engine
+        super().__init__(**{"stage": stage, "engine": engine, **fields})
 
-    @property
-    def engine(self) -> Engine:
-        """The engine it asks."""
-        return self._engine
+    @field_validator("engine", mode="before")
+    @classmethod
+    def _shared(cls, value: object) -> object:
+        return default_engine() if value is None else value
+
+    @field_serializer("engine", when_used="json")
+    def _unwritten(self, engine: Engine) -> None:
+        if engine is not default_engine():
+            raise ConfigError("engine: a guard with an engine of its own is not written as JSON: keys would travel")
 
     @field_validator("stage", mode="before")
     @classmethod
@@ -97,7 +104,11 @@ class Guard(RunnableSerializable[Any, Any]):
         return cls.__module__.split(".")
 
     def to_json(self) -> Any:
-        return super().to_json() if self._engine is default_engine() else self.to_json_not_implemented()
+        if self.engine is not default_engine():
+            return self.to_json_not_implemented()
+        made: Any = super().to_json()
+        made["kwargs"].pop("engine", None)
+        return made
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         """The guarded input.
@@ -202,7 +213,7 @@ class Guard(RunnableSerializable[Any, Any]):
 
         if self.on_block == "review":
             return _Held(whole)
-        stream = self._engine.stream(
+        stream = self.engine.stream(
             stage=self.stage, recipe=self.recipe, overrides=self.overrides, context=self._context(config)
         )
         refusal = self.refusal if self.on_block == "refuse" else None
@@ -218,7 +229,7 @@ class Guard(RunnableSerializable[Any, Any]):
         foreign = walker(tool_calls=self.stage is not Stage.RESPONSE)
         origin = DEFAULT_ORIGINS[self.stage]
         contents = [segments(value, origin, foreign) for value in inputs]
-        results = self._engine.check_batch(
+        results = self.engine.check_batch(
             contents,
             stage=self.stage,
             recipe=self.recipe,
@@ -249,13 +260,8 @@ class Guard(RunnableSerializable[Any, Any]):
             return value
         if self.on_block != "refuse":
             return blocked
-        if isinstance(value, str):
-            return self.refusal
-        if isinstance(value, (BaseMessage, PromptValue)):
-            kind = AIMessageChunk if isinstance(value, AIMessageChunk) else AIMessage
-            mark = {"stage": str(result.stage), "verdict": "block", "result_id": result.id}
-            return kind(content=self.refusal, id=getattr(value, "id", None), response_metadata={"guard": mark})
-        return blocked
+        refused = refusal_like(value, self.refusal, result)
+        return blocked if refused is None else refused
 
 
 class _Held:

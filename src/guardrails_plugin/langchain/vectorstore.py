@@ -12,7 +12,7 @@ from langchain_core.vectorstores import VectorStore
 
 from guardrails_plugin.engine import Engine
 from guardrails_plugin.langchain.check import Option, StageCheck, check_at
-from guardrails_plugin.langchain.documents import OnBlocked, kept
+from guardrails_plugin.langchain.documents import OnBlocked, checked_choice, kept
 from guardrails_plugin.types import Stage
 
 __all__ = ["GuardVectorStore"]
@@ -41,7 +41,7 @@ class GuardVectorStore(VectorStore):
         self.inner = inner
         self._in = check_at(ingestion, Stage.INGESTION, engine)
         self._out = check_at(post_tool, Stage.POST_TOOL, engine)
-        self._on_block: OnBlocked = on_block
+        self._on_block = checked_choice(on_block, type(self).__name__)
 
     @classmethod
     def from_texts(
@@ -66,9 +66,10 @@ class GuardVectorStore(VectorStore):
         """
         if store is None:
             raise TypeError("from_texts needs the class of the store to guard: store=InMemoryVectorStore")
+        on_block = checked_choice(kwargs.get("on_block", "drop"), cls.__name__)
         options = {name: kwargs.pop(name) for name in _OPTIONS if name in kwargs}
         check = check_at(options.get("ingestion", True), Stage.INGESTION, options.get("engine"))
-        documents, own = _admitted(check, _documents(texts, metadatas), ids, options.get("on_block", "drop"))
+        documents, own = _admitted(check, _documents(texts, metadatas), ids, on_block)
         inner = store.from_texts(
             [document.page_content for document in documents],
             embedding,

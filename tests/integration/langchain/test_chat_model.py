@@ -346,6 +346,10 @@ class TestObject:
             guard_model(says(), prompt=Guard("response"))
         with pytest.raises(ConfigError, match="got int"):
             guard_model(says(), prompt=1)  # type: ignore[arg-type]
+        with pytest.raises(ConfigError, match="expected a chat model, got str; init_chat_model"):
+            guard_model("gpt-4o")  # type: ignore[arg-type]
+        with pytest.raises(ConfigError, match="guard_model: unknown on_block 'block'; valid: raise, refuse"):
+            guard_model(says(), on_block="block")  # type: ignore[arg-type]
 
     def test_copies_share_the_engine(self) -> None:
         model = guarded(says("ok"))

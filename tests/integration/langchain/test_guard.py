@@ -18,17 +18,21 @@ from langchain_core.messages import (
     AIMessage,
     AIMessageChunk,
     BaseMessage,
+    ChatMessage,
+    FunctionMessage,
     HumanMessage,
     SystemMessage,
     ToolMessage,
 )
 from langchain_core.output_parsers import StrOutputParser
+from langchain_core.prompt_values import ChatPromptValue, StringPromptValue
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
 from pydantic import BaseModel, ValidationError
 
 from guardrails_plugin import Engine, GuardBlocked, Keyring
 from guardrails_plugin.langchain import Guard
+from tests.integration.langchain.fakes import says
 from tests.strategies import NO_MODEL
 
 BLOCK = {**NO_MODEL, "pii": {"sensitive": "block"}}
@@ -219,10 +223,57 @@ class TestBlocks:
         assert raised.value.stage == "response"
         assert RAW not in repr(raised.value) + str(raised.value)
 
-    @pytest.mark.parametrize("value", [SAID, HumanMessage(SAID)])
-    def test_refuse_answers_in_the_inputs_kind(self, value: Any) -> None:
-        output = guard(overrides=BLOCK, on_block="refuse", refusal="No.").invoke(value)
-        assert (output.content if isinstance(output, BaseMessage) else output) == "No."
+    @pytest.mark.parametrize(
+        ("value", "expected"),
+        [
+            (SAID, "No."),
+            (HumanMessage(SAID, id="7", name="ann"), HumanMessage("No.", id="7", name="ann")),
+            (SystemMessage(SAID), SystemMessage("No.")),
+            (ChatMessage(SAID, role="judge"), ChatMessage("No.", role="judge")),
+            (AIMessage(SAID, tool_calls=[{"name": "send", "args": {}, "id": "1"}]), AIMessage("No.")),
+            (AIMessageChunk(SAID), AIMessageChunk("No.")),
+            (
+                ToolMessage(SAID, tool_call_id="t", name="find", artifact=[SAID]),
+                ToolMessage("No.", tool_call_id="t", name="find", status="error"),
+            ),
+            (FunctionMessage(SAID, name="find"), FunctionMessage("No.", name="find")),
+            (StringPromptValue(text=SAID), StringPromptValue(text="No.")),
+            (
+                ChatPromptValue(messages=[SystemMessage("Be brief."), HumanMessage(SAID)]),
+                ChatPromptValue(messages=[HumanMessage("No.")]),
+            ),
+        ],
+        ids=lambda value: type(value).__name__,
+    )
+    def test_refuse_keeps_the_type_and_the_place_in_the_conversation(self, value: Any, expected: Any) -> None:
+        own = guard(overrides=BLOCK, on_block="refuse", refusal="No.")
+        for output in (own.invoke(value), *own.stream(value)):
+            assert type(output) is type(value)
+            messages = output.to_messages() if isinstance(output, ChatPromptValue) else [output]
+            marks = [one.response_metadata.pop("guard", {}) for one in messages if isinstance(one, BaseMessage)]
+            assert {mark["verdict"] for mark in marks if mark} <= {"block"}
+            assert output == expected
+
+    def test_a_message_of_the_applications_own_class_is_refused_as_what_it_derives_from(self) -> None:
+        class Own(HumanMessage):
+            account: str
+
+        output = guard(overrides=BLOCK, on_block="refuse", refusal="No.").invoke(Own(SAID, account=RAW))
+        assert type(output) is HumanMessage
+        assert RAW not in repr(output)
+
+    @pytest.mark.parametrize("value", [SAID, HumanMessage(SAID), ChatPromptValue(messages=[HumanMessage(SAID)])])
+    def test_a_refusal_does_not_end_a_chain_and_a_block_that_raises_does(self, value: Any) -> None:
+        """The model is asked the refusal; `docs/langchain.md` says what to write instead."""
+        own = guard("llm_prompt", overrides=BLOCK, on_block="refuse", refusal="No.")
+        wrapped = [HumanMessage(SAID)] if isinstance(value, HumanMessage) else value
+        as_messages = RunnableLambda(lambda given: [given] if isinstance(given, BaseMessage) else given)
+        inner = says("ok")
+        (own | as_messages | inner).invoke(value)
+        assert [message.content for message in inner.seen[0]] == ["No."]
+        with pytest.raises(GuardBlocked):
+            (guard("llm_prompt", overrides=BLOCK) | inner).invoke(wrapped)
+        assert len(inner.seen) == 1
 
     def test_refuse_cannot_make_up_structured_output(self) -> None:
         with pytest.raises(GuardBlocked):
@@ -237,6 +288,17 @@ class TestBlocks:
         fine, blocked = guard(overrides=BLOCK).batch(["fine", SAID], return_exceptions=True)
         assert fine == "fine"
         assert isinstance(blocked, GuardBlocked)
+
+    def test_a_retry_repeats_blocks_unless_it_is_told_which_errors_to_repeat(self) -> None:
+        tried: list[Any] = []
+        chain = RunnableLambda(lambda value: tried.append(value) or value) | guard(overrides=BLOCK)
+        with pytest.raises(GuardBlocked):
+            chain.with_retry(wait_exponential_jitter=False, stop_after_attempt=2).invoke(SAID)
+        assert len(tried) == 2
+        with pytest.raises(GuardBlocked):
+            chain.with_retry(retry_if_exception_type=(ConnectionError,)).invoke(SAID)
+        assert len(tried) == 3
+        assert "retry_if_exception_type" in str(Guard.__doc__)
 
     def test_fallbacks_take_over(self) -> None:
         safe = guard(overrides=BLOCK).with_fallbacks(

@@ -13,7 +13,7 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_core.tools import tool
 from langchain_core.vectorstores import InMemoryVectorStore
 
-from guardrails_plugin import GuardBlocked
+from guardrails_plugin import ConfigError, GuardBlocked
 from guardrails_plugin.langchain.callbacks import GuardCallbackHandler
 from guardrails_plugin.langchain.documents import GuardDocumentCompressor, GuardDocumentTransformer
 from guardrails_plugin.langchain.retriever import guard_retriever
@@ -140,6 +140,20 @@ class TestVectorStore:
             own.add_texts(["a"], ids=["1", "2"])
         with pytest.raises(ValueError, match="one per text"):
             own.add_texts(["a"], [{}, {}])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda choice: GuardVectorStore(InMemoryVectorStore(EMBEDDING), on_block=choice),
+        lambda choice: GuardVectorStore.from_texts(["x"], EMBEDDING, store=InMemoryVectorStore, on_block=choice),
+        lambda choice: GuardDocumentTransformer(on_block=choice),
+        lambda choice: guard_retriever(Finds(), on_block=choice),
+    ],
+)
+def test_what_cannot_be_chosen_for_blocked_documents_is_refused_with_what_can(make: Any) -> None:
+    with pytest.raises(ConfigError, match="unknown on_block 'refuse'; valid: drop, raise"):
+        make("refuse")
 
 
 class TestCallbackHandler:

@@ -23,7 +23,7 @@ from langchain_tests.unit_tests import ChatModelUnitTests, ToolsUnitTests
 from pydantic import Field
 
 from guardrails_plugin.langchain.chat_model import GuardedChatModel
-from guardrails_plugin.langchain.retriever import GuardedRetriever, guard_retriever
+from guardrails_plugin.langchain.retriever import GuardedRetriever
 from guardrails_plugin.langchain.tools import guard_tools
 from guardrails_plugin.langchain.vectorstore import GuardVectorStore
 from tests.integration.langchain.fakes import Says, guard
@@ -120,8 +120,7 @@ class GuardedFinds(GuardedRetriever):
     """Takes the inner retriever's ``k``, as the suite wants it."""
 
     def __init__(self, k: int = 5, **fields: Any) -> None:
-        super().__init__(inner=Finds(k=k), **fields)
-        self._check = guard_retriever(Finds(), post_tool=guard("post_tool"))._check
+        super().__init__(inner=Finds(k=k), post_tool=guard("post_tool"), **fields)
 
 
 class TestRetriever(RetrieversIntegrationTests):
