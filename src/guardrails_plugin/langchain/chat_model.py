@@ -20,6 +20,7 @@ from pydantic import ConfigDict, Field
 
 from guardrails_plugin.engine import Engine
 from guardrails_plugin.errors import ConfigError, GuardBlocked, unknown_name
+from guardrails_plugin.langchain.cache import Caching
 from guardrails_plugin.langchain.check import Option, StageCheck, check_at
 from guardrails_plugin.langchain.exchange import Exchange, hidden
 from guardrails_plugin.langchain.fields import guard_at
@@ -35,7 +36,8 @@ class GuardedChatModel(BaseChatModel):
     The inner model's own run is hidden from callbacks, tracers and LangGraph: they see this model's, with guarded
     replies and tokens. They also see its prompt as it came in, since LangChain tells them before any model code
     runs: put a ``Guard("llm_prompt")`` in front where traces must not hold it (`GuardMiddleware` does). This model
-    caches nothing, for a cache would hold that prompt; a cache of the inner model holds its unguarded replies.
+    caches nothing, for a cache would hold that prompt; the inner model's cache, or the global one, gets the guarded
+    prompt and the guarded reply.
 
     Attributes:
         inner: the model.
@@ -82,9 +84,12 @@ class GuardedChatModel(BaseChatModel):
         exchange = self._exchange(run_manager)
         try:
             sent = exchange.enter(messages)
+            caching = self._caching(run_manager)
             with hidden():
-                reply = self.inner.invoke(sent, {"callbacks": []}, **_options(stop, kwargs))
-            return _result(exchange.leave(reply))
+                reply = caching.model.invoke(sent, {"callbacks": []}, **_options(stop, kwargs))
+            guarded = exchange.leave(reply)
+            caching.keep(guarded)
+            return _result(guarded)
         except GuardBlocked as blocked:
             return _result(exchange.refuse(blocked))
 
@@ -98,9 +103,12 @@ class GuardedChatModel(BaseChatModel):
         exchange = self._exchange(run_manager)
         try:
             sent = await asyncio.to_thread(exchange.enter, messages)
+            caching = self._caching(run_manager)
             with hidden():
-                reply = await self.inner.ainvoke(sent, {"callbacks": []}, **_options(stop, kwargs))
-            return _result(await asyncio.to_thread(exchange.leave, reply))
+                reply = await caching.model.ainvoke(sent, {"callbacks": []}, **_options(stop, kwargs))
+            guarded = await asyncio.to_thread(exchange.leave, reply)
+            await caching.akeep(guarded)
+            return _result(guarded)
         except GuardBlocked as blocked:
             return _result(exchange.refuse(blocked))
 
@@ -137,7 +145,8 @@ class GuardedChatModel(BaseChatModel):
         exchange = self._exchange(run_manager)
         try:
             sent = exchange.enter(messages)
-            with closing(self.inner.stream(sent, {"callbacks": []}, **_options(stop, kwargs))) as stream:
+            model = self._caching(run_manager).model
+            with closing(model.stream(sent, {"callbacks": []}, **_options(stop, kwargs))) as stream:
                 while (chunk := _next(stream)) is not None:
                     yield from exchange.feed(chunk)
             yield from exchange.finish()
@@ -150,7 +159,8 @@ class GuardedChatModel(BaseChatModel):
         exchange = self._exchange(run_manager)
         try:
             sent = await asyncio.to_thread(exchange.enter, messages)
-            async with aclosing(self.inner.astream(sent, {"callbacks": []}, **_options(stop, kwargs))) as stream:
+            model = self._caching(run_manager).model
+            async with aclosing(model.astream(sent, {"callbacks": []}, **_options(stop, kwargs))) as stream:
                 while (chunk := await _anext(stream)) is not None:
                     for released in exchange.feed(chunk):
                         yield released
@@ -166,6 +176,14 @@ class GuardedChatModel(BaseChatModel):
             for guard in (self.prompt, self.response)
         )
         return Exchange(prompt, response, answer_tools=self.answer_tools, refusal=refusal)
+
+    def _caching(self, run_manager: Any) -> Caching:
+        policy = "no"
+        if (guard := self.response) is not None:
+            made = guard.engine.fingerprint(stage=guard.stage, recipe=guard.recipe, overrides=guard.overrides)
+            tenant = StageCheck(guard).of_run(run_manager).tenant
+            policy = f"{made}, {tenant!r}, {sorted(self.answer_tools)}"
+        return Caching(self.inner, policy)
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         # Traces hold a model's repr, and a fake's holds its replies.

@@ -290,13 +290,68 @@ def test_tracers_taken_from_the_surroundings_do_not_see_the_inner_run() -> None:
         context.tracing_v2_callback_var.reset(token)
 
 
-def test_no_cache_holds_a_raw_prompt() -> None:
-    cache = InMemoryCache()
-    set_llm_cache(cache)
-    try:
-        guarded(says("ok")).invoke(SAID)
-    finally:
-        set_llm_cache(None)
+@pytest.fixture
+def cache() -> Iterator[InMemoryCache]:
+    """The global cache."""
+    made = InMemoryCache()
+    set_llm_cache(made)
+    yield made
+    set_llm_cache(None)
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+class TestCache:
+    def ask(self, model: Any, value: Any, asynchronous: bool) -> Any:
+        return (asyncio.run(model.ainvoke(value)) if asynchronous else model.invoke(value)).content
+
+    def test_it_holds_the_guarded_prompt_and_reply_and_answers_with_them(
+        self, cache: InMemoryCache, asynchronous: bool
+    ) -> None:
+        inner = says(SAID)
+        for model in (inner, inner.with_retry(), inner.bind(stop=["x"]), inner.with_fallbacks([says("ok")])):
+            inner.seen.clear()
+            cache.clear()
+            own = guarded(model)
+            assert [self.ask(own, SAID, asynchronous) for _ in range(3)] == [CLEAN] * 3
+            assert len(inner.seen) == 1
+            assert len(cache._cache) == 1
+            assert RAW not in repr(cache._cache)
+
+    def test_so_does_a_models_own(self, asynchronous: bool) -> None:
+        own = InMemoryCache()
+        inner = says(SAID, cache=own)
+        model = guarded(inner)
+        assert [self.ask(model, SAID, asynchronous) for _ in range(2)] == [CLEAN] * 2
+        assert len(inner.seen) == 1
+        assert own._cache
+        assert RAW not in repr(own._cache)
+
+    def test_a_refused_reply_is_not_kept(self, cache: InMemoryCache, asynchronous: bool) -> None:
+        model = guarded(says(SAID), response={"overrides": BLOCK}, on_block="refuse", refusal="No.")
+        assert self.ask(model, "hi", asynchronous) == "No."
+        assert cache._cache == {}
+
+    def test_nor_is_one_with_encrypted_values(self, cache: InMemoryCache, asynchronous: bool) -> None:
+        engine = Engine(keyring=Keyring.generate())
+        model = guard_model(says("ok"), prompt=guard("llm_prompt", engine, overrides=ENCRYPT), response=False)
+        self.ask(model, SAID, asynchronous)
+        assert cache._cache == {}
+
+    def test_a_model_behind_another_guard_does_not_take_it(self, cache: InMemoryCache, asynchronous: bool) -> None:
+        inner = says(SAID)
+        self.ask(guarded(inner), "hi", asynchronous)
+        with pytest.raises(GuardBlocked):
+            self.ask(guarded(inner, response={"overrides": BLOCK}), "hi", asynchronous)
+        assert len(inner.seen) == 2
+
+    def test_an_unguarded_reply_in_it_is_guarded(self, cache: InMemoryCache, asynchronous: bool) -> None:
+        inner = says(SAID)
+        assert self.ask(inner, "hi", asynchronous) == SAID
+        assert self.ask(guarded(inner), "hi", asynchronous) == CLEAN
+
+
+def test_a_stream_of_a_model_that_does_not_stream_leaves_nothing_raw_in_the_cache(cache: InMemoryCache) -> None:
+    assert "".join(str(chunk.content) for chunk in guarded(says(SAID, disable_streaming=True)).stream(SAID)) == CLEAN
     assert RAW not in repr(cache._cache)
 
 
