@@ -10,7 +10,7 @@ from guardrails_plugin.types import Context, GuardResult
 
 __all__ = ["METADATA", "audit_record"]
 
-METADATA = frozenset({"user_id", "session_id", "thread_id", "run_id", "app", "model", "source", "request_id"})
+METADATA = frozenset({"user_id", "session_id", "thread_id", "run_id", "app", "model", "source", "request_id", "tags"})
 """Metadata that is written down; other keys might hold content."""
 
 

@@ -24,13 +24,14 @@ from guardrails_plugin.langchain.cache import Caching
 from guardrails_plugin.langchain.check import Option, StageCheck, check_at
 from guardrails_plugin.langchain.exchange import Exchange, hidden
 from guardrails_plugin.langchain.fields import guard_at
+from guardrails_plugin.langchain.run_aware import RunAwareChatModel
 from guardrails_plugin.langchain.runnable import Guard
 from guardrails_plugin.types import Stage
 
 __all__ = ["GuardedChatModel", "guard_model"]
 
 
-class GuardedChatModel(BaseChatModel):
+class GuardedChatModel(RunAwareChatModel):
     """A chat model whose prompts and replies are guarded; build one with `guard_model`.
 
     The inner model's own run is hidden from callbacks, tracers and LangGraph: they see this model's, with guarded

@@ -12,7 +12,7 @@ from guardrails_plugin.conversation import segments, substitute
 from guardrails_plugin.engine import DEFAULT_ORIGINS, Engine
 from guardrails_plugin.errors import ConfigError, GuardBlocked
 from guardrails_plugin.langchain.chunks import ChunkGuard
-from guardrails_plugin.langchain.context import run_context
+from guardrails_plugin.langchain.context import run_config, run_context
 from guardrails_plugin.langchain.runnable import Guard
 from guardrails_plugin.langchain.runs import tell
 from guardrails_plugin.langchain.values import walker
@@ -52,7 +52,7 @@ class StageCheck:
         """The check for the run of a model or retriever: LangChain does not make its config the current one."""
         if run_manager is None:
             return self
-        return StageCheck(self.guard, {"metadata": {**run_manager.inheritable_metadata, **run_manager.metadata}})
+        return StageCheck(self.guard, run_config(run_manager))
 
     def context(self, base: Context = NO_CONTEXT) -> Context:
         """``base`` with what the current run says about itself, and the guard's tenant."""
@@ -89,7 +89,7 @@ class StageCheck:
             overrides=self.guard.overrides,
             context=self.context(context),
         )
-        tell(results)
+        self._tell(results)
         return [
             _refused(result) if result.blocked else Checked(substitute(value, result.output, foreign), result)
             for value, result in zip(values, results, strict=True)
@@ -106,7 +106,10 @@ class StageCheck:
             checked = self.each([value], own)[0]
             return checked.value if isinstance(checked, Checked) else checked
 
-        return ChunkGuard(stream, whole, self.stage, refusal)
+        return ChunkGuard(stream, whole, self.stage, refusal, told=self._tell)
+
+    def _tell(self, results: Sequence[GuardResult]) -> None:
+        tell(results, self._config)
 
 
 def check_at(option: Option, stage: Stage, engine: Engine | None = None) -> StageCheck | None:

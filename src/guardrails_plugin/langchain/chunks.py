@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from langchain_core.messages import AIMessageChunk
@@ -26,13 +26,23 @@ class ChunkGuard:
         whole: guards a value that does not stream; returns a `GuardBlocked` when it is refused.
         stage: where the stream is guarded.
         refusal: what ends a refused stream; None raises.
+        told: is told the result of the text that was streamed.
     """
 
-    def __init__(self, stream: StreamGuard, whole: Callable[[Any], Any], stage: Stage, refusal: str | None) -> None:
+    def __init__(
+        self,
+        stream: StreamGuard,
+        whole: Callable[[Any], Any],
+        stage: Stage,
+        refusal: str | None,
+        *,
+        told: Callable[[Sequence[GuardResult]], None] | None = None,
+    ) -> None:
         self._stream = stream
         self._whole = whole
         self._stage = stage
         self._refusal = refusal
+        self._told = told or (lambda _: None)
         self._last: str | AIMessageChunk | None = None
         self._rest: Any = None
         self._ended = False
@@ -73,6 +83,7 @@ class ChunkGuard:
             return
         if self._last is not None:
             released = self._stream.finish()
+            self._told(self.results)
             if self._stream.blocked:
                 yield from self._refuse()
                 return
@@ -97,16 +108,17 @@ class ChunkGuard:
 
     def _refuse(self) -> Iterator[Any]:
         self._ended = True
+        result = self._conclude()
         if self._refusal is None:
-            self._conclude().raise_for_block()
+            result.raise_for_block()
         yield _with_text(self._last if self._last is not None else "", self._refusal or "", bare=True)
 
-    def _conclude(self) -> Any:
-        try:
-            return self._stream.result
-        except RuntimeError:
+    def _conclude(self) -> GuardResult:
+        """The result of a refused stream, which is written down and told even when it was refused halfway."""
+        if not self.results:
             self._stream.finish()
-            return self._stream.result
+            self._told(self.results)
+        return self._stream.result
 
 
 def add(first: Any, second: Any) -> Any:

@@ -51,6 +51,8 @@ class Run:
 
     def fail(self, error: BaseException) -> None:
         """Tell why the run was not finished."""
+        for verdict in _verdicts(_refusals(error)):
+            self._run.get_child().on_custom_event(EVENT, verdict, run_id=self._run.run_id)
         if isinstance(error, GeneratorExit):
             self._run.on_chain_end({"guard": "closed"})
         else:
@@ -80,22 +82,29 @@ class AsyncRun:
 
     async def fail(self, error: BaseException) -> None:
         """See `Run.fail`."""
+        for verdict in _verdicts(_refusals(error)):
+            await self._run.get_child().on_custom_event(EVENT, verdict, run_id=self._run.run_id)
         if isinstance(error, (GeneratorExit, asyncio.CancelledError)):
             await self._run.on_chain_end({"guard": "closed"})
         else:
             await self._run.on_chain_error(error)
 
 
-def tell(results: Sequence[GuardResult]) -> None:
-    """Tell the verdicts to the run that this is called in; outside of one there is nobody to tell."""
-    config = ensure_config()
-    if not config.get("callbacks"):
+def tell(results: Sequence[GuardResult], config: RunnableConfig | None = None) -> None:
+    """Tell the verdicts to the run of a config, by default the current one; outside of one there is nobody to tell."""
+    own = ensure_config(config)
+    if not own.get("callbacks"):
         return
-    manager = get_callback_manager_for_config(config)
+    manager = get_callback_manager_for_config(own)
     if manager.parent_run_id is None:
         return
     for verdict in _verdicts(results):
         manager.on_custom_event(EVENT, verdict, run_id=manager.parent_run_id)
+
+
+def _refusals(error: BaseException) -> list[GuardResult]:
+    """The result of a refusal that ended a stream."""
+    return [error.result] if isinstance(error, GuardBlocked) and error.result is not None else []
 
 
 def _verdicts(results: Sequence[GuardResult]) -> list[dict[str, Any]]:
