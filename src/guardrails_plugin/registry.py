@@ -44,6 +44,7 @@ KINDS: dict[str, dict[str, str]] = {
         "self_harm": f"{_HERE}.detectors.self_harm:SelfHarm",
         "sentiment": f"{_HERE}.detectors.sentiment:Sentiment",
         "similarity": f"{_HERE}.detectors.similarity:Similarity",
+        "street_addresses": f"{_HERE}.detectors.street_addresses:StreetAddresses",
         "system_prompt_leak": f"{_HERE}.detectors.system_prompt_leak:SystemPromptLeak",
         "tool_definitions": f"{_HERE}.detectors.tool_definitions:ToolDefinitions",
         "topics": f"{_HERE}.detectors.topics:Topics",
