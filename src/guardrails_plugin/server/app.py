@@ -47,6 +47,7 @@ PRODUCTS = (
     "guardrails_plugin.server.routers.system",
     "guardrails_plugin.server.routers.native",
     "guardrails_plugin.server.routers.management",
+    "guardrails_plugin.server.routers.users",
     "guardrails_plugin.server.routers.pangea.product",
     "guardrails_plugin.server.routers.hiddenlayer.product",
     "guardrails_plugin.server.routers.calypso.product",

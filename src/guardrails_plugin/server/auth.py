@@ -3,7 +3,7 @@
 Random secrets are kept as keyed hashes (HMAC-SHA256 under a key only this purpose has): nobody can guess 256 random
 bits, so a slow hash would protect nothing. Passwords, which can be guessed, are kept with argon2id. Sessions are JWTs
 of one hour, signed with a key derived from the keyring; they name a user or an OAuth client, who is looked up each
-time, so that one who is gone has no session either.
+time, so that one who is gone has no session either, nor one whose password has changed.
 """
 
 from __future__ import annotations
@@ -157,6 +157,8 @@ class Authenticator:
         key_id = self._keyring.primary
         issued = int(time.time())
         claims = {"sub": subject, "kind": kind, "aud": _AUDIENCE, "iat": issued, "exp": issued + SESSION_SECONDS}
+        if user is not None:
+            claims["pwd"] = self._password_mark(user, key_id)
         key = self._keyring.subkey("session", key_id=key_id)
         return jwt.encode({**claims, "jti": new_id()}, key, "HS256", headers={"kid": key_id}), SESSION_SECONDS
 
@@ -238,16 +240,25 @@ class Authenticator:
         user = self._store.user(claims["sub"])
         if user is None or not user.is_active:
             return None
+        if not hmac.compare_digest(str(claims.get("pwd", "")).encode(), self._password_mark(user, key_id).encode()):
+            return None
         return Principal(user.project_id, frozenset(user.scopes), user.id, user_id=user.id, preview="session")
 
+    def _password_mark(self, user: User, key_id: str) -> str:
+        """Says in a session which password it was opened with, and nothing about it."""
+        return self._digest(f"password:{user.password_hash}", key_id)[:32]
+
     def _principal(self, token: Token) -> Principal | None:
+        scopes = frozenset(token.scopes)
         if token.owner_id:
             owner = self._store.user(token.owner_id)
             if owner is None or not owner.is_active:
                 return None
+            if ADMIN not in owner.scopes:
+                scopes &= frozenset(owner.scopes)  # what is taken from a user is taken from their keys
         return Principal(
             project_id=token.project_id,
-            scopes=frozenset(token.scopes),
+            scopes=scopes,
             subject=token.owner_id or f"machine={token.id}",
             user_id=token.owner_id,
             token_id=token.id,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -99,7 +98,8 @@ def test_a_session_ends_with_its_user(authenticator: Authenticator, store: Store
 def test_forged_sessions_are_refused(authenticator: Authenticator, settings: Settings, store: Store) -> None:
     user = store.user_by_email(USER[0])
     assert user is not None
-    claims = {"sub": user.id, "kind": "user", "aud": "guardrails-plugin", "exp": int(time.time()) + 60}
+    opened, _ = authenticator.session(user=user)
+    claims = jwt.decode(opened, options={"verify_signature": False})
     right = settings.keyring.subkey("session")
     head = {"kid": "t1"}
     assert authenticator.recognise(jwt.encode(claims, right, "HS256", headers=head)) is not None
@@ -111,6 +111,8 @@ def test_forged_sessions_are_refused(authenticator: Authenticator, settings: Set
         jwt.encode({**claims, "aud": "other"}, right, "HS256", headers=head),
         jwt.encode({**claims, "sub": "nobody"}, right, "HS256", headers=head),
         jwt.encode({k: v for k, v in claims.items() if k != "exp"}, right, "HS256", headers=head),
+        jwt.encode({k: v for k, v in claims.items() if k != "pwd"}, right, "HS256", headers=head),
+        jwt.encode({**claims, "pwd": "0" * 32}, right, "HS256", headers=head),
         _unsigned(claims),
     ]
     assert [authenticator.recognise(text) for text in forged] == [None] * len(forged)

@@ -83,13 +83,30 @@ class Store:
         """Remove a project with its users, credentials, keys and documents."""
         return self._delete(projects, projects.c.id == project_id)
 
-    def create_user(self, project_id: str, email: str, password_hash: str, *, scopes: Sequence[str]) -> User:
+    def create_user(
+        self,
+        project_id: str,
+        email: str,
+        password_hash: str,
+        *,
+        scopes: Sequence[str],
+        settings: Mapping[str, Any] | None = None,
+    ) -> User:
         """A new user.
 
         Raises:
             ApiError: 409, the address is taken.
         """
-        made = User(new_id(), project_id, email.lower(), password_hash, tuple(scopes), True, {}, now())  # noqa: FBT003
+        made = User(
+            id=new_id(),
+            project_id=project_id,
+            email=email.lower(),
+            password_hash=password_hash,
+            scopes=tuple(scopes),
+            is_active=True,
+            settings=dict(settings or {}),
+            created_at=now(),
+        )
         self._insert(users, made, "A user with this e-mail address")
         return made
 
@@ -112,12 +129,29 @@ class Store:
         *,
         settings: Mapping[str, Any] | None = None,
         is_active: bool | None = None,
+        password_hash: str | None = None,
+        scopes: Sequence[str] | None = None,
     ) -> User | None:
-        """Change what is given."""
-        given = {"settings": None if settings is None else dict(settings), "is_active": is_active}
+        """Change what is given; call `auth.Authenticator.forget` after it, as for `delete_token`."""
+        given = {
+            "settings": None if settings is None else dict(settings),
+            "is_active": is_active,
+            "password_hash": password_hash,
+            "scopes": None if scopes is None else list(scopes),
+        }
         where = [users.c.project_id == project_id, users.c.id == user_id]
         self._update(users, where, _given(given))
         return self._one(User, users, *where)
+
+    def delete_user(self, project_id: str, user_id: str) -> bool:
+        """Remove a user with the credentials that act for them and the provider keys that are theirs alone."""
+        with self.database.write() as connection:
+            where = users.c.project_id == project_id, users.c.id == user_id
+            done = bool(connection.execute(users.delete().where(*where)).rowcount)
+            if done:
+                for owned in (tokens, provider_keys):
+                    connection.execute(owned.delete().where(owned.c.owner_id == user_id))
+        return done
 
     def create_token(
         self,
