@@ -223,7 +223,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("texts", type=Path, help="folder of the rows without addresses (data/injection)")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--count", type=int, default=350, help="addresses a country")
+    parser.add_argument("--count", type=int, default=60, help="addresses a country")
     options = parser.parse_args(arguments)
     chooser = random.Random(11)
     texts = read(options.texts, 20 * options.count, chooser)
