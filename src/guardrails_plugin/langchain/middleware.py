@@ -64,7 +64,11 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
             what tools get.
         review_tools: tools whose calls wait for a person: the graph is interrupted, and goes on when it is resumed
             with ``"approve"`` (anything else rejects).
-        restore_answer: turn encrypted values back in the last message of a turn.
+        restore_answer: turn encrypted values back in the last message of a turn. It is LangGraph's state that is given
+            out, so the raw answer is in the last checkpoint, too, and in event streams and traces of that step; with
+            the next turn it is encrypted again before any model sees it. Where no checkpoint may hold it, leave this
+            off and restore what is given out: ``engine.unredact(message.content, token)``, with the tokens from
+            ``message.response_metadata["guard"]["fpe_context"]`` of the thread's messages.
     """
 
     trace_policy = TracePolicy(process_inputs=omit_payload, process_outputs=omit_payload)
@@ -101,13 +105,14 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
     @hook_config(can_jump_to=["end"])
     def before_agent(self, state: Any, runtime: Any) -> dict[str, Any] | None:
         """What did not come from the model guarded; a refused message is taken out of the thread and ends the turn."""
-        if self._plan is None:
-            return None
         messages: list[BaseMessage] = state["messages"]
+        restored = [_encrypted_again(one) for one in messages if _WAS in one.response_metadata.get("guard", {})]
+        if self._plan is None:
+            return {"messages": restored} if restored else None
         known = Encrypted(self._plan.engine, tokens(messages), self._plan.tenant)
         given = _given(messages)
         checks = self._plan.each([known.hide(message) for message in given], provenance(messages))
-        changed: list[BaseMessage] = []
+        changed: list[BaseMessage] = restored
         blocked: GuardBlocked | None = None
         for message, checked in zip(given, checks, strict=True):
             if isinstance(checked, GuardBlocked):
@@ -163,7 +168,7 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
         last = messages[-1]
         tenant = run_context(tenant=self._tenant).tenant
         content = Encrypted(self._engine, tokens(messages), tenant).restore(last.content)
-        return {"messages": [last.model_copy(update={"content": content})]} if content != last.content else None
+        return {"messages": [_restored(last, content)]} if content != last.content else None
 
     async def aafter_agent(self, state: Any, runtime: Any) -> dict[str, Any] | None:
         return await asyncio.to_thread(self.after_agent, state, runtime)
@@ -184,6 +189,22 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
 
 
 _NO_ARTIFACT: Mapping[str, dict[str, Any]] = {"tool": {"artifact": None}}
+
+
+_WAS = "encrypted"
+"""Under which key of its ``guard`` metadata a restored answer keeps what it was."""
+
+
+def _restored(answer: AIMessage, content: Any) -> AIMessage:
+    mark = {**answer.response_metadata.get("guard", {}), _WAS: answer.content}
+    metadata = {**answer.response_metadata, "guard": mark}
+    return answer.model_copy(update={"content": content, "response_metadata": metadata})
+
+
+def _encrypted_again(answer: BaseMessage) -> BaseMessage:
+    mark = dict(answer.response_metadata["guard"])
+    metadata = {**answer.response_metadata, "guard": mark}
+    return answer.model_copy(update={"content": mark.pop(_WAS), "response_metadata": metadata})
 
 
 def _given(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
