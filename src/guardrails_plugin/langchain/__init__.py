@@ -7,7 +7,14 @@ need not be installed.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from guardrails_plugin.langchain.runnable import Guard as Guard
+try:
+    from guardrails_plugin.langchain.runnable import Guard as Guard
+except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] != "langchain_core":
+        raise
+    raise ModuleNotFoundError(
+        'guardrails_plugin.langchain needs langchain_core: pip install "guardrails-plugin[langchain]"', name=error.name
+    ) from None
 
 if TYPE_CHECKING:
     from guardrails_plugin.langchain.callbacks import GuardCallbackHandler as GuardCallbackHandler
@@ -51,8 +58,28 @@ _HOMES = {
     "tool_node_wrappers": "tool_node",
 }
 
+_EXTRAS = {
+    "langchain": "langchain-agents",
+    "langgraph": "langchain-agents",
+    "langchain_mcp_adapters": "mcp",
+    "mcp": "mcp",
+}
+"""Packages that not everything here needs, and what installs them."""
+
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    try:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in _EXTRAS:
+            raise
+        raise ModuleNotFoundError(
+            f'{name} needs {package}: pip install "guardrails-plugin[{_EXTRAS[package]}]"', name=package
+        ) from None
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,6 +1,13 @@
 """Guards for LlamaIndex. Needs ``pip install guardrails-plugin[llama-index]``."""
 
-from guardrails_plugin.llama_index.agent import guard_agent as guard_agent
+try:
+    from guardrails_plugin.llama_index.agent import guard_agent as guard_agent
+except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] != "llama_index":
+        raise
+    raise ModuleNotFoundError(
+        'guardrails_plugin.llama_index needs llama_index: pip install "guardrails-plugin[llama-index]"', name=error.name
+    ) from None
 from guardrails_plugin.llama_index.callbacks import GuardAuditEventHandler as GuardAuditEventHandler
 from guardrails_plugin.llama_index.documents import guard_documents as guard_documents
 from guardrails_plugin.llama_index.llm import guard_llm as guard_llm
