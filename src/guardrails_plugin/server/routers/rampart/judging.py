@@ -8,6 +8,7 @@ from time import perf_counter
 
 from pydantic import BaseModel
 
+from guardrails_plugin.server.auth import GUARD
 from guardrails_plugin.server.exchange import Exchange
 from guardrails_plugin.server.guarding import complete
 from guardrails_plugin.server.routers.rampart.conditions import meaning
@@ -106,7 +107,11 @@ async def judge(
         given: conditions that the application knows to be met.
         policies: the enabled ones.
         began: when the work did, by `perf_counter`.
+
+    Raises:
+        ApiError: 403, the caller may not have contents checked; 503, a detector failed.
     """
+    exchange.user.require(GUARD)
     findings = await _findings(exchange, services, content, policies)
     met = sorted(_met(policies, findings, given), key=_weight, reverse=True)
     about = [finding for one in met if one.rule.action == "REDACT" for finding in one.findings]

@@ -10,13 +10,14 @@ from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from guardrails_plugin.server.auth import GUARD, MANAGE
 from guardrails_plugin.server.exchange import Current, Exchange
 from guardrails_plugin.server.llm import ChatOutcome, ChatRequest, StreamPart
 from guardrails_plugin.server.problems import ApiError
 from guardrails_plugin.server.routers.rampart.detection import RECIPE, SECRETS, TOXIC, rules, worst
-from guardrails_plugin.server.routers.rampart.settings import Security, security_settings
+from guardrails_plugin.server.routers.rampart.settings import security_settings
 from guardrails_plugin.server.routers.rampart.wire import ERRORS, PREFIX, Body, milliseconds
-from guardrails_plugin.server.services import Running
+from guardrails_plugin.server.services import Running, Services
 from guardrails_plugin.types import GuardResult
 
 __all__ = ["router"]
@@ -41,7 +42,10 @@ class Message(BaseModel):
 
 
 class Chat(Body):
-    """What to ask which model; the operator's default when none is named."""
+    """What to ask which model; the operator's default when none is named.
+
+    Only those who manage the project may do without ``security_checks``.
+    """
 
     messages: Annotated[list[Message], Field(min_length=1, max_length=1000)]
     model: Annotated[str, Field(max_length=128)] = ""
@@ -90,7 +94,7 @@ class Answer(BaseModel):
 @router.post("/llm/chat")
 async def chat(body: Chat, exchange: Current, services: Running) -> Answer:
     """Check the messages, ask the model, check the reply."""
-    request = _request(body, await security_settings(exchange, services))
+    request = await _request(body, exchange, services)
     outcome = await services.llm.chat(exchange, request)
     _count(exchange, outcome)
     completion = outcome.completion
@@ -113,7 +117,7 @@ async def chat(body: Chat, exchange: Current, services: Running) -> Answer:
 )
 async def chat_stream(body: Chat, exchange: Current, services: Running) -> StreamingResponse:
     """The same as events: ``security_check``, ``token`` ..., ``done``; ``error`` when something is refused."""
-    request = _request(body, await security_settings(exchange, services))
+    request = await _request(body, exchange, services)
     trace_id = body.trace_id or exchange.id
 
     async def events() -> AsyncIterator[str]:
@@ -149,7 +153,10 @@ def _line(event: dict[str, Any]) -> str:
     return f"data: {json.dumps(event)}\n\n"
 
 
-def _request(body: Chat, wanted: Security) -> ChatRequest:
+async def _request(body: Chat, exchange: Exchange, services: Services) -> ChatRequest:
+    # Who hands a key to an application must be able to rely on the checks.
+    exchange.user.require(GUARD if body.security_checks else MANAGE)
+    wanted = await security_settings(exchange, services)
     personal = {"action": "replace" if wanted.auto_redact_pii else "report"}
     shared: dict[str, Any] = {SECRETS: {"action": "replace"}, "pii": personal}
     attack = {"action": "block", "threshold": wanted.block_threshold}

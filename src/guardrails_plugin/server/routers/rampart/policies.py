@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from guardrails_plugin.recipes import compliance_policies
 from guardrails_plugin.recipes.pack import Pack
+from guardrails_plugin.server.auth import MANAGE
 from guardrails_plugin.server.exchange import Current, Exchange
 from guardrails_plugin.server.identity import iso
 from guardrails_plugin.server.problems import ApiError, not_found
@@ -180,6 +181,7 @@ def change_policy(policy_id: str, body: PolicyChange, exchange: Current, service
 @router.post("/policies/{policy_id}/toggle")
 def toggle_policy(policy_id: str, exchange: Current, services: Running) -> PolicyItem:
     """Switch a policy on or off."""
+    exchange.user.require(MANAGE)
     enabled = bool(_find(exchange, services, policy_id).body["enabled"])
     return _changed(exchange, services, policy_id, {"enabled": not enabled})
 
@@ -187,7 +189,7 @@ def toggle_policy(policy_id: str, exchange: Current, services: Running) -> Polic
 @router.delete("/policies/{policy_id}")
 def delete_policy(policy_id: str, exchange: Current, services: Running) -> Deleted:
     """Remove a policy."""
-    user = exchange.user
+    user = exchange.user.require(MANAGE)
     if not services.store.objects.delete(user.project_id, _KIND, policy_id, owner_id=user.subject):
         raise not_found("Policy")
     exchange.event, exchange.metadata["policy_id"] = "policy_deleted", policy_id
@@ -199,7 +201,7 @@ def _template_rules(pack: Pack) -> list[Rule]:
 
 
 def _created(exchange: Exchange, services: Services, name: str, body: dict[str, Any]) -> PolicyItem:
-    user = exchange.user
+    user = exchange.user.require(MANAGE)
     if len(_objects(exchange, services)) >= _MOST:
         raise ApiError(409, f"There are {_MOST} policies already.")
     made = services.store.objects.create(user.project_id, _KIND, body, name=name, owner_id=user.subject)
@@ -208,7 +210,7 @@ def _created(exchange: Exchange, services: Services, name: str, body: dict[str, 
 
 
 def _changed(exchange: Exchange, services: Services, policy_id: str, change: dict[str, Any]) -> PolicyItem:
-    user, found = exchange.user, _find(exchange, services, policy_id)
+    user, found = exchange.user.require(MANAGE), _find(exchange, services, policy_id)
     name = change.pop("name", None)
     body = {**found.body, **change}
     # A template's conditions keep their meaning only while they are the template's.

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from guardrails_plugin.server.auth import MANAGE
 from guardrails_plugin.server.exchange import Current, Exchange
 from guardrails_plugin.server.problems import ApiError
 from guardrails_plugin.server.routers.rampart.wire import ERRORS, PREFIX, Body
@@ -87,7 +88,8 @@ def read_settings(exchange: Current, services: Running) -> UserSettings:
 
 @router.put("/settings")
 def change_settings(body: SettingsChange, exchange: Current, services: Running) -> UserSettings:
-    """Change what is given; the rest stays."""
+    """Change what is given; the rest stays. A key that may only guard follows these settings."""
+    exchange.user.require(MANAGE)
     if body.api_limits is not None and body.api_limits != _limits(exchange, services):
         raise ApiError(403, "api_limits: only the operator, or the limits of a key, change these.")
     kept = _kept(exchange, services)
