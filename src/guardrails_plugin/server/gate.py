@@ -12,13 +12,13 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from guardrails_plugin.server.auth import Authenticator
+from guardrails_plugin.server.auth import Authenticator, Principal
 from guardrails_plugin.server.exchange import Exchange, current_exchange
 from guardrails_plugin.server.limits import Allowance, Limiter
-from guardrails_plugin.server.problems import ApiError, unauthorized
+from guardrails_plugin.server.problems import ApiError, forbidden, unauthorized
 from guardrails_plugin.server.settings import Settings
 
-__all__ = ["Gate"]
+__all__ = ["Gate", "address", "check_limits"]
 
 _PUBLIC_PER_MINUTE = 120
 """Requests of one address to public routes, which cost work but name nobody."""
@@ -79,6 +79,8 @@ class Gate:
             exchange.event = "authentication_failed"
             raise unauthorized(code=code)
         exchange.principal = principal
+        if not principal.scopes:
+            raise forbidden("These credentials have no scope.")
         per_minute = self._settings.per_minute if principal.per_minute is None else principal.per_minute
         per_hour = self._settings.per_hour if principal.per_hour is None else principal.per_hour
         own = principal.per_minute is not None or principal.per_hour is not None
@@ -92,6 +94,24 @@ class Gate:
         exchange.headers.update(allowance.headers)
         if not allowance.allowed:
             raise ApiError(429, f"More than {allowance.limit} requests; try again later.")
+
+
+def check_limits(user: Principal, settings: Settings, *, per_minute: int | None, per_hour: int | None) -> None:
+    """Refuse to let a new credential ask more often than the operator lets those without limits of their own.
+
+    Args:
+        user: who makes it; an administrator may.
+        settings: the operator's limits.
+        per_minute: its own; 0 for none, None for the operator's.
+        per_hour: likewise.
+
+    Raises:
+        ApiError: 403, more than that.
+    """
+    for window, wanted, most in (("minute", per_minute, settings.per_minute), ("hour", per_hour, settings.per_hour)):
+        if wanted is not None and most and not user.is_admin and not 0 < wanted <= most:
+            asked = f"{wanted} requests" if wanted else "No limit on requests"
+            raise forbidden(f"{asked} per {window}: only an administrator gives more than the service's {most}.")
 
 
 def address(scope: Scope) -> str:

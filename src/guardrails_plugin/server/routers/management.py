@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from guardrails_plugin.server.auth import ADMIN, GUARD, MANAGE
 from guardrails_plugin.server.exchange import Current, Exchange
+from guardrails_plugin.server.gate import check_limits
 from guardrails_plugin.server.guarding import RECIPE
 from guardrails_plugin.server.problems import forbidden, not_found
 from guardrails_plugin.server.product import Product
@@ -52,11 +53,11 @@ class ProjectList(BaseModel):
 
 
 class TokenBody(_Model):
-    """A new credential of a project."""
+    """A new credential of a project. Only administrators give it more requests than the service's default."""
 
     name: Annotated[str, Field(max_length=256)] = ""
     project: str | None = Field(default=None, description="id or friendly id; one's own by default")
-    scopes: list[Annotated[str, Field(pattern=f"^({GUARD}|{MANAGE})$")]] = [GUARD]
+    scopes: Annotated[list[Annotated[str, Field(pattern=f"^({GUARD}|{MANAGE})$")]], Field(min_length=1)] = [GUARD]
     per_minute: Annotated[int, Field(ge=0, le=10**9)] | None = None
     per_hour: Annotated[int, Field(ge=0, le=10**9)] | None = None
     expires_at: AwareDatetime | None = None
@@ -146,6 +147,7 @@ def create_token(body: TokenBody, exchange: Current, services: Running) -> NewTo
     project = services.store.project(body.project or user.project_id)
     if project is None or user.within(project.id) is None:
         raise not_found("Project")
+    check_limits(user, services.settings, per_minute=body.per_minute, per_hour=body.per_hour)
     secret, token = services.authenticator.issue(
         project.id,
         scopes=body.scopes,

@@ -222,9 +222,9 @@ async def unredact(body: UnredactBody, exchange: Current, services: Running) -> 
 
 
 @router.post("/score")
-async def score(body: ScoreBody, services: Running) -> Scored:
+async def score(body: ScoreBody, exchange: Current, services: Running) -> Scored:
     """Calibrated probabilities of a detector, below any threshold too."""
-    return Scored(scores=await services.guard.score(body.detector, body.texts, origin=body.origin))
+    return Scored(scores=await services.guard.score(exchange, body.detector, body.texts, origin=body.origin))
 
 
 @router.get("/recipes")

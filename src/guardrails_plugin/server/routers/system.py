@@ -10,9 +10,12 @@ from pydantic import BaseModel, Field
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from guardrails_plugin.server.docs_page import DOCS_PAGE
+from guardrails_plugin.server.exchange import Current
+from guardrails_plugin.server.problems import forbidden
 from guardrails_plugin.server.product import Product
 from guardrails_plugin.server.services import Running, Services
 from guardrails_plugin.server.store.migrate import is_current
+from guardrails_plugin.server.store.store import DEFAULT_PROJECT
 
 __all__ = ["build"]
 
@@ -78,8 +81,15 @@ async def readyz(services: Running) -> Response:
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-async def metrics(services: Running) -> Response:
-    """Prometheus text format."""
+async def metrics(exchange: Current, services: Running) -> Response:
+    """Prometheus text format. Numbers of all projects: for administrators, and for credentials of the first project.
+
+    Anybody may read them where the operator says so (``GUARDRAILS_PUBLIC_METRICS``).
+    """
+    if not services.settings.public_metrics and not exchange.user.is_admin:
+        home = await asyncio.to_thread(services.store.project, DEFAULT_PROJECT)
+        if home is None or exchange.project_id != home.id:
+            raise forbidden("Metrics are for administrators and credentials of the first project.")
     return Response(services.metrics.render(), headers={"Content-Type": services.metrics.content_type})
 
 

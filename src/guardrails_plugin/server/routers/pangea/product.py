@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from guardrails_plugin import conversation
 from guardrails_plugin.detectors.denial_of_service import estimate_tokens
+from guardrails_plugin.server.auth import GUARD
 from guardrails_plugin.server.exchange import Current, Exchange
 from guardrails_plugin.server.problems import not_found
 from guardrails_plugin.server.product import Product
@@ -140,6 +141,7 @@ async def redact_structured(body: StructuredBody, exchange: Current, services: R
 @router.post("/v1/unredact")
 async def unredact(body: UnredactBody, exchange: Current, services: Running) -> Answer[dict[str, Any]]:
     """Turn encrypted values back; they are found by what they are, alone or wherever they stand."""
+    exchange.user.require(GUARD)
     _note(exchange, "unredact", body.config_id)
     token = fpe.opened(body.fpe_context, services.settings.keyring, exchange.project_id)
     data = await services.guard.unredact(exchange, body.redacted_data, token)

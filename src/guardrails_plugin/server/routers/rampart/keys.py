@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from guardrails_plugin.server.auth import GUARD, MANAGE, Principal
 from guardrails_plugin.server.exchange import Current
+from guardrails_plugin.server.gate import check_limits
 from guardrails_plugin.server.identity import iso
 from guardrails_plugin.server.problems import not_found
 from guardrails_plugin.server.routers.rampart.packs import known_pack
@@ -26,7 +27,7 @@ router = APIRouter(prefix=PREFIX, tags=["rampart"], responses=ERRORS)
 
 
 class NewKey(Body):
-    """A new key; limits not given are the service's."""
+    """A new key; limits not given are the service's, and only administrators give it more."""
 
     name: Annotated[str, Field(min_length=1, max_length=256)]
     template_pack: str | None = None
@@ -70,6 +71,7 @@ def list_keys(exchange: Current, services: Running) -> list[KeyItem]:
 def create_key(body: NewKey, exchange: Current, services: Running) -> CreatedKey:
     """Make a key. Its secret is in this answer and nowhere else."""
     user = exchange.user.require(MANAGE)
+    check_limits(user, services.settings, per_minute=body.rate_limit_per_minute, per_hour=body.rate_limit_per_hour)
     secret, token = services.authenticator.issue(
         user.project_id,
         kind=_KIND,
