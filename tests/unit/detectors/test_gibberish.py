@@ -35,12 +35,16 @@ def found(text: str, detector: Gibberish | None = None) -> tuple[Finding, ...]:
         "sdf sdf sdf sdf sdf sdf sdf sdf sdf",
         "xq\u200bzvk jwp\u200bqrt mnbz\u200bxk",
         "kvwxzq jkqpvx " * 20,
+        "to my yesterday the of went sister and with shop a in they bought",
+        "pl3ase c@ll th€ 0ffice ab0ut y0ur p@rcel",
+        "\ufffd\ufffd\ufffd \ufffd\ufffd \ufffd\ufffd",
+        "the the the and and of of of and the the the a a",
     ],
 )
 def test_gibberish(text: str) -> None:
     (finding,) = found(text)
     assert finding.entity_type == "GIBBERISH"
-    assert finding.evidence["kind"] in ("letters", "repetition")
+    assert finding.evidence["kind"] in ("letters", "repetition", "order", "words", "lost")
 
 
 @pytest.mark.parametrize(
@@ -82,6 +86,9 @@ def test_gibberish(text: str) -> None:
         "आज मौसम बहुत अच्छा है",
         "pneumonoultramicroscopicsilicovolcanoconiosis",
         "acetylsalicylic hydroxychloroquine phthalates",
+        "Brrrr! Zzzzzt, krrrk, pffft, went the kettle.",
+        "We drove through Ysbyty Ystwyth and Pontrhydfendigaid.",
+        "The how-to guide, the by-laws and the add-ons of the one-to-one",
         "My dog is called Xqwzrt, do you like the name?",
     ],
 )
