@@ -17,6 +17,7 @@ from workflows.handler import WorkflowHandler
 
 from guardrails_plugin.engine import Engine
 from guardrails_plugin.errors import ConfigError, GuardBlocked, unknown_name
+from guardrails_plugin.llama_index.arguments import require
 from guardrails_plugin.llama_index.guarding import REFUSAL, Guarding, OnBlock, Overrides, Recipes, guarding
 from guardrails_plugin.llama_index.llm import guard_llm
 from guardrails_plugin.llama_index.provenance import opened, remember
@@ -68,8 +69,9 @@ def guard_agent(
 
     Raises:
         GuardBlocked: a tool's description carries instructions to the model.
-        ConfigError: trusted tools that do not exist, or no vault for them or for the answer.
+        ConfigError: no agent; trusted tools that do not exist, or no vault for them or for the answer.
     """
+    require("agent", agent, (BaseWorkflowAgent, AgentWorkflow), "a FunctionAgent, ReActAgent or AgentWorkflow")
     if restore_answer and vault is None:
         raise ConfigError("restore_answer needs a vault")
     policy = guarding(

@@ -20,12 +20,10 @@ from pydantic import PrivateAttr
 
 from guardrails_plugin.engine import Engine
 from guardrails_plugin.llama_index.guarding import Guarding, Overrides, Recipes, guarding
-from guardrails_plugin.types import Context, Stage
+from guardrails_plugin.llama_index.tags import ids
+from guardrails_plugin.types import Stage
 
 __all__ = ["GuardAuditEventHandler"]
-
-_IDS = ("user_id", "session_id", "thread_id", "run_id", "request_id", "app")
-"""Tags of LlamaIndex's ``instrument_tags`` that go into the audit record."""
 
 
 class GuardAuditEventHandler(BaseEventHandler):
@@ -59,11 +57,7 @@ class GuardAuditEventHandler(BaseEventHandler):
         if found is None:
             return
         stage, content = found
-        tags = {key: str(event.tags[key]) for key in _IDS if event.tags.get(key)}
-        policy = self._policy
-        guarding(
-            policy.engine, recipes=policy.recipes, overrides=policy.overrides, context=Context(metadata=tags)
-        ).check(stage, content)
+        self._policy.within(metadata=ids(event.tags)).check(stage, content)
 
 
 def _content(event: BaseEvent) -> tuple[Stage, Any] | None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
+from types import NoneType
 from typing import Any, Literal
 
 from guardrails_plugin.conversation import segments, substitute
 from guardrails_plugin.engine import DEFAULT_ORIGINS, Engine, default_engine
 from guardrails_plugin.errors import ConfigError, unknown_name
+from guardrails_plugin.llama_index.arguments import require
 from guardrails_plugin.llama_index.nodes import guard_nodes
 from guardrails_plugin.llama_index.provenance import said_here
+from guardrails_plugin.llama_index.tags import tagged
 from guardrails_plugin.llama_index.values import walker
 from guardrails_plugin.llama_index.vault import Vault
 from guardrails_plugin.stream import StreamGuard
@@ -68,7 +71,7 @@ class Guarding:
         """A guarded copy of a value of any kind this package knows."""
         foreign = walker(tool_calls=stage is not Stage.RESPONSE)
         found = self.segments(stage, value, origin)
-        (result,) = self.engine.check_batch([found], stage=stage, context=self.context, **self._policy(stage))
+        (result,) = self.engine.check_batch([found], stage=stage, context=tagged(self.context), **self._policy(stage))
         if result.blocked:
             return Checked(None, result)
         self.keep(result)
@@ -94,7 +97,7 @@ class Guarding:
 
     def stream(self, stage: Stage = Stage.RESPONSE) -> StreamGuard:
         """The hold-back window for one stream."""
-        return self.engine.stream(stage=stage, context=self.context, **self._policy(stage))
+        return self.engine.stream(stage=stage, context=tagged(self.context), **self._policy(stage))
 
     def nodes(self, nodes: Sequence[Any]) -> list[Any]:
         """Guarded copies of scored nodes, in order; None for those that were blocked."""
@@ -125,8 +128,12 @@ def guarding(
     """A `Guarding` from what users give.
 
     Raises:
-        ConfigError: an unknown stage, origin or ``on_block``; a vault of another tenant than the context's.
+        ConfigError: an unknown stage, origin or ``on_block``; a vault of another tenant than the context's; something
+            of the wrong kind.
     """
+    require("engine", engine, (Engine, NoneType), "an Engine")
+    require("context", context, (Context, NoneType), "a Context")
+    require("vault", vault, (Vault, NoneType), "a Vault")
     if on_block not in {"raise", "refuse"}:
         raise unknown_name("on_block", on_block, ["raise", "refuse"])
     if completions not in list(Origin):
@@ -138,8 +145,8 @@ def guarding(
         )
     return Guarding(
         engine or default_engine(),
-        recipes=_by_stage(recipes),
-        overrides=_by_stage(overrides),
+        recipes=_by_stage("recipes", recipes, "names of recipes"),
+        overrides=_by_stage("overrides", overrides, "overrides"),
         context=context or NO_CONTEXT,
         vault=vault,
         completions=Origin(completions),
@@ -148,9 +155,10 @@ def guarding(
     )
 
 
-def _by_stage(given: Mapping[str, Any] | None) -> dict[str, Any]:
+def _by_stage(name: str, given: Mapping[str, Any] | None, values: str) -> dict[str, Any]:
     known = [stage.value for stage in Stage]
+    require(name, given, (Mapping, NoneType), f"a mapping of stages ({', '.join(sorted(known))}) to {values}")
     for stage in given or {}:
         if str(stage) not in known:
-            raise unknown_name("stage", str(stage), known)
+            raise unknown_name("stage", str(stage), known, name)
     return {str(stage): value for stage, value in (given or {}).items()}

@@ -32,6 +32,7 @@ from guardrails_plugin.llama_index.answers import (
     completion_refusal,
     guarded,
 )
+from guardrails_plugin.llama_index.arguments import require
 from guardrails_plugin.llama_index.guarding import (
     REFUSAL,
     Checked,
@@ -91,7 +92,11 @@ def guard_llm(
             condense_plus_context chat engine) need ``system``, or the template itself looks like an injection.
         on_block: ``raise`` GuardBlocked, which ends an agent's run; ``refuse`` answers with `refusal`.
         refusal: the answer in place of a refused one.
+
+    Raises:
+        ConfigError: an argument is wrong.
     """
+    require("llm", llm, LLM, "a LlamaIndex LLM")
     if isinstance(llm, _Guards):
         return llm
     policy = guarding(

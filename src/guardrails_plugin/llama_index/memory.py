@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from types import NoneType
 from typing import Any, cast
 
 from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock
@@ -11,6 +12,7 @@ from llama_index.core.memory import BaseMemory, ChatMemoryBuffer
 from pydantic import PrivateAttr
 
 from guardrails_plugin.engine import Engine
+from guardrails_plugin.llama_index.arguments import require
 from guardrails_plugin.llama_index.guarding import REFUSAL, Guarding, OnBlock, Overrides, Recipes, guarding
 from guardrails_plugin.llama_index.vault import Vault
 from guardrails_plugin.types import Context, Stage
@@ -52,6 +54,7 @@ def guard_memory(
         on_block: ``raise`` GuardBlocked out of the engine's call; ``refuse`` remembers `refusal` in its place.
         refusal: what is remembered in place of a refused message.
     """
+    require("memory", memory, (BaseMemory, NoneType), "a LlamaIndex memory")
     policy = guarding(
         engine, recipes=recipes, overrides=overrides, context=context, vault=vault, on_block=on_block, refusal=refusal
     )

@@ -10,7 +10,8 @@ from llama_index.core.schema import BaseNode, MetadataMode, RelatedNodeInfo
 from guardrails_plugin.conversation import segments, substitute
 from guardrails_plugin.engine import Engine
 from guardrails_plugin.errors import ContentError
-from guardrails_plugin.types import Context, GuardResult, Origin, Segment, Stage
+from guardrails_plugin.llama_index.tags import tagged
+from guardrails_plugin.types import NO_CONTEXT, Context, GuardResult, Origin, Segment, Stage
 
 __all__ = ["MARK", "guard_nodes", "related"]
 
@@ -33,7 +34,7 @@ def guard_nodes(
     """Every node's guarded copy (None when it was blocked) and its result, in order; one pass for all."""
     contents = [[Segment(_text(node), Origin.EXTERNAL), *_metadata(node)] for node in nodes]
     results = engine.check_batch(
-        contents, stage=stage, recipe=recipe, overrides=overrides, context=context or Context()
+        contents, stage=stage, recipe=recipe, overrides=overrides, context=tagged(context or NO_CONTEXT)
     )
     return [
         (None if result.blocked else _copy(node, result, mark=mark), result)

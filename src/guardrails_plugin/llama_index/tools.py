@@ -12,6 +12,7 @@ from llama_index.core.tools import AsyncBaseTool, BaseTool, FunctionTool, ToolMe
 
 from guardrails_plugin.engine import Engine
 from guardrails_plugin.errors import ConfigError, GuardBlocked, unknown_name
+from guardrails_plugin.llama_index.arguments import require_tools
 from guardrails_plugin.llama_index.guarding import Guarding, Overrides, Recipes, guarding
 from guardrails_plugin.llama_index.outputs import failure, guarded_output, guarded_value, must_pass, refused_output
 from guardrails_plugin.llama_index.provenance import said_here
@@ -68,14 +69,14 @@ def guard_tools(
 
     Raises:
         GuardBlocked: a tool's description carries instructions to the model, or its definition was refused.
-        ConfigError: a trusted tool that does not exist, or trusted tools without a vault.
+        ConfigError: no list of tools; a trusted tool that does not exist, or trusted tools without a vault.
     """
     if descriptions not in {"check", "trust"}:
         raise unknown_name("descriptions", descriptions, ["check", "trust"])
     policy = guarding(
         engine, recipes=recipes, overrides=overrides, context=context, vault=vault, on_block="refuse", refusal=refusal
     )
-    known = [tool if isinstance(tool, BaseTool) else FunctionTool.from_defaults(tool) for tool in tools]
+    known = [tool if isinstance(tool, BaseTool) else FunctionTool.from_defaults(tool) for tool in require_tools(tools)]
     _check_trust(trusted_tools, [tool.metadata.get_name() for tool in known], vault)
     if pins is not None:
         for report in check_tools(
