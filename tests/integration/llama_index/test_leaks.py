@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from llama_index.core import SummaryIndex
+from llama_index.core import MockEmbedding, SummaryIndex, VectorStoreIndex
 from llama_index.core.agent.workflow import AgentWorkflow, FunctionAgent
 from llama_index.core.chat_engine import SimpleChatEngine
 from llama_index.core.ingestion import IngestionPipeline
+from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.node_parser import SentenceSplitter
 from llama_index.core.schema import Document
 from llama_index.core.tools import FunctionTool
@@ -20,6 +21,7 @@ from llama_index.core.tools import FunctionTool
 from guardrails_plugin.llama_index import (
     GuardTransform,
     guard_agent,
+    guard_chat_engine,
     guard_documents,
     guard_llm,
     guard_memory,
@@ -34,6 +36,7 @@ from tests.integration.llama_index.scripted import (
     IBAN,
     QUIET,
     SSN,
+    PlainLLM,
     Script,
     blocking,
     call,
@@ -142,6 +145,38 @@ def test_chat_engines_remember_guarded_messages_only() -> None:
     report = assert_no_leak(chat, CANARIES, [QUESTION, "And now?"], allow=[CALLER_INPUT, *INNER])
     assert list(report.modes) == ["chat", "achat", "stream_chat", "astream_chat"]
     assert set(report.modes.values()) == {"ran"}
+
+
+CHAT_MODES: list[Any] = ["context", "condense_question", "condense_plus_context", "simple"]
+
+
+def chat_engine(mode: Any, llm: Any, *, clean: bool) -> Any:
+    known = guard_documents(documents(), overrides=NO_MODEL) if clean else documents()
+    index = VectorStoreIndex.from_documents(known, embed_model=MockEmbedding(embed_dim=4))
+    # The default memory opens a database and leaves it open.
+    memory = ChatMemoryBuffer.from_defaults(token_limit=4096)
+    return guard_chat_engine(index.as_chat_engine(mode, llm=llm, memory=memory), overrides=QUIET)
+
+
+@pytest.mark.parametrize("mode", CHAT_MODES)
+def test_guarded_chat_engines(mode: Any) -> None:
+    report = assert_no_leak(
+        lambda: chat_engine(mode, guard_llm(PlainLLM.saying(ANSWER), overrides=QUIET), clean=True),
+        CANARIES,
+        [QUESTION, "And now?"],
+        allow=[CALLER_INPUT, *inner_runs("PlainLLM"), Allow("callback llm end[EventPayload.COMPLETION]*")],
+    )
+    assert set(report.modes.values()) == {"ran"}
+
+
+@pytest.mark.parametrize("mode", CHAT_MODES)
+def test_a_chat_engines_guard_cleans_answers_sources_and_memory_by_itself(mode: Any) -> None:
+    """With a model that nobody guards, and an index that was filled before there was a guard."""
+    report = find_leaks(
+        lambda: chat_engine(mode, PlainLLM.saying(ANSWER), clean=False), CANARIES, [QUESTION, "And now?"]
+    )
+    assert set(report.modes.values()) == {"ran"}
+    assert [leak for leak in report.leaks if leak.place.startswith(("output", "chunk", "memory"))] == []
 
 
 def test_guarded_models() -> None:
