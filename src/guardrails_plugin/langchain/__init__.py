@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from guardrails_plugin.langchain.chat_model import guard_model as guard_model
     from guardrails_plugin.langchain.documents import GuardDocumentCompressor as GuardDocumentCompressor
     from guardrails_plugin.langchain.documents import GuardDocumentTransformer as GuardDocumentTransformer
+    from guardrails_plugin.langchain.history import GuardChatMessageHistory as GuardChatMessageHistory
     from guardrails_plugin.langchain.mcp import GuardMCPInterceptor as GuardMCPInterceptor
     from guardrails_plugin.langchain.middleware import GuardMiddleware as GuardMiddleware
     from guardrails_plugin.langchain.retriever import guard_retriever as guard_retriever
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Guard",
     "GuardCallbackHandler",
+    "GuardChatMessageHistory",
     "GuardDocumentCompressor",
     "GuardDocumentTransformer",
     "GuardMCPInterceptor",
@@ -46,6 +48,7 @@ __all__ = [
 
 _HOMES = {
     "GuardCallbackHandler": "callbacks",
+    "GuardChatMessageHistory": "history",
     "GuardDocumentCompressor": "documents",
     "GuardDocumentTransformer": "documents",
     "GuardMCPInterceptor": "mcp",
