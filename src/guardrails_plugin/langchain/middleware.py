@@ -20,7 +20,7 @@ from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
 from langgraph.types import Command
 
 from guardrails_plugin.engine import Engine, default_engine
-from guardrails_plugin.errors import GuardBlocked
+from guardrails_plugin.errors import ConfigError, GuardBlocked
 from guardrails_plugin.langchain.check import Option, check_at
 from guardrails_plugin.langchain.context import run_context
 from guardrails_plugin.langchain.encrypted import Encrypted, carry, tokens
@@ -49,6 +49,10 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
     they make of a tool call's arguments. As the last it sees what others make of prompts and calls, but not what they
     answer themselves or make of answers and results.
 
+    LangGraph asks no middleware about what tools and nodes write by ``get_stream_writer()`` (stream mode ``custom``),
+    nor about state keys other than ``messages`` (those in a tool's ``Command`` are guarded, those in the input, of
+    nodes and of other middleware are not): guard these where they are written, by a `Guard`.
+
     Args:
         engine: of the stages without a guard of their own.
         pre_plan: guard for what the model did not say in the thread; True for the stage's recipe, False for none.
@@ -64,11 +68,15 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
             what tools get.
         review_tools: tools whose calls wait for a person: the graph is interrupted, and goes on when it is resumed
             with ``"approve"`` (anything else rejects).
-        restore_answer: turn encrypted values back in the last message of a turn. It is LangGraph's state that is given
-            out, so the raw answer is in the last checkpoint, too, and in event streams and traces of that step; with
-            the next turn it is encrypted again before any model sees it. Where no checkpoint may hold it, leave this
-            off and restore what is given out: ``engine.unredact(message.content, token)``, with the tokens from
-            ``message.response_metadata["guard"]["fpe_context"]`` of the thread's messages.
+        restore_answer: turn encrypted values back in the last message of a turn, by the engine's keyring. What is
+            given out is LangGraph's state, so the raw answer is in the last checkpoint, too, and in event streams and
+            traces of that step; with the next turn it is encrypted again before any model sees it. Where no checkpoint
+            may hold it, leave this off and restore what is given out: ``engine.unredact(message.content, token)``, with
+            the tokens from ``message.response_metadata["guard"]["fpe_context"]`` of the thread's messages.
+
+    Raises:
+        ConfigError: an option that is none of the valid ones. Names of tools are not looked up: an agent's tools may
+            change from call to call.
     """
 
     trace_policy = TracePolicy(process_inputs=omit_payload, process_outputs=omit_payload)
@@ -101,6 +109,8 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
         self._on_block: Literal["raise", "refuse"] = on_block
         self._refusal = refusal
         self._restore = restore_answer
+        if restore_answer and self._engine.keyring is None:
+            raise ConfigError("restore_answer needs the keyring that encrypted: Engine(keyring=...)")
 
     @hook_config(can_jump_to=["end"])
     def before_agent(self, state: Any, runtime: Any) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias, get_args
 
 from langchain_core.messages import (
     AIMessage,
@@ -18,12 +18,14 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
-from guardrails_plugin.errors import ContentError, GuardBlocked
+from guardrails_plugin.errors import ConfigError, ContentError, GuardBlocked, unknown_name
 from guardrails_plugin.langchain.check import StageCheck
 from guardrails_plugin.langchain.encrypted import Encrypted, carry, tokens
 from guardrails_plugin.types import Context, Origin
 
-__all__ = ["ToolGate", "provenance"]
+__all__ = ["ToolGate", "names", "provenance"]
+
+_OnBlock: TypeAlias = Literal["raise", "refuse"]
 
 
 class ToolGate:
@@ -34,6 +36,9 @@ class ToolGate:
         post: the results'; None for none.
         on_block: ``refuse`` tells the model by an error message in the tool's name, ``raise`` raises.
         trusted: tool names and the entity types whose encrypted values they get as they were.
+
+    Raises:
+        ConfigError: another ``on_block``, or entity types that are no collection of names.
     """
 
     def __init__(
@@ -41,13 +46,18 @@ class ToolGate:
         pre: StageCheck | None,
         post: StageCheck | None,
         *,
-        on_block: Literal["raise", "refuse"] = "refuse",
+        on_block: _OnBlock = "refuse",
         trusted: Mapping[str, Collection[str]] | None = None,
     ) -> None:
+        if on_block not in get_args(_OnBlock):
+            raise unknown_name("on_block", on_block, get_args(_OnBlock))
         self._pre = pre
         self._post = post
         self._raises = on_block == "raise"
-        self._trusted = {name: frozenset(types) for name, types in (trusted or {}).items()}
+        self._trusted = {
+            name: names(types, f"trusted_tools[{name!r}]", "entity types, such as {'US_SSN'}")
+            for name, types in (trusted or {}).items()
+        }
 
     @property
     def post(self) -> StageCheck | None:
@@ -156,6 +166,17 @@ class ToolGate:
             several = name == "messages" and isinstance(value, list)
             guarded[name] = [self.guarded(item) for item in value] if several else check(value).value
         return guarded
+
+
+def names(given: object, where: str, what: str) -> frozenset[str]:
+    """A collection of names as a set.
+
+    Raises:
+        ConfigError: a single string, whose letters would be taken for names, or something else.
+    """
+    if isinstance(given, str) or not isinstance(given, Collection) or not all(isinstance(one, str) for one in given):
+        raise ConfigError(f"{where}: expected a collection of {what}, got {type(given).__name__}")
+    return frozenset(given)
 
 
 def provenance(messages: Sequence[BaseMessage | AnyMessage]) -> Context:

@@ -19,7 +19,7 @@ from guardrails_plugin.engine import Engine
 from guardrails_plugin.errors import GuardBlocked
 from guardrails_plugin.langchain.check import Option, StageCheck, check_at
 from guardrails_plugin.langchain.review import is_approval
-from guardrails_plugin.langchain.tool_gate import ToolGate
+from guardrails_plugin.langchain.tool_gate import ToolGate, names
 from guardrails_plugin.langchain.tools import GuardedTool
 from guardrails_plugin.types import Stage
 
@@ -41,7 +41,7 @@ class ToolCallHooks:
 
     def __init__(self, gate: ToolGate, *, review_tools: Collection[str] = ()) -> None:
         self._gate = gate
-        self._review = frozenset(review_tools)
+        self._review = names(review_tools, "review_tools", "tool names, such as {'send'}")
         self._wrapped: dict[str, _NodeTool] = {}
         self._waiting: dict[tuple[str, str | None], tuple[ToolCall, ToolCall]] = {}
 
