@@ -14,6 +14,18 @@ from guardrails_plugin.types import GuardResult, Stage
 __all__ = ["ChunkGuard"]
 
 
+_NOTHING_ELSE: dict[str, Any] = {
+    "additional_kwargs": {},
+    "tool_calls": [],
+    "invalid_tool_calls": [],
+    "tool_call_chunks": [],
+    "usage_metadata": None,
+    "response_metadata": {},
+    "chunk_position": None,
+}
+"""What a chunk that brings nothing but text has."""
+
+
 class ChunkGuard:
     """One stream of chunks of any type.
 
@@ -65,6 +77,10 @@ class ChunkGuard:
         if self._ended:
             return
         text = self._text(chunk)
+        if text is None and isinstance(chunk, AIMessageChunk) and chunk.content and isinstance(chunk.content, str):
+            # Its text keeps its place among the others; only what must be guarded whole waits.
+            yield from self.feed(chunk.model_copy(update=_NOTHING_ELSE))
+            chunk = chunk.model_copy(update={"content": ""})
         if text is None:
             self._rest = chunk if self._rest is None else add(self._rest, chunk)
         elif not text:
