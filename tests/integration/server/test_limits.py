@@ -57,6 +57,32 @@ def test_a_keys_own_limits_count(client: TestClient) -> None:
     assert client.get("/guardrails/v1/recipes").status_code == 200
 
 
+def test_a_tenant_cannot_lift_its_own_limits(tmp_path: Path) -> None:
+    settings = Settings(
+        keyring=Keyring({"t1": bytes(range(32))}),
+        database_url=f"sqlite:///{tmp_path / 'guardrails.db'}",
+        bootstrap_token=TOKEN,
+        per_minute=60,
+        per_hour=0,
+    )
+    app = create_app(settings, products=[*CORE, "guardrails_plugin.server.routers.rampart.product"])
+    services = app.state.services
+    manager, _ = services.authenticator.issue(services.store.project("default").id, scopes=("guard", "manage"))
+
+    def made(path: str, body: dict[str, object], credential: str) -> int:
+        return client.post(path, json=body, headers={"Authorization": f"Bearer {credential}"}).status_code
+
+    with TestClient(app) as client:
+        for limit, status in ((10**9, 403), (61, 403), (0, 403), (60, 201), (1, 201), (None, 201)):
+            assert made("/guardrails/v1/tokens", {"per_minute": limit}, manager) == status
+        assert made("/guardrails/v1/tokens", {"per_hour": 10**9}, manager) == 201
+        assert made("/guardrails/v1/tokens", {"per_minute": 0}, TOKEN) == 201
+        path = "/api/v1/rampart-keys"
+        assert made(path, {"name": "x", "rate_limit_per_minute": 61}, manager) == 403
+        assert made(path, {"name": "x", "rate_limit_per_minute": 60}, manager) == 200
+        assert made(path, {"name": "x", "rate_limit_per_minute": 10**9}, TOKEN) == 200
+
+
 def test_guessing_credentials_is_slowed_down_and_fills_no_log(client: TestClient) -> None:
     header = {"Authorization": "Bearer guess"}
     statuses = [client.get("/guardrails/v1/recipes", headers=header).status_code for _ in range(40)]
