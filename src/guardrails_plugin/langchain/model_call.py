@@ -75,7 +75,8 @@ class ModelCall:
         """
         try:
             if isinstance(answer, AIMessage):
-                return self._guarded(answer)
+                message: AIMessage = self._guarded(answer)
+                return message
             response = answer.model_response if isinstance(answer, ExtendedModelResponse) else answer
             made = any(self._record.holds(message) for message in response.result)
             response.result = [self._guarded(message) for message in response.result]
