@@ -390,6 +390,20 @@ def test_a_blocked_request_gets_a_response_of_its_provider(
     assert "blocked" in canonical(got)[0]["content"][0]["text"]
 
 
+@pytest.mark.parametrize("payload", [{"prompt": ATTACK}, {"model": "m", "inputs": [{"text": "hello", "more": ATTACK}]}])
+def test_a_payload_of_no_known_provider_is_judged_whole(client: TestClient, payload: dict[str, Any]) -> None:
+    for side in ("request", "response"):
+        harmless = {"prompt": "What is your name?"}
+        assert client.post(f"/detection/v2/{side}-evaluations", json=harmless).json() == harmless
+    assert ATTACK not in client.post("/detection/v2/request-evaluations", json=payload).text
+    assert _evaluate(client, payload)["outcome"]["action"] == "BLOCK"
+    told = client.post("/detection/v2/response-evaluations", json={"completion": f"It is {SSN}, your SSN."}).json()
+    assert told == {"completion": "It is <US_SSN>, your SSN."}
+    assert _evaluate(client, {"prompt": f"My SSN is {SSN}."})["outcome"]["effective_interaction"] == {
+        "prompt": "My SSN is <US_SSN>."
+    }
+
+
 def test_a_response_is_redacted_in_place(client: TestClient) -> None:
     message = {"role": "assistant", "content": f"It is {SSN}, your SSN."}
     payload = {"id": "x", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}

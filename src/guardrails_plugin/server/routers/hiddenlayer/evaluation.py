@@ -8,7 +8,7 @@ from typing import Any
 
 from guardrails_plugin.server.exchange import Exchange
 from guardrails_plugin.server.routers.hiddenlayer.analysis import SIGNALS, Side, analyze, level
-from guardrails_plugin.server.routers.hiddenlayer.payloads import GUARDED, canonical, is_response, refused
+from guardrails_plugin.server.routers.hiddenlayer.payloads import canonical, guarded, is_response, refused
 from guardrails_plugin.server.routers.hiddenlayer.recipes import entity
 from guardrails_plugin.server.services import Services
 from guardrails_plugin.types import Decision, Stage, Verdict
@@ -114,7 +114,7 @@ async def _effective(
     if native:
         # The canonical form has been judged; the provider's own is redacted where it stands.
         stage = Stage.RESPONSE if is_response(given) else Stage.PROMPT
-        side = await analyze(services, exchange, {key: given[key] for key in GUARDED if key in given}, stage)
+        side = await analyze(services, exchange, guarded(given), stage)
         return {**given, **side.modified}
     messages = list(given["messages"])
     made = dict(given)

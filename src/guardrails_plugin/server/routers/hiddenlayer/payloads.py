@@ -10,12 +10,26 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["GUARDED", "canonical", "is_response", "refused"]
+from guardrails_plugin import conversation
+from guardrails_plugin.types import Origin
+
+__all__ = ["canonical", "guarded", "is_response", "refused"]
 
 _REFUSAL = "This content was blocked by the security policy."
 
-GUARDED = ("messages", "system", "instructions", "input", "tools", "choices", "content", "output")
+_GUARDED = ("messages", "system", "instructions", "input", "tools", "choices", "content", "output")
 """Fields of a payload that hold what somebody said; ids, model names and parameters are left alone."""
+
+
+def guarded(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a payload that somebody may have said: all of it, where no known field is.
+
+    >>> guarded({"model": "m", "input": "hello"})
+    {'input': 'hello'}
+    >>> guarded({"prompt": "hello"})
+    {'prompt': 'hello'}
+    """
+    return {field: payload[field] for field in _GUARDED if field in payload} or dict(payload)
 
 
 def is_response(payload: Mapping[str, Any]) -> bool:
@@ -76,6 +90,8 @@ def canonical(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _messages(payload: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    if not any(field in payload for field in _GUARDED):
+        yield _message("user", [segment.text for segment in conversation.segments(payload, Origin.USER)])
     for field in ("system", "instructions"):
         if field in payload:
             yield _message("system", payload[field])

@@ -20,7 +20,7 @@ from guardrails_plugin.server.problems import Problem, not_found
 from guardrails_plugin.server.product import Product
 from guardrails_plugin.server.routers.hiddenlayer.analysis import Side, analyze, level
 from guardrails_plugin.server.routers.hiddenlayer.evaluation import Evaluated, evaluate
-from guardrails_plugin.server.routers.hiddenlayer.payloads import GUARDED, refused
+from guardrails_plugin.server.routers.hiddenlayer.payloads import guarded, refused
 from guardrails_plugin.server.routers.hiddenlayer.prompt import analyzed
 from guardrails_plugin.server.services import Running, Services
 from guardrails_plugin.server.store.records import Project
@@ -255,7 +255,7 @@ async def _passed(
     project_id, requester = who
     await _acting(services, exchange, project_id)
     _note(exchange, f"{stage.value}_evaluation", requester_id=requester)
-    side = await analyze(services, exchange, {key: payload[key] for key in GUARDED if key in payload}, stage)
+    side = await analyze(services, exchange, guarded(payload), stage)
     return refused(payload, exchange.id) if side.verdict is Verdict.BLOCK else {**payload, **side.modified}
 
 
