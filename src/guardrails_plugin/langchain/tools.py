@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import zip_longest
+from types import new_class
 from typing import Any, Literal, get_args
 
 from langchain_core.messages import ToolMessage
@@ -290,7 +291,7 @@ def _cleaned(schema: Any, given: Any, clean: Any) -> Any:
         return _replaced(schema.model_json_schema(*args, **kwargs), strings)
 
     own = {"__module__": schema.__module__, "__doc__": None, "model_json_schema": classmethod(model_json_schema)}
-    return type(schema)(schema.__name__, (schema,), own)
+    return new_class(schema.__name__, (schema,), exec_body=lambda namespace: namespace.update(own))
 
 
 def _changes(given: Any, clean: Any) -> Iterator[tuple[str, str]]:

@@ -229,14 +229,14 @@ class TestBlocks:
             (SAID, "No."),
             (HumanMessage(SAID, id="7", name="ann"), HumanMessage("No.", id="7", name="ann")),
             (SystemMessage(SAID), SystemMessage("No.")),
-            (ChatMessage(SAID, role="judge"), ChatMessage("No.", role="judge")),
+            (ChatMessage(content=SAID, role="judge"), ChatMessage(content="No.", role="judge")),
             (AIMessage(SAID, tool_calls=[{"name": "send", "args": {}, "id": "1"}]), AIMessage("No.")),
-            (AIMessageChunk(SAID), AIMessageChunk("No.")),
+            (AIMessageChunk(content=SAID), AIMessageChunk(content="No.")),
             (
                 ToolMessage(SAID, tool_call_id="t", name="find", artifact=[SAID]),
                 ToolMessage("No.", tool_call_id="t", name="find", status="error"),
             ),
-            (FunctionMessage(SAID, name="find"), FunctionMessage("No.", name="find")),
+            (FunctionMessage(content=SAID, name="find"), FunctionMessage(content="No.", name="find")),
             (StringPromptValue(text=SAID), StringPromptValue(text="No.")),
             (
                 ChatPromptValue(messages=[SystemMessage("Be brief."), HumanMessage(SAID)]),
@@ -258,7 +258,7 @@ class TestBlocks:
         class Own(HumanMessage):
             account: str
 
-        output = guard(overrides=BLOCK, on_block="refuse", refusal="No.").invoke(Own(SAID, account=RAW))
+        output = guard(overrides=BLOCK, on_block="refuse", refusal="No.").invoke(Own(content=SAID, account=RAW))
         assert type(output) is HumanMessage
         assert RAW not in repr(output)
 
@@ -291,7 +291,12 @@ class TestBlocks:
 
     def test_a_retry_repeats_blocks_unless_it_is_told_which_errors_to_repeat(self) -> None:
         tried: list[Any] = []
-        chain = RunnableLambda(lambda value: tried.append(value) or value) | guard(overrides=BLOCK)
+
+        def said(value: str) -> str:
+            tried.append(value)
+            return value
+
+        chain = RunnableLambda(said) | guard(overrides=BLOCK)
         with pytest.raises(GuardBlocked):
             chain.with_retry(wait_exponential_jitter=False, stop_after_attempt=2).invoke(SAID)
         assert len(tried) == 2

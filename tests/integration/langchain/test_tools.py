@@ -264,17 +264,22 @@ class TestDefinitions:
             assert own.invoke(value) == made.invoke(value)
 
 
+def _plain(x: str) -> str:
+    """A plain function."""
+    return x
+
+
 class TestMistakes:
     """Each says what was given and what is valid."""
 
     @pytest.mark.parametrize(
         ("make", "said"),
         [
-            (lambda: guard_tools(find), "expected a list of tools or functions, got StructuredTool"),  # type: ignore[arg-type]
-            (lambda: guard_tools("find"), "got str"),
+            (lambda: guard_tools(_plain), "expected a list of tools or functions, got function"),  # type: ignore[arg-type]
+            (lambda: guard_tools("find"), "got str"),  # type: ignore[arg-type]
             (lambda: guard_tools([1]), "in the list, got int"),  # type: ignore[list-item]
-            (lambda: guard_tools([find], on_block="block"), "unknown on_block 'block'; valid: raise, refuse"),  # type: ignore[arg-type]
-            (lambda: guard_tools([find], on_poisoned="x"), "unknown on_poisoned 'x'; valid: drop, raise"),  # type: ignore[arg-type]
+            (lambda: guard_tools([_plain], on_block="block"), "unknown on_block 'block'; valid: raise, refuse"),  # type: ignore[arg-type]
+            (lambda: guard_tools([_plain], on_poisoned="x"), "unknown on_poisoned 'x'; valid: drop, raise"),  # type: ignore[arg-type]
             (lambda: GuardMCPInterceptor(on_block="drop"), "GuardMCPInterceptor: unknown on_block 'drop'"),  # type: ignore[arg-type]
         ],
     )
