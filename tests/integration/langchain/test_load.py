@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from guardrails_plugin import Engine, Recipe
-from guardrails_plugin.langchain import Guard, guard_model
+from guardrails_plugin.langchain import Guard, GuardedChatModel, guard_model
 from guardrails_plugin.testing.langchain import ScriptedChatModel
 
 AT_ONCE = 1_000
-TRACED = 300
+TRACED = 100
 """Runs while memory is traced, which makes everything several times slower."""
 
 GROWTH = 100_000
@@ -72,20 +72,35 @@ def async_streams(count: int) -> list[str]:
 
 
 def async_models(count: int) -> list[str]:
-    echo = ScriptedChatModel(replies=[lambda messages: str(messages[-1].content)])
-    model = guard_model(echo, engine=ENGINE)
+    model = guarded_echo()
 
     async def run(number: int) -> str:
         return str((await model.ainvoke(said(number))).content)
 
     async def all_at_once() -> list[str]:
-        return await asyncio.gather(*map(run, range(count // 10)))
+        return await asyncio.gather(*map(run, range(count)))
 
     return asyncio.run(all_at_once())
 
 
+def async_model_streams(count: int) -> list[str]:
+    model = guarded_echo()
+
+    async def run(number: int) -> str:
+        return "".join([str(chunk.content) async for chunk in model.astream(said(number))])
+
+    async def all_at_once() -> list[str]:
+        return await asyncio.gather(*map(run, range(count)))
+
+    return asyncio.run(all_at_once())
+
+
+def guarded_echo() -> GuardedChatModel:
+    return guard_model(ScriptedChatModel(replies=[lambda messages: str(messages[-1].content)]), engine=ENGINE)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("run", [interleaved_streams, async_streams, async_models])
+@pytest.mark.parametrize("run", [interleaved_streams, async_streams, async_models, async_model_streams])
 def test_what_runs_at_the_same_time_stays_apart_and_leaves_nothing_behind(run: Callable[[int], list[str]]) -> None:
     outputs = run(AT_ONCE)
     assert outputs == [clean(number) for number in range(len(outputs))]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -9,9 +11,10 @@ from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import BaseMessage, HumanMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.tools import BaseTool, StructuredTool
+from langchain_core.utils.function_calling import convert_to_openai_tool
 from langchain_core.vectorstores import InMemoryVectorStore, VectorStore
 from langchain_tests.integration_tests import (
     ChatModelIntegrationTests,
@@ -22,11 +25,13 @@ from langchain_tests.integration_tests import (
 from langchain_tests.unit_tests import ChatModelUnitTests, ToolsUnitTests
 from pydantic import Field
 
+from guardrails_plugin import Engine, Recipe, Rule
 from guardrails_plugin.langchain.chat_model import GuardedChatModel
 from guardrails_plugin.langchain.retriever import GuardedRetriever
 from guardrails_plugin.langchain.tools import guard_tools
 from guardrails_plugin.langchain.vectorstore import GuardVectorStore
-from tests.integration.langchain.fakes import Says, guard
+from guardrails_plugin.types import Stage
+from tests.integration.langchain.fakes import SAID, Says, guard
 
 pytestmark = [
     pytest.mark.anyio,
@@ -43,10 +48,33 @@ def _answer(messages: list[BaseMessage]) -> str:
     return f"You said: {messages[-1].text}"
 
 
+class Calls(Says):
+    """Calls the tool it is offered when a person speaks: values are what was said, or its first number."""
+
+    replies: list[Any] = Field(default_factory=lambda: [_answer])
+
+    def bind_tools(self, tools: Sequence[Any], **kwargs: Any) -> Any:
+        return self.bind(tools=[convert_to_openai_tool(one)["function"] for one in tools], **kwargs)
+
+    def _reply(self, messages: list[BaseMessage], kwargs: dict[str, Any]) -> AIMessage:
+        reply = super()._reply(messages, kwargs)
+        offered = {one["name"]: one["parameters"]["properties"] for one in kwargs.get("tools", ())}
+        if not offered or not isinstance(messages[-1], HumanMessage):
+            return reply
+        name = next((name for name in offered if name == kwargs.get("tool_choice")), next(iter(offered)))
+        number = int(next(iter(re.findall(r"\d+", messages[-1].text)), "1"))
+        args = {
+            key: number if schema.get("type") == "integer" else messages[-1].text
+            for key, schema in offered[name].items()
+        }
+        call: Any = {"name": name, "args": args, "id": "call-1", "type": "tool_call"}
+        return reply.model_copy(update={"content": "", "tool_calls": [call]})
+
+
 class GuardedSays(GuardedChatModel):
     """The guarded model as the suites make one: by its class and keyword arguments."""
 
-    inner: Any = Field(default_factory=lambda: Says(replies=[_answer]))
+    inner: Any = Field(default_factory=Calls)
     prompt: Any = Field(default_factory=lambda: guard("llm_prompt"))
     response: Any = Field(default_factory=lambda: guard("response"))
     temperature: float | None = None
@@ -66,14 +94,6 @@ class _Model:
     @property
     def chat_model_params(self) -> dict[str, Any]:
         return {}
-
-    @property
-    def has_tool_calling(self) -> bool:
-        return False
-
-    @property
-    def has_structured_output(self) -> bool:
-        return False
 
 
 class TestChatModelUnit(_Model, ChatModelUnitTests):
@@ -137,11 +157,31 @@ class TestRetriever(RetrieversIntegrationTests):
         return "example"
 
 
-class TestVectorStore(VectorStoreIntegrationTests):
+def _store(action: str | None) -> VectorStore:
+    """A store whose guards do this with personal data; None finds nothing."""
+    rules = [] if action is None else [Rule.model_validate({"detector": "pii", "action": action})]
+    stages = ("ingestion", "post_tool")
+    engine = Engine(recipes=[Recipe(name=stage, stage=Stage(stage), rules=rules) for stage in stages])
+    return GuardVectorStore(InMemoryVectorStore(DeterministicFakeEmbedding(size=6)), engine=engine)
+
+
+class TestVectorStoreThatAllowsAll(VectorStoreIntegrationTests):
     @pytest.fixture
     def vectorstore(self) -> VectorStore:
-        store = InMemoryVectorStore(DeterministicFakeEmbedding(size=6))
-        return GuardVectorStore(store, ingestion=guard("ingestion"), post_tool=guard("post_tool"))
+        return _store(None)
+
+
+class TestVectorStoreThatRedacts(VectorStoreIntegrationTests):
+    @pytest.fixture
+    def vectorstore(self) -> VectorStore:
+        return _store("redact")
+
+
+def test_the_stores_of_the_suites_do_what_they_are_named_for() -> None:
+    for action, found in ((None, SAID), ("redact", "My SSN is …, thanks.")):
+        store = _store(action)
+        store.add_texts([SAID])
+        assert [document.page_content for document in store.similarity_search("x")] == [found]
 
 
 def test_the_model_of_the_suites_is_guarded() -> None:
