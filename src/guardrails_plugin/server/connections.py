@@ -25,15 +25,17 @@ _NO_KEY = "none"
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """One connection of the asking project.
+    """One connection of a project.
 
     Attributes:
         key_id: of the provider key to use, with the address that was kept with it; "" for none.
         base_url: the address of a server that asks for no key.
+        project_id: whose key it is; "": the asking project's.
     """
 
     key_id: str = ""
     base_url: str = ""
+    project_id: str = ""
 
 
 class Connections:
@@ -59,7 +61,7 @@ class Connections:
             ApiError: 404, there is no key, or the address may not be called.
         """
         if isinstance(connection, Connection):
-            return self._connected(user.project_id, provider, connection)
+            return self._connected(connection.project_id or user.project_id, provider, connection)
         key = self._keys.find(user.project_id, user.user_id, provider) if connection is None else None
         return self._operators(provider) if key is None else self._keyed(key)
 

@@ -15,29 +15,29 @@ __all__ = ["EchoChatModel"]
 
 
 class EchoChatModel(BaseChatModel):
-    """Repeats the last message; counts words as tokens."""
+    """Repeats the last message, up to where it is told to stop; counts words as tokens."""
 
     model: str = "echo"
 
     def _generate(
         self,
         messages: list[BaseMessage],
-        stop: list[str] | None = None,  # noqa: ARG002 - LangChain's signature
-        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002 - LangChain's signature
         **kwargs: Any,  # noqa: ARG002
     ) -> ChatResult:
-        text = messages[-1].text if messages else ""
+        text = _until(messages[-1].text if messages else "", stop)
         reply = AIMessage(text, usage_metadata=_usage(messages, text))
         return ChatResult(generations=[ChatGeneration(message=reply)])
 
     def _stream(
         self,
         messages: list[BaseMessage],
-        stop: list[str] | None = None,  # noqa: ARG002
+        stop: list[str] | None = None,
         run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002
         **kwargs: Any,  # noqa: ARG002
     ) -> Iterator[ChatGenerationChunk]:
-        text = messages[-1].text if messages else ""
+        text = _until(messages[-1].text if messages else "", stop)
         for word in text.split(" ")[:-1]:
             yield ChatGenerationChunk(message=AIMessageChunk(content=word + " "))
         last = AIMessageChunk(content=text.split(" ")[-1], usage_metadata=_usage(messages, text))
@@ -46,6 +46,10 @@ class EchoChatModel(BaseChatModel):
     @property
     def _llm_type(self) -> str:
         return "echo"
+
+
+def _until(text: str, stop: list[str] | None) -> str:
+    return text[: min((text.find(end) for end in stop or () if end in text), default=len(text))]
 
 
 def _usage(messages: list[BaseMessage], reply: str) -> UsageMetadata:

@@ -15,6 +15,7 @@ from guardrails_plugin.server.connections import Connection, Connections, unavai
 from guardrails_plugin.server.exchange import Exchange
 from guardrails_plugin.server.guarding import Guarding
 from guardrails_plugin.server.identity import now
+from guardrails_plugin.server.metering import Meter
 from guardrails_plugin.server.outbound import provider_failed
 from guardrails_plugin.server.problems import ApiError
 from guardrails_plugin.server.providers import ProviderKeys
@@ -23,11 +24,28 @@ from guardrails_plugin.types import Context, GuardResult, Stage
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
-    from langchain_core.messages import AIMessageChunk
+    from langchain_core.messages import AIMessageChunk, BaseMessage
 
 __all__ = ["ChatOutcome", "ChatRequest", "Completion", "LlmProxy", "StreamPart"]
 
 _LIMITS: Mapping[str, Any] = {"timeout": 60.0, "max_retries": 1}
+
+_ALSO: Mapping[str, Mapping[str, Any]] = {
+    # Left to itself, OpenAI's client asks only OpenAI's own address what a stream has used.
+    "openai": {"stream_usage": True},
+}
+"""Options of single providers' clients."""
+
+_FINISHED: Mapping[str, str] = {
+    "length": "length",
+    "max_tokens": "length",
+    "tool_calls": "tool_calls",
+    "tool_use": "tool_calls",
+    "content_filter": "content_filter",
+    "refusal": "content_filter",
+    "safety": "content_filter",
+}
+"""Why a model stopped, in providers' words and in OpenAI's; anything else is "stop"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +60,8 @@ class ChatRequest:
         response: likewise for the reply.
         check_prompt: False asks unguarded.
         check_response: False answers unguarded.
+        stop: texts at which the model ends.
+        parameters: more of them, as the provider's client takes them.
         connection: see `Connections.options`.
     """
 
@@ -57,6 +77,13 @@ class ChatRequest:
     check_prompt: bool = True
     check_response: bool = True
     connection: Connection | Literal["operator"] | None = None
+    stop: Sequence[str] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def call(self) -> dict[str, Any]:
+        """What the model's methods take besides the messages."""
+        return {**({"stop": list(self.stop)} if self.stop else {}), **self.parameters}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +91,10 @@ class Completion:
     """What a provider answered, before any guard saw it.
 
     Attributes:
+        input_tokens: what the provider said; a guess when it said nothing (see `metering`).
+        output_tokens: likewise.
         cost: US dollars by the operator's price list; None when the model is not on it.
+        finish_reason: why it ended: ``stop``, ``length``, ``tool_calls`` or ``content_filter``.
     """
 
     text: str = field(repr=False)
@@ -75,6 +105,7 @@ class Completion:
     cost: float | None
     sent_at: datetime
     received_at: datetime
+    finish_reason: str = "stop"
 
     @property
     def tokens(self) -> int:
@@ -165,10 +196,12 @@ class LlmProxy:
                 overrides=request.response_overrides,
                 context=_told(request),
             )
-        sent_at, usage, released, full = now(), (0, 0), [], []
-        async for chunk in _chunks(model, messages):
-            usage = _added(usage, chunk)
+        sent_at, released, full, finish = now(), [], [], "stop"
+        meter = self._meter(exchange, (provider, name), messages)
+        async for chunk in _chunks(model, messages, request.call):
+            meter.add(chunk)
             full.append(chunk.text)
+            finish = _finish_reason(chunk) or finish
             if safe := chunk.text if guard is None else await asyncio.to_thread(guard.feed, chunk.text):
                 released.append(safe)
                 yield StreamPart("token", safe)
@@ -180,7 +213,7 @@ class LlmProxy:
         response = guard.result if guard is not None else None
         if response is not None:
             exchange.note(response)
-        completion = self._completed(exchange, (provider, name), "".join(full), usage, sent_at)
+        completion = _completed(meter, (provider, name), "".join(full), sent_at, finish)
         refused = response is not None and response.blocked
         text = None if refused else "".join(released)
         yield StreamPart("done", outcome=ChatOutcome(prompt, completion, response, text, perf_counter() - began))
@@ -196,12 +229,14 @@ class LlmProxy:
         provider, name, model = await self._model(exchange, request)
         sent_at = now()
         try:
-            reply = await model.ainvoke(_as_messages(messages))
+            reply = await model.ainvoke(_as_messages(messages), **request.call)
         except ApiError:
             raise
         except Exception as error:  # noqa: BLE001 - any provider's client, any error
             raise provider_failed(error) from None
-        return self._completed(exchange, (provider, name), reply.text, _added((0, 0), reply), sent_at)
+        meter = self._meter(exchange, (provider, name), messages)
+        meter.add(reply)
+        return _completed(meter, (provider, name), reply.text, sent_at, _finish_reason(reply) or "stop")
 
     async def close(self) -> None:
         """Give connections back."""
@@ -230,17 +265,8 @@ class LlmProxy:
             context=_told(request),
         )
 
-    def _completed(
-        self, exchange: Exchange, named: tuple[str, str], text: str, usage: tuple[int, int], sent_at: datetime
-    ) -> Completion:
-        provider, model = named
-        price = self._settings.prices.get(f"{provider}/{model}")
-        cost = None if price is None else (usage[0] * price[0] + usage[1] * price[1]) / 1e6
-        exchange.count("llm.calls")
-        exchange.count("llm.tokens", usage[0] + usage[1])
-        exchange.count("llm.cost", cost or 0.0)
-        exchange.count(f"llm.models.{provider}/{model}"[:128])
-        return Completion(text, provider, model, usage[0], usage[1], cost, sent_at, now())
+    def _meter(self, exchange: Exchange, named: tuple[str, str], messages: Sequence[Mapping[str, Any]]) -> Meter:
+        return Meter(exchange, named, self._settings.prices.get("/".join(named)), messages)
 
     async def _model(self, exchange: Exchange, request: ChatRequest) -> tuple[str, str, BaseChatModel]:
         """Provider, model name and client."""
@@ -266,10 +292,16 @@ def _made(name: str, provider: str, options: Mapping[str, Any]) -> BaseChatModel
     # Deferred: the langchain package takes seconds to import.
     from langchain.chat_models import init_chat_model
 
+    also = _ALSO.get(provider, {})
     try:
-        model: BaseChatModel = init_chat_model(name, model_provider=provider, **_LIMITS, **options)
-    except (ImportError, ValueError):
-        raise unavailable(f"Provider {provider[:40]!r} is not installed or not supported.") from None
+        model: BaseChatModel = init_chat_model(name, model_provider=provider, **_LIMITS, **also, **options)
+    except ImportError:
+        raise unavailable(
+            f"Provider {provider[:40]!r} is not installed: add LangChain's package for it to the service "
+            "(the extra guardrails-plugin[llm] holds those of openai and anthropic)."
+        ) from None
+    except ValueError:
+        raise unavailable(f"Provider {provider[:40]!r} is not supported.") from None
     return model
 
 
@@ -282,9 +314,16 @@ def _as_messages(messages: Sequence[Mapping[str, Any]]) -> list[Any]:
         raise ApiError(400, "messages: expected role (system, user, assistant, tool) and content each.") from None
 
 
-def _added(usage: tuple[int, int], message: Any) -> tuple[int, int]:
-    more = message.usage_metadata or {}
-    return usage[0] + int(more.get("input_tokens", 0)), usage[1] + int(more.get("output_tokens", 0))
+def _completed(meter: Meter, named: tuple[str, str], text: str, sent_at: datetime, finish: str) -> Completion:
+    into, out = meter.tokens
+    return Completion(text, *named, into, out, meter.cost, sent_at, now(), finish)
+
+
+def _finish_reason(message: BaseMessage) -> str | None:
+    """In OpenAI's words; None when the message does not say."""
+    told: Mapping[str, Any] = message.response_metadata
+    reason = told.get("finish_reason") or told.get("stop_reason") or told.get("done_reason")
+    return _FINISHED.get(str(reason).lower(), "stop") if reason else None
 
 
 def _told(request: ChatRequest) -> Context:
@@ -293,10 +332,12 @@ def _told(request: ChatRequest) -> Context:
     return Context(system="\n".join(text for text in told if isinstance(text, str)))
 
 
-async def _chunks(model: BaseChatModel, messages: Sequence[Mapping[str, Any]]) -> AsyncIterator[AIMessageChunk]:
+async def _chunks(
+    model: BaseChatModel, messages: Sequence[Mapping[str, Any]], call: Mapping[str, Any]
+) -> AsyncIterator[AIMessageChunk]:
     """The reply as it arrives; only what the provider raises is the provider's failure."""
     try:
-        async for chunk in model.astream(_as_messages(messages)):
+        async for chunk in model.astream(_as_messages(messages), **call):
             yield chunk
     except ApiError:
         raise

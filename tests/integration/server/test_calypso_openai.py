@@ -85,14 +85,92 @@ def test_messages_without_a_text_are_passed_on(client: TestClient, guest: dict[s
     assert ok(answer)["choices"][0]["message"]["content"] == "nothing there"
 
 
-def test_a_stream_comes_when_all_was_scanned(client: TestClient, guest: dict[str, str]) -> None:
-    answer = chat(client, guest, "to the moon", stream=True)
+def events(answer: Any) -> list[dict[str, Any]]:
+    """What came before ``[DONE]``."""
+    assert answer.headers["Content-Type"].startswith("text/event-stream")
     lines = [line.removeprefix("data: ") for line in answer.text.splitlines() if line]
     assert lines[-1] == "[DONE]"
-    chunks = [json.loads(line)["choices"][0] for line in lines[:-1]]
-    assert "".join(chunk["delta"].get("content", "") for chunk in chunks) == "to the ****"
-    assert chunks[-1]["finish_reason"] == "stop"
+    return [json.loads(line) for line in lines[:-1]]
+
+
+def said(told: list[dict[str, Any]]) -> str:
+    return "".join(one["delta"].get("content", "") for event in told for one in event.get("choices", ()))
+
+
+def test_a_stream_is_guarded_while_it_comes(client: TestClient, guest: dict[str, str]) -> None:
+    told = events(chat(client, guest, "to the moon and on to the next one " * 20, stream=True))
+    assert said(told) == "to the **** and on to the next one " * 20
+    assert len(told) > 5
+    assert told[-1]["choices"][0]["finish_reason"] == "stop"
     assert chat(client, guest, "a titan", stream=True).status_code == 400
+
+
+def test_a_stream_tells_what_it_used(client: TestClient, guest: dict[str, str]) -> None:
+    told = events(chat(client, guest, "hello there", stream=True, stream_options={"include_usage": True}))
+    assert told[-1]["choices"] == []
+    assert told[-1]["usage"]["completion_tokens"] == 2
+
+
+def test_a_stream_ends_where_it_is_blocked(client: TestClient, guest: dict[str, str]) -> None:
+    told = events(chat(client, guest, "far " * 100 + "on mars at last, " + "farther " * 100, stream=True))
+    assert "mars" not in said(told)
+    assert "farther" not in said(told)
+    assert said(told).startswith("far far")
+    assert told[-2]["choices"][0]["finish_reason"] == "content_filter"
+    error = told[-1]["error"]
+    assert error["cai_error"]["outcome"] == "blocked"
+    assert [one["outcome"] for one in error["cai_error"]["scanner_results"]].count("failed") == 1
+
+
+def test_a_stream_that_is_blocked_at_once_is_an_error(client: TestClient, guest: dict[str, str]) -> None:
+    answer = chat(client, guest, "on mars", stream=True)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["cai_error"]["outcome"] == "blocked"
+
+
+def test_where_a_model_is_the_judge_a_stream_waits_for_it(client: TestClient) -> None:
+    project = new_project(client)
+    use(client, project, keyword(client, "moon", direction="both"), mode="redact")
+    judge = {"name": "plain", "config": {"type": "custom", "input": "about cheese"}, "direction": "response"}
+    made = ok(client.post("/scanners", json={**judge, "published": True}))
+    use(client, project, made["id"], mode="audit")
+    token = ok(client.post("/tokens", json={"name": "t", "machine": True, "projectId": project}))["token"]["value"]
+    told = events(chat(client, {"Authorization": f"Bearer {token}"}, "to the moon", stream=True))
+    assert said(told) == "to the ****"
+
+
+def test_where_to_stop_is_passed_on(client: TestClient, guest: dict[str, str]) -> None:
+    for stop in ("three", ["nine", "three"]):
+        for stream in (False, True):
+            answer = chat(client, guest, "one two three four", stop=stop, stream=stream)
+            assert answer.status_code == 200
+            assert "two" in answer.text
+            assert "four" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        {"tools": [{"type": "function", "function": {"name": "look"}}]},
+        {"response_format": {"type": "json_object"}},
+        {"logprobs": True},
+        {"n": 2},
+        {"functions": [{"name": "look"}]},
+        {"surprise": "x"},
+    ],
+    ids=lambda parameter: next(iter(parameter)),
+)
+def test_a_parameter_that_is_not_passed_on_is_refused(
+    client: TestClient, guest: dict[str, str], parameter: dict[str, Any]
+) -> None:
+    answer = chat(client, guest, "hello", **parameter)
+    assert answer.status_code == 400
+    assert next(iter(parameter)) in answer.json()["error"]["message"]
+
+
+def test_parameters_that_change_nothing_are_accepted(client: TestClient, guest: dict[str, str]) -> None:
+    harmless = {"n": 1, "user": "u", "tools": [], "response_format": {"type": "text"}, "logprobs": False}
+    assert chat(client, guest, "hello", **harmless, max_completion_tokens=5).status_code == 200
 
 
 def test_the_session_is_on_the_record(client: TestClient, guest: dict[str, str]) -> None:

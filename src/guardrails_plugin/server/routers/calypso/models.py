@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from guardrails_plugin.server.connections import Connection
@@ -25,6 +25,7 @@ __all__ = [
     "known_providers",
     "named_provider",
     "provider_of",
+    "request_to",
     "usable_providers",
 ]
 
@@ -143,26 +144,30 @@ async def ask(
     exchange: Exchange,
     provider: Provider,
     messages: Sequence[Mapping[str, Any]],
-    *,
-    max_tokens: int | None = None,
-    temperature: float | None = None,
+    **options: Any,
 ) -> Completion:
     """Ask a provider's model: at its own address, with its own key, which is the project's that it belongs to.
+
+    Args:
+        services: the service.
+        exchange: the request.
+        provider: which.
+        messages: as OpenAI has them.
+        options: see `ChatRequest`.
 
     Raises:
         ApiError: 404 when the model is not available, 502 when the provider fails.
     """
-    request = ChatRequest(
-        messages, provider.type, provider.model, max_tokens, temperature, connection=_connection(provider)
-    )
-    asking = exchange
-    if provider.project_id:
-        # The same exchange to the statistics, the owner of the key to the proxy.
-        asking = replace(exchange, principal=replace(exchange.user, project_id=provider.project_id))
-    return await services.llm.complete(asking, request, messages)
+    return await services.llm.complete(exchange, request_to(provider, messages, **options), messages)
+
+
+def request_to(provider: Provider, messages: Sequence[Mapping[str, Any]], **options: Any) -> ChatRequest:
+    """What the proxy is asked to do; see `ask`."""
+    return ChatRequest(messages, provider.type, provider.model, connection=_connection(provider), **options)
 
 
 def _connection(provider: Provider) -> Connection | Literal["operator"]:
     if not provider.project_id:
         return "operator"
-    return Connection(provider.key_id, "" if provider.key_id else str(provider.inputs.get("baseUrl", "")))
+    base_url = "" if provider.key_id else str(provider.inputs.get("baseUrl", ""))
+    return Connection(provider.key_id, base_url, provider.project_id)

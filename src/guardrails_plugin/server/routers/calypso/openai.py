@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Response
 from fastapi.responses import JSONResponse, StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel
 
 from guardrails_plugin import conversation
+from guardrails_plugin.recipes import Recipe
 from guardrails_plugin.server.auth import GUARD
-from guardrails_plugin.server.exchange import Current
-from guardrails_plugin.server.llm import Completion
-from guardrails_plugin.server.routers.calypso.models import ask, named_provider
-from guardrails_plugin.server.routers.calypso.room import Asked, room_for
-from guardrails_plugin.server.routers.calypso.scanning import Scanned, scan
+from guardrails_plugin.server.exchange import Current, Exchange
+from guardrails_plugin.server.llm import ChatOutcome, ChatRequest, StreamPart
+from guardrails_plugin.server.problems import ApiError
+from guardrails_plugin.server.routers.calypso.models import Provider, ask, named_provider, request_to
+from guardrails_plugin.server.routers.calypso.openai_answer import Chunks, refusal, whole
+from guardrails_plugin.server.routers.calypso.openai_body import ChatBody
+from guardrails_plugin.server.routers.calypso.room import Asked, Room, room_for
+from guardrails_plugin.server.routers.calypso.scanning import Scanned, scan, scanned_stream, stream_recipe
 from guardrails_plugin.server.routers.calypso.wire import PREFIX, Id
-from guardrails_plugin.server.services import Running
+from guardrails_plugin.server.services import Running, Services
 from guardrails_plugin.types import Origin
 
 __all__ = ["OPENAI", "router"]
@@ -28,27 +30,6 @@ __all__ = ["OPENAI", "router"]
 OPENAI = "/openai"
 
 router = APIRouter()
-
-
-class Message(BaseModel):
-    """One message."""
-
-    model_config = ConfigDict(extra="allow")
-
-    role: Annotated[str, Field(max_length=32)]
-    content: str | list[dict[str, JsonValue]] | None = None
-
-
-class ChatBody(BaseModel):
-    """OpenAI's body; parameters that the service does not pass on are ignored."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    messages: Annotated[list[Message], Field(min_length=1, max_length=1000)]
-    model: Annotated[str, Field(max_length=200)] = ""
-    max_tokens: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    stream: bool = False
 
 
 class Refusal(BaseModel):
@@ -71,93 +52,92 @@ async def chat_completions(
     services: Running,
     x_cai_metadata_session_id: Annotated[str | None, Header(max_length=200)] = None,
 ) -> Response:
-    """Chat with a provider's model. A stream is sent when the whole answer has been scanned."""
+    """Chat with a provider's model.
+
+    A stream is guarded while it is sent; where a scanner in plain words has to judge it, it is sent when the whole
+    answer has been judged.
+    """
     exchange.user.require(GUARD)
     exchange.event = "chat_completion"
     if x_cai_metadata_session_id:
         exchange.metadata["session_id"] = x_cai_metadata_session_id
     room = await asyncio.to_thread(room_for, services, exchange, None, Asked())
     chosen = await asyncio.to_thread(named_provider, services, room.project.id, room.setup, provider)
-    messages = [message.model_dump() for message in body.messages]
-    before = await scan(services, exchange, room, messages, "request")
+    options = body.options(chosen.type)
+    before = await scan(services, exchange, room, [message.model_dump() for message in body.messages], "request")
     if before.outcome == "blocked":
-        return _refused(before, "prompt")
-    completion = await ask(
-        services, exchange, chosen, before.output, max_tokens=body.max_tokens, temperature=body.temperature
-    )
+        return JSONResponse(refusal(before, "prompt"), 400)
+    usage = body.stream_options is not None and body.stream_options.include_usage
+    chunks = Chunks(exchange.id, chosen.model, usage=usage)
+    recipe = stream_recipe(room) if body.stream else None
+    if recipe is not None:
+        request = _guarded(chosen, before.output, recipe, options)
+        return await _streamed(services, exchange, room, request, chunks)
+    completion = await ask(services, exchange, chosen, before.output, **options)
     after = await scan(services, exchange, room, completion.text, "response", prompt=_last_question(before.output))
     if after.outcome == "blocked":
-        return _refused(after, "response")
+        return JSONResponse(refusal(after, "response"), 400)
     if body.stream:
-        return StreamingResponse(_chunks(exchange.id, completion, after.output), media_type="text/event-stream")
-    return JSONResponse(_completion(exchange.id, completion, after.output))
+        events = [chunks.begin(), chunks.text(after.output), chunks.end(completion)]
+        return StreamingResponse(iter(events), media_type="text/event-stream")
+    return JSONResponse(whole(exchange.id, completion, after.output))
+
+
+def _guarded(
+    provider: Provider, messages: Sequence[Mapping[str, Any]], recipe: Recipe, options: Mapping[str, Any]
+) -> ChatRequest:
+    return request_to(
+        provider, messages, response=recipe, check_prompt=False, check_response=bool(recipe.rules), **options
+    )
+
+
+async def _streamed(
+    services: Services, exchange: Exchange, room: Room, request: ChatRequest, chunks: Chunks
+) -> Response:
+    """The answer as it comes; what fails or is refused before its first words has a status of its own."""
+    parts = services.llm.stream(exchange, request)
+    first = await _first(parts)
+    if first.outcome is not None and first.outcome.blocked:
+        return JSONResponse(refusal(_told(exchange, room, first.outcome), "response"), 400)
+    events = _events(exchange, room, first, parts, chunks)
+    return StreamingResponse(events, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+
+async def _first(parts: AsyncIterator[StreamPart]) -> StreamPart:
+    """The first part of the model's own."""
+    part = await anext(parts)
+    return await anext(parts) if part.kind == "checked" else part
+
+
+async def _events(
+    exchange: Exchange, room: Room, first: StreamPart, rest: AsyncIterator[StreamPart], chunks: Chunks
+) -> AsyncIterator[str]:
+    yield chunks.begin()
+    try:
+        yield _event(exchange, room, first, chunks)
+        async for part in rest:
+            yield _event(exchange, room, part, chunks)
+    except ApiError as error:
+        yield chunks.failed(error)
+
+
+def _event(exchange: Exchange, room: Room, part: StreamPart, chunks: Chunks) -> str:
+    outcome = part.outcome
+    if outcome is None:
+        return chunks.text(part.text)
+    told = _told(exchange, room, outcome)
+    if outcome.blocked or outcome.completion is None:
+        return chunks.refused(told)
+    return chunks.end(outcome.completion)
+
+
+def _told(exchange: Exchange, room: Room, outcome: ChatOutcome) -> Scanned:
+    if outcome.response is None:
+        return Scanned("cleared", (), outcome.text)
+    text = outcome.completion.text if outcome.completion else ""
+    return scanned_stream(exchange, room, outcome.response, text)
 
 
 def _last_question(messages: Any) -> str:
     asked = [segment.text for segment in conversation.segments(messages, Origin.USER) if segment.origin is Origin.USER]
     return asked[-1] if asked else ""
-
-
-def _refused(found: Scanned, what: str) -> JSONResponse:
-    told = next((message for message in found.messages if message), "")
-    error = {
-        "message": told or f"Guardrails blocked the {what}.",
-        "type": "invalid_request_error",
-        "param": None,
-        "code": "content_blocked",
-        "cai_error": {"outcome": found.outcome, "scanner_results": [_snake(result) for result in found.results]},
-    }
-    return JSONResponse({"error": error}, 400)
-
-
-def _snake(result: dict[str, Any]) -> dict[str, Any]:
-    meta = result["scannerVersionMeta"]
-    return {
-        "scanner_id": result["scannerId"],
-        "scanner_version_meta": {"id": meta["id"], "name": meta["name"], "published": meta["published"]},
-        "outcome": result["outcome"],
-        "scan_direction": result["scanDirection"],
-        "started_date": result["startedDate"],
-        "completed_date": result["completedDate"],
-        "custom_config": result["customConfig"],
-        "data": {"type": result["data"]["type"]},
-        "message": result["message"],
-    }
-
-
-def _completion(request_id: str, completion: Completion, text: str) -> dict[str, Any]:
-    return {
-        "id": f"chatcmpl-{request_id}",
-        "object": "chat.completion",
-        "created": int(completion.received_at.timestamp()),
-        "model": completion.model,
-        "choices": [
-            {
-                "index": 0,
-                "message": {"role": "assistant", "content": text},
-                "logprobs": None,
-                "finish_reason": "stop",
-            }
-        ],
-        "usage": {
-            "prompt_tokens": completion.input_tokens,
-            "completion_tokens": completion.output_tokens,
-            "total_tokens": completion.tokens,
-        },
-    }
-
-
-def _chunks(request_id: str, completion: Completion, text: str) -> Iterator[str]:
-    head = {
-        "id": f"chatcmpl-{request_id}",
-        "object": "chat.completion.chunk",
-        "created": int(time.time()),
-        "model": completion.model,
-    }
-    words = [{"content": word} for word in text.split(" ")]
-    for word in words[1:]:
-        word["content"] = f" {word['content']}"
-    for delta, reason in [({"role": "assistant"}, None), *((word, None) for word in words), ({}, "stop")]:
-        choice = {"index": 0, "delta": delta, "finish_reason": reason}
-        yield f"data: {json.dumps({**head, 'choices': [choice]})}\n\n"
-    yield "data: [DONE]\n\n"

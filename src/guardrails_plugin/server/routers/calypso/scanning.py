@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from guardrails_plugin import conversation
 from guardrails_plugin.actions.mask import Mask
@@ -22,7 +22,7 @@ from guardrails_plugin.server.routers.calypso.scanner_store import definition
 from guardrails_plugin.server.services import Services
 from guardrails_plugin.types import NO_CONTEXT, Context, GuardResult, Origin, Stage, Verdict
 
-__all__ = ["Scanned", "outcome_of", "scan"]
+__all__ = ["Scanned", "outcome_of", "scan", "scanned_stream", "stream_recipe"]
 
 _RECIPE = "calypso"
 _VERDICTS = {
@@ -125,6 +125,39 @@ async def scan(
     )
 
 
+def stream_recipe(room: Room) -> Recipe | None:
+    """What guards an answer while it arrives; None when a scanner in plain words has to see the whole of it.
+
+    Unlike those of `scan`, its rules block: what stands behind a block is not sent.
+    """
+    running = [scanner for scanner in room.scanners if scanner.looks_at("response")]
+    if sum(map(len, _kinds(running))) < len(running):
+        return None
+    return _recipe(running, blocking=True)
+
+
+def scanned_stream(exchange: Exchange, room: Room, result: GuardResult, text: str) -> Scanned:
+    """What `scan` tells, of an answer that was guarded by `stream_recipe`.
+
+    Args:
+        exchange: the request.
+        room: see `room_for`.
+        result: the guard's.
+        text: the answer as far as it came.
+    """
+    ended = now()
+    running = [scanner for scanner in room.scanners if scanner.looks_at("response")]
+    found = [_found(scanner, result, text, ended, ended) for scanner in running]
+    outcome = "blocked" if result.blocked else outcome_of([one.scanner.mode for one in found if one.failed])
+    exchange.metadata["outcome"] = outcome
+    return Scanned(
+        outcome=outcome,
+        results=tuple(_result(one, "response") for one in found),
+        output=result.output,
+        messages=tuple(one.scanner.entry.flag_message or "" for one in found if one.failed),
+    )
+
+
 def _kinds(running: Sequence[Active]) -> list[list[Active]]:
     """Scanners that the engine runs, in one go each.
 
@@ -149,10 +182,10 @@ def _covered(content: Any, results: Sequence[GuardResult], origin: Origin) -> An
     return conversation.substitute(content, new)
 
 
-def outcome_of(modes: Sequence[str], *, flag_only: bool) -> str:
+def outcome_of(modes: Sequence[str], *, flag_only: bool = False) -> str:
     """What findings mean together, by the modes of their scanners.
 
-    >>> outcome_of(["audit", "redact"], flag_only=False)
+    >>> outcome_of(["audit", "redact"])
     'redacted'
     >>> outcome_of(["block"], flag_only=True)
     'flagged'
@@ -164,31 +197,35 @@ def outcome_of(modes: Sequence[str], *, flag_only: bool) -> str:
     return "blocked" if "block" in modes else "redacted" if "redact" in modes else "flagged"
 
 
-def _recipe(scanners: Sequence[Active]) -> Recipe:
+def _recipe(scanners: Sequence[Active], *, blocking: bool = False) -> Recipe:
     """One rule a detector, whatever the number of built-in scanners over it; one rule a custom scanner.
 
-    No rule blocks: a block would stop the rules behind it, and every scanner has to answer.
+    Args:
+        scanners: those that the engine runs.
+        blocking: whether rules block. A block stops the rules behind it, where every scanner has to answer.
     """
     rules: list[Rule] = []
     for key, group in _grouped(scanners).items():
         first = group[0]
         if first.built_in is None:
-            rules.append(_custom_rule(first))
+            rules.append(_custom_rule(first, blocking=blocking))
             continue
         by_type = {
-            kind: _action([one for one in group if kind in _types(one)]) for one in group for kind in _types(one)
+            kind: _action([one for one in group if kind in _types(one)], blocking=blocking)
+            for one in group
+            for kind in _types(one)
         }
         whole = [one for one in group if not _types(one)]
         rules.append(
             Rule(
                 detector=first.built_in.detector,
                 name=key,
-                action=_action(whole) if whole else "disabled",
+                action=_action(whole, blocking=blocking) if whole else "disabled",
                 actions=by_type,
                 threshold=dict.fromkeys(Origin, first.threshold),
                 settings=first.built_in.settings,
                 trusted=frozenset({Origin.SYSTEM}) if first.built_in.trusts_system else frozenset(),
-                on_error="report",
+                on_error=_on_error(group, blocking=blocking),
             )
         )
     return Recipe(name=_RECIPE, rules=rules)
@@ -206,7 +243,7 @@ def _rule_name(scanner: Active) -> str:
     return scanner.id if built is None else f"{built.detector} {scanner.threshold} {built.trusts_system}"
 
 
-def _custom_rule(scanner: Active) -> Rule:
+def _custom_rule(scanner: Active, *, blocking: bool) -> Rule:
     what = definition(scanner.config or {})
     settings: dict[str, Any] = {}
     if isinstance(what, Keywords):
@@ -214,15 +251,26 @@ def _custom_rule(scanner: Active) -> Rule:
     elif isinstance(what, RegularExpressions):
         settings = {"patterns": {scanner.label: what.patterns["match"]}}
     detector = "keywords" if isinstance(what, Keywords) else "regex"
-    return Rule(detector=detector, name=scanner.id, settings=settings, action=_action([scanner]), on_error="report")
+    return Rule(
+        detector=detector,
+        name=scanner.id,
+        settings=settings,
+        action=_action([scanner], blocking=blocking),
+        on_error=_on_error([scanner], blocking=blocking),
+    )
 
 
 def _types(scanner: Active) -> tuple[str, ...]:
     return scanner.built_in.types if scanner.built_in else ()
 
 
-def _action(scanners: Sequence[Active]) -> str:
-    return "mask" if any(scanner.mode == "redact" for scanner in scanners) else "report"
+def _action(scanners: Sequence[Active], *, blocking: bool) -> str:
+    modes = {scanner.mode for scanner in scanners}
+    return "block" if blocking and "block" in modes else "mask" if "redact" in modes else "report"
+
+
+def _on_error(scanners: Sequence[Active], *, blocking: bool) -> Literal["block", "report"]:
+    return "block" if blocking and any(scanner.mode == "block" for scanner in scanners) else "report"
 
 
 def _found(scanner: Active, result: GuardResult, content: Any, began: datetime, ended: datetime) -> Found:
