@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardrails_plugin.detectors.feeds import FeedIndex, Feeds, read_line
+from guardrails_plugin.detectors.feed_lines import read_line
+from guardrails_plugin.detectors.feeds import FeedIndex, Feeds
 from guardrails_plugin.detectors.url_parts import parse, refang
 from guardrails_plugin.errors import ConfigError
 
@@ -36,10 +37,31 @@ LINES = {
     "198.51.100.0/24": [("ip", "198.51.100.0/24")],
     "198.51.100.0/24 ; SBL123": [("ip", "198.51.100.0/24")],
     "198.51.100.8 - 198.51.100.9": [("ip", "198.51.100.8/31")],
+    "7.7.7.1-7.7.7.3": [("ip", "7.7.7.1/32"), ("ip", "7.7.7.2/31")],
+    "||ads.example^$third-party": [("domain", "ads.example")],
+    "||ads.example^$third-party,script,domain=a.example": [("domain", "ads.example")],
+    "||ads.example/banner$image": [("url", "ads.example/banner")],
+    "@@||good.example^": [],
+    "evil.example;phishing": [("domain", "evil.example")],
+    "2024-01-01;198.51.100.7;botnet": [("ip", "198.51.100.7/32")],
+    "http://evil.example/a;id=1": [("url", "evil.example/a;id=1")],
+    "address=/evil.example/0.0.0.0": [("domain", "evil.example")],
+    "server=/a.example/b.example/": [("domain", "a.example"), ("domain", "b.example")],
+    'local-zone: "evil.example" always_nxdomain': [("domain", "evil.example")],
+    'local-zone: "good.example" transparent': [None],
+    'local-data: "evil.example. A 0.0.0.0"': [("domain", "evil.example")],
+    "x-y.example": [("domain", "x-y.example")],
     "2001:db8::/32": [("ip", "2001:db8::/32")],
     "0.0.0.0 a.example b.example # both": [("domain", "a.example"), ("domain", "b.example")],
     "127.0.0.1\tlocalhost": [],
     "::1 ip6-localhost": [],
+    "0.0.0.0 0.0.0.0": [],
+    "0.0.0.0 127.0.0.1 evil.example": [("domain", "evil.example")],
+    "0.0.0.0 198.51.100.7": [("ip", "198.51.100.7/32")],
+    "255.255.255.255 broadcasthost": [],
+    "fe80::1%lo0 localhost": [],
+    "fe00::0 ip6-localnet": [],
+    "ff02::1 ip6-allnodes": [],
     '"1","2024-01-01 00:00:00","http://evil.example/a,b","online","2024-01-01","malware_download","exe","x","y"': [
         ("url", "evil.example/a,b")
     ],
@@ -52,6 +74,8 @@ LINES = {
         ("url", "evil.example/a"),
         ("ip", "198.51.100.7/32"),
     ],
+    "[domain-name:value IN ('a.example', 'b.example')]": [("domain", "a.example"), ("domain", "b.example")],
+    "[domain-name:value != 'a.example']": [None],
     "# comment": [],
     "; comment": [],
     "// comment": [],
@@ -107,8 +131,62 @@ def test_json_lines_and_lists_and_a_byte_order_mark(tmp_path: Path) -> None:
     )
     assert feeds(tmp_path, '["evil.example", "http://a.example/x"]').index.size == 2
     assert feeds(tmp_path, "\ufeffevil.example\r\n# x\r\nother.example\r\n").index.size == 2
-    assert feeds(tmp_path, "{\n broken").index.skipped == 1
     assert feeds(tmp_path, "").index.size == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "listed"),
+    [
+        ({}, True),
+        ({"valid_until": "2999-01-01T00:00:00Z", "revoked": False}, True),
+        ({"valid_until": "soon"}, True),
+        ({"valid_until": "2020-01-01T00:00:00.000Z"}, False),
+        ({"revoked": True}, False),
+    ],
+)
+def test_a_stix_indicator_counts_until_it_is_taken_back_or_over(
+    tmp_path: Path, fields: dict[str, object], listed: bool
+) -> None:
+    indicator = {"type": "indicator", "pattern": "[domain-name:value IN ('a.example','evil.example')]", **fields}
+    index = feeds(tmp_path, json.dumps({"type": "bundle", "objects": [indicator]})).index
+    assert index.host("evil.example") is listed
+
+
+def test_utf_16_with_its_mark_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "feed"
+    path.write_text("evil.example\nother.example\n", encoding="utf-16")
+    assert Feeds([path]).index.size == 2
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"Dear colleague,\nplease find the report on https://good.example/ below.\n",
+        "evil.example\n".encode("utf-16-le"),
+        b"{\n broken",
+        b"\x89PNG\r\n\x1a\n\x00",
+    ],
+)
+def test_a_file_without_any_entry_is_no_feed(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "feed"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"feed: none of its \d+ lines is an entry") as refused:
+        Feeds([path])
+    assert "colleague" not in str(refused.value)
+
+
+def test_mostly_other_lines_are_said_once_without_their_words(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    loaded = feeds(tmp_path, "evil.example\nprivate words\nmore of them\n", reload_seconds=0.0)
+    os.utime(tmp_path / "feed", ns=(1, 1))
+    assert loaded.index.size == 1
+    (record,) = caplog.records
+    assert record.getMessage().endswith("feed: 2 of 3 lines are no entries")
+
+
+def test_a_file_that_turns_into_something_else_keeps_its_content(tmp_path: Path) -> None:
+    loaded = feeds(tmp_path, "old.example\n", reload_seconds=0.0)
+    (tmp_path / "feed").write_text("<html> down for maintenance\n")
+    assert loaded.index.host("old.example")
 
 
 def url(index: FeedIndex, text: str) -> bool:
