@@ -24,7 +24,7 @@ from guardrails_plugin.detectors.feeds import Feeds
 from guardrails_plugin.detectors.table import load_table
 from guardrails_plugin.detectors.url_exfiltration import Embed, exfiltration_facts
 from guardrails_plugin.detectors.url_hosts import Brands, Fact, below, host_facts
-from guardrails_plugin.detectors.url_parts import Parts, normal_host, parse, refang
+from guardrails_plugin.detectors.url_parts import Parts, inner_urls, normal_host, parse, refang
 from guardrails_plugin.detectors.url_place import (
     as_written,
     clickable,
@@ -57,8 +57,9 @@ class MaliciousUrl(PatternBase):
     """Dangerous links, without a network.
 
     Attributes:
-        feeds: threat-intelligence files, see `feeds`; their hosts and addresses are found outside URLs too.
-        allowed_domains: hosts that, with everything below them, are never reported.
+        feeds: threat-intelligence files, see `feed_lines`; their hosts and addresses are found outside URLs too.
+        allowed_domains: hosts that, with everything below them, are never reported, unless for a listed or blocked host
+            in the path or the query (a redirect, an archive).
         blocked_domains: hosts that, with everything below them, are always reported.
         brands: further names or domains that must not be imitated, such as your own.
     """
@@ -118,13 +119,16 @@ class MaliciousUrl(PatternBase):
         return self._finding(shorter, self._facts(shorter, shorter.value, embed(match)))
 
     def _facts(self, match: Match, url: str, how: Embed) -> list[Fact]:
-        """Everything known about a URL; nothing for allowed hosts."""
+        """Everything known about a URL; for allowed hosts only what lists say of URLs inside it."""
         plain = refang(url)
         written = as_written(match, url)
         parts = (parse(refang(written)) if written else None) or parse(plain)
-        if not url or parts is None or (below(parts.host, self._allowed) and not parts.backslash):
+        if not url or parts is None:
             return []
-        facts = [*self._listed(parts), *host_facts(parts, self._brands), *part_facts(parts, self._brands)]
+        inner = [fact for target in inner_urls(parts) for fact in self._listed(target)]
+        if below(parts.host, self._allowed) and not parts.backslash:
+            return inner
+        facts = [*inner, *self._listed(parts), *host_facts(parts, self._brands), *part_facts(parts, self._brands)]
         facts += exfiltration_facts(parts, how, lambda: match.around)
         facts += hidden_facts(match)
         if plain.lower() != url.replace("\\/", "/").lower():
@@ -132,7 +136,10 @@ class MaliciousUrl(PatternBase):
         return facts
 
     def _listed(self, parts: Parts) -> Iterator[Fact]:
+        """What the user's lists say of a host that is not allowed."""
         index = self._feeds.index
+        if below(parts.host, self._allowed):
+            return
         if below(parts.host, self._blocked):
             yield Fact("blocked_domain", 1.0, "malicious")
         if index.host(parts.host) or (parts.ip and index.ip(parts.ip)) or index.url(parts):

@@ -9,10 +9,24 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
+from urllib.parse import unquote
 
-__all__ = ["IP", "PLATFORMS", "Parts", "address", "normal_host", "parse", "refang", "registrable", "unicode_host"]
+__all__ = [
+    "IP",
+    "PLATFORMS",
+    "Parts",
+    "address",
+    "inner_urls",
+    "normal_host",
+    "parse",
+    "refang",
+    "registrable",
+    "unicode_host",
+]
 
 IP = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -24,6 +38,9 @@ _WIDE_DOTS = str.maketrans("\u3002\uff0e\uff61", "...")
 _AUTHORITY = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*):[/\\]*|^[/\\]{2,}")
 _HOST_END = re.compile(r"[/?#]")
 _IPV4_PART = re.compile(r"0[xX][0-9A-Fa-f]*|[0-9]+")
+_INNER = re.compile(r"(?:https?|ftp):/{1,2}(?=\w)|(?<==)//(?=\w)", re.IGNORECASE)
+_INNER_END = re.compile(r"[\s&\"'<>]")
+_MOST_INNER = 16
 _LONGEST_HOST = 253
 _LONGEST_PORT = 5
 _IPV4_BYTES, _BYTE, _IPV4_LIMIT = 4, 256, 1 << 32
@@ -98,6 +115,20 @@ def parse(url: str) -> Parts | None:
     return Parts(
         scheme, userinfo, host, shown, port if port != default else None, path, query, fragment, ip, plain, backslash
     )
+
+
+def inner_urls(parts: Parts) -> Iterator[Parts]:
+    """The URLs in the path, query and fragment of one, as redirects, archives and translators hold them.
+
+    They may be percent-encoded once.
+    """
+    tail = f"{parts.path}?{parts.query}?{parts.fragment}"
+    if "//" not in tail and "%2" not in tail and ":/" not in tail:
+        return
+    tail = unquote(tail)
+    for match in islice(_INNER.finditer(tail), _MOST_INNER):
+        if inner := parse("https://" + _INNER_END.split(tail[match.end() :], maxsplit=1)[0]):
+            yield inner
 
 
 def _split_tail(tail: str) -> tuple[str, str, str]:

@@ -366,3 +366,55 @@ def seconds(text: object) -> float:
         DETECTOR.detect([text], NO_CONTEXT)  # type: ignore[list-item]
         best = min(best, time.thread_time() - began)
     return best
+
+
+def test_a_real_hosts_file_does_not_list_the_addresses_of_the_machine(tmp_path: Path) -> None:
+    hosts = tmp_path / "hosts"
+    hosts.write_text("127.0.0.1 localhost\nfe80::1%lo0 localhost\n0.0.0.0 0.0.0.0\n0.0.0.0 evil-feed.example\n")
+    detector = MaliciousUrl(feeds=(hosts,))
+    assert not found("Bind the server to 0.0.0.0 and not to 127.0.0.1.", detector)
+    assert worst("Is evil-feed.example safe?", detector) == (0.95, "MALICIOUS_DOMAIN")
+
+
+INSIDE = """
+https://good.example/?u=http://evil-feed.example/
+https://good.example/?u=http%3A%2F%2Fevil-feed.example%2Fx&v=1
+https://good.example/?next=//www.evil-feed.example
+https://good.example/#https://evil-feed.example/
+https://good.example/?u=https://other.example/?v=http://evil-feed.example/
+https://web.archive.org/web/2020/http://evil-feed.example/
+https://web.archive.org/web/2020/http:/evil-feed.example/a
+https://good.example/?u=http://blocked.example/
+https://allowed.example/?u=http://evil-feed.example/
+https://good.example/?u=http://files.example/bad.exe
+""".split()
+NOT_INSIDE = """
+https://good.example/?u=http://fine.example/
+https://good.example/?u=http://allowed.blocked.example/
+https://good.example/evil-feed.example/
+https://good.example/?u=http://files.example/good.exe
+https://good.example/?q=evil-feed
+""".split()
+
+
+@pytest.fixture
+def listing(tmp_path: Path) -> MaliciousUrl:
+    feed = tmp_path / "feed"
+    feed.write_text("evil-feed.example\nhttp://files.example/bad.exe\n")
+    return MaliciousUrl(
+        feeds=(feed,),
+        blocked_domains=("blocked.example",),
+        allowed_domains=("allowed.example", "allowed.blocked.example"),
+    )
+
+
+@pytest.mark.parametrize("url", INSIDE)
+def test_a_listed_host_inside_another_url_is_found(listing: MaliciousUrl, url: str) -> None:
+    score, kind = worst(f"See {url} for more", listing)
+    assert score > 0.9
+    assert kind == "MALICIOUS_URL"
+
+
+@pytest.mark.parametrize("url", NOT_INSIDE)
+def test_other_urls_inside_a_url_are_not_listed(listing: MaliciousUrl, url: str) -> None:
+    assert worst(f"See {url} for more", listing)[0] < 0.5
