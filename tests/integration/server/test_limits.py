@@ -69,10 +69,12 @@ def test_a_tenant_cannot_lift_its_own_limits(tmp_path: Path) -> None:
     services = app.state.services
     manager, _ = services.authenticator.issue(services.store.project("default").id, scopes=("guard", "manage"))
 
-    def made(path: str, body: dict[str, object], credential: str) -> int:
-        return client.post(path, json=body, headers={"Authorization": f"Bearer {credential}"}).status_code
+    with TestClient(app) as running:
 
-    with TestClient(app) as client:
+        def made(path: str, body: dict[str, object], credential: str) -> int:
+            status: int = running.post(path, json=body, headers={"Authorization": f"Bearer {credential}"}).status_code
+            return status
+
         for limit, status in ((10**9, 403), (61, 403), (0, 403), (60, 201), (1, 201), (None, 201)):
             assert made("/guardrails/v1/tokens", {"per_minute": limit}, manager) == status
         assert made("/guardrails/v1/tokens", {"per_hour": 10**9}, manager) == 201
