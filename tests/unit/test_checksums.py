@@ -18,6 +18,12 @@ VALID: dict[Check, list[str]] = {
     c.acn: ["004 085 616", "000 000 019"],
     c.ahv: ["7560402068846", "756.0719.9165.33"],
     c.amka: ["12038562422", "01019095643"],
+    c.monero: [
+        "44AFFq5kSiGBoZ4NMDwYtN18obc8AemS33DBLWs3H7otXft3XjrpDtQGv7SqSsaBYBb98uNbr2VBBEt7f2wfn3RVGQBEP3A",
+    ],
+    c.bech32_long: [
+        "addr1qx2fxv2umyhttkxyxp8x0dlpdt3k6cwng5pxj3jhsydzer3n0d3vllmyqwsx5wktcd8cc3sq835lu7drv2xwl2wywfgse35a3x",
+    ],
     c.base58check: ["1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa", "3J98t1WpEZ73CNmQviecrnyiWrnqRhWNLy"],
     c.bech32: [
         "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4",

@@ -1,13 +1,12 @@
-"""Check sums of wallet addresses: base 58 (Bitcoin and its kin) and bech32, without dependencies.
-
-Not checked here: EIP-55 of Ethereum addresses, which needs Keccak-256 (not SHA3-256, which is all `hashlib` has).
-"""
+"""Check sums of wallet addresses: base 58 (Bitcoin and its kin), bech32, Monero, without dependencies."""
 
 from __future__ import annotations
 
 from hashlib import sha256
 
-__all__ = ["base58check", "bech32", "wif"]
+from guardrails_plugin.checksums.keccak import keccak256
+
+__all__ = ["base58check", "bech32", "bech32_long", "monero", "wif"]
 
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
@@ -44,9 +43,14 @@ def wif(text: str) -> bool:
 
 def bech32(text: str) -> bool:
     """Segregated-witness address: BIP 173 (bech32) or BIP 350 (bech32m), in one case."""
+    return len(text) <= 90 and bech32_long(text)
+
+
+def bech32_long(text: str) -> bool:
+    """Likewise, of any length: Cardano's addresses (CIP 19)."""
     lower = text.lower()
     prefix, _, data = lower.rpartition("1")
-    if text not in (lower, text.upper()) or not prefix or not 8 <= len(text) <= 90 or not set(data) <= set(_BECH32):
+    if text not in (lower, text.upper()) or not prefix or len(text) < 8 or not set(data) <= set(_BECH32):
         return False
     expanded = [ord(char) >> 5 for char in prefix] + [0] + [ord(char) & 31 for char in prefix]
     check = 1
@@ -56,3 +60,23 @@ def bech32(text: str) -> bool:
         for bit, generator in enumerate((0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)):
             check ^= generator if top >> bit & 1 else 0
     return check in (1, 0x2BC830A3)
+
+
+_MONERO_BLOCK = {11: 8, 7: 5}
+"""Bytes of a block of so many base 58 characters; the last block of an address is the short one."""
+
+_MONERO_NETWORKS = (18, 19, 42)
+
+
+def monero(text: str) -> bool:
+    """Monero's main network: standard, integrated and sub-addresses; the last four bytes are of a Keccak-256."""
+    if len(text) not in (95, 106) or not set(text) <= set(_BASE58):
+        return False
+    data = b""
+    for start in range(0, len(text), 11):
+        block = text[start : start + 11]
+        number, size = _number(block), _MONERO_BLOCK[len(block)]
+        if number >> 8 * size:
+            return False
+        data += number.to_bytes(size, "big")
+    return data[0] in _MONERO_NETWORKS and keccak256(data[:-4])[:4] == data[-4:]

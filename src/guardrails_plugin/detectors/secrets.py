@@ -9,8 +9,8 @@ Source: each row names the issuer's documentation. Shannon, "A Mathematical Theo
 entropy; RFC 7515 (JWT header), RFC 7617 (Basic credentials); GitHub's engineering blog, "Behind GitHub's new
 authentication token formats" (2021), for the CRC-32 tail, which npm shares.
 
-Limits: tokens without prefix are missed where nothing names them, dictionary-word passwords outside connection
-strings; whether a secret is live is never asked.
+Limits: tokens without prefix are missed where nothing names them, passwords that are one dictionary word outside
+connection strings; whether a secret is live is never asked.
 """
 
 from __future__ import annotations
@@ -284,7 +284,8 @@ _CODE = re.compile(
 _TOKEN = re.compile(r"[A-Za-z0-9_+/.~:|!@#$^&*-]+={0,2}")
 _WORDS = _linear(r"_*(?:(?:[A-Z]?[a-z]{2,}|[A-Z]{2,})(?:\d{1,4})?[-_./:]?)+")
 _KNOWN = _linear(
-    r"^(?:(?:test|demo|foo|bar|foobar)[\d_]{0,6}|sha-?\d+|md5|utf-?8|base64|bcrypt|argon2\w*|oauth2?|ed25519|[reh]s\d+)$",
+    r"^(?:(?:test|demo|foo|bar|foobar)[\d_]{0,6}|(?:sha|aes|rsa)-?\d+|md5|utf-?8|base64|bcrypt|argon2\w*|oauth2?|ed25519"
+    r"|[reh]s\d+)(?:-[a-z]+)?$",
     ignore_case=True,
 )
 """Values from other vocabularies that mix letters and digits."""
@@ -320,7 +321,25 @@ def _unnamed(match: Match, score: float) -> Checked:
 
 def _unnamed_password(match: Match, score: float) -> Checked:
     """Likewise, of a password."""
-    return match, score if _is_password(match.value) else 0.0
+    value = match.value.rstrip(".,;:")
+    match = replace(match, end=match.start + len(value))
+    return match, score if _is_password(value) and not _KNOWN.match(value) else 0.0
+
+
+_PROSE = frozenset(
+    "and any are best but can case change changed choose confirm contain contains email encrypted enter every "
+    "expired field for forgot from has hashed have help her hidden his incorrect input invalid its length logged "
+    "login long minimum more must need never new none nor not old only our passphrase password please required "
+    "reset same sensitive sent should shown sign something stored string text than that the their them there they "
+    "this too used user username using valid visible was weak will with word words wrong you your".split()
+)
+"""Words that sentences about passphrases have, and passphrases of random words have not."""
+
+
+def _passphrase(match: Match, score: float) -> Checked:
+    """Words that make no sentence."""
+    words = re.split("[ -]", match.value.lower())
+    return match, score if len(set(words)) == len(words) and _PROSE.isdisjoint(words) else 0.0
 
 
 def _is_password(value: str, *, quoted: bool = False) -> bool:
@@ -357,6 +376,7 @@ _VALIDATORS: Mapping[str, Callable[[Match, float], Checked]] = {
     "credentials": _credentials,
     "discord": _discord,
     "jwt": _jwt,
+    "passphrase": _passphrase,
     "random": _unnamed,
     "uri": _uri,
     "wif": _wif,

@@ -199,6 +199,12 @@ PROSE = (
     "Order 550e8400-e29b-41d4-a716-446655440000 was shipped on 12/03/2024; tracking 1Z999AA10123456784.",
     "Die Schlüssel liegen beim Pförtner. Das Passwort ist geheim, der Token läuft morgen ab.",
     "Le mot de passe est requis : saisissez-le dans le champ « password », puis validez.",
+    "Die Passwörter für das Portal laufen am 31.12.2025 ab; das Kennwort muss 12 Zeichen haben.",
+    "La contraseña debe tener 8 caracteres; la clave es la constancia. Mot de passe oublié ? Cliquez ici.",
+    "パスワードは8文字以上です。密码至少8位,请输入密码。비밀번호를 잊으셨나요?",
+    "The password for the archive is AES-256 encrypted, the password to the portal is case-sensitive.",
+    "A passphrase is a sequence of words or other text used to control access.",
+    "The hash 0x5c504ed432cb51138bcf09aa5e8a410dd4a1e204ef84bfed1be16dfba1b22060 is a transaction, no key.",
     "Ключ от квартиры лежит под ковриком, пароль знает только бабушка.",
     '<input type="password" name="password" placeholder="Password" autocomplete="current-password">',
     "type Token = { kind: 'string' | 'number'; value: string; start: number; end: number };",
@@ -209,6 +215,25 @@ PROSE = (
     "The sentry at the gate asked for the watchword; the segment on Notion, Linear and Slack came after the break.",
     "http { upstream app { server 10.0.0.7:8080; } server { listen 443 ssl; ssl_certificate_key /etc/ssl/k.pem; } }",
 )
+
+
+SAID = {
+    "password：Tr0ub4dor&3": "Tr0ub4dor&3",
+    "密码：Tr0ub4dor&3": "Tr0ub4dor&3",
+    "contraseña： Tr0ub4dor&3": "Tr0ub4dor&3",
+    "パスワードはTr0ub4dor3です": "Tr0ub4dor3",
+    "Le mot de passe du serveur est Tr0ub4dor&3.": "Tr0ub4dor&3",
+    "A senha do Wi-Fi é Tr0ub4dor3, anota.": "Tr0ub4dor3,",
+    "Das Kennwort lautet: Tr0ub4dor3": "Tr0ub4dor3",
+    "ПАРОЛЬ: Tr0ub4dor3": "Tr0ub4dor3",
+    "The password for the admin account is Tr0ub4dor&3": "Tr0ub4dor&3",
+}
+
+
+@pytest.mark.parametrize(("text", "password"), SAID.items())
+def test_passwords_are_found_in_many_languages(text: str, password: str) -> None:
+    spans = {text[finding.start : finding.end] for finding in find(text)}
+    assert spans & {password, password.rstrip(",")}
 
 
 @pytest.mark.parametrize("text", PROSE)
