@@ -1,9 +1,9 @@
-"""Finds names of persons, organisations and places, by Presidio with a spaCy model (extra ``presidio``).
+"""Finds names of persons, organisations, places and peoples, by Presidio with a spaCy model (extra ``presidio``).
 
 How: Microsoft Presidio's analyzer, given exactly the recognizers that are asked for: spaCy's named entities (the small
 English model comes as a package, nothing is downloaded), your own patterns and deny lists, and any of Presidio's
-predefined recognizers. Its known traps are closed: no look-up of top-level domains over the network, no dates and
-nationalities from the model, organisations not scored away, nothing under ``floor``, no names made of digits or
+predefined recognizers. Its known traps are closed: no look-up of top-level domains over the network, no dates
+from the model, organisations not scored away, nothing under ``floor``, no names made of digits or
 addresses. Your own patterns must be accepted by re2, although Presidio runs them with ``regex``: linear shapes only.
 
 One text at a time: a lock serves all threads, because spaCy's vocabulary is shared. Loading takes some seconds and
@@ -32,11 +32,12 @@ from guardrails_plugin.types import Context, Finding, Text
 
 __all__ = ["CustomRecognizer", "NamedEntities"]
 
-_FROM_MODEL = ("PERSON", "ORGANIZATION", "LOCATION")
+_FROM_MODEL = ("PERSON", "ORGANIZATION", "LOCATION", "NRP")
 _LABELS = {
     "PERSON": "PERSON", "PER": "PERSON", "ORG": "ORGANIZATION", "GPE": "LOCATION", "LOC": "LOCATION", "FAC": "LOCATION",
+    "NORP": "NRP",
 }  # fmt: skip
-_IGNORED = "CARDINAL DATE EVENT LANGUAGE LAW MISC MONEY NORP ORDINAL PERCENT PRODUCT QUANTITY TIME WORK_OF_ART".split()
+_IGNORED = "CARDINAL DATE EVENT LANGUAGE LAW MISC MONEY ORDINAL PERCENT PRODUCT QUANTITY TIME WORK_OF_ART".split()
 _PASSAGE = 4_000
 """Characters analysed together, so that memory does not grow with the text."""
 
@@ -67,6 +68,8 @@ class CustomRecognizer(BaseModel):
 @dataclass(frozen=True, config=SETTINGS)
 class NamedEntities:
     """Names, by model; and what further recognizers find.
+
+    The model's types: ``PERSON``, ``ORGANIZATION``, ``LOCATION``, ``NRP`` (nationalities, religions, political groups).
 
     Attributes:
         entities: types to report; None: those of the model and of every recognizer.

@@ -6,7 +6,7 @@ or in the name of its field. `Pii.resolve` then settles overlaps: a phone number
 
 Limits: names, organisations and places need a model, not a pattern. Phone numbers are checked against country codes
 and lengths only, unless ``verify_phones`` asks for the numbering plans, too. Ethereum addresses are taken on their
-shape (EIP-55 needs Keccak-256).
+shape: EIP-55 is a check of mixed case alone, and costs a Keccak-256 an address.
 
 Keys of a row beyond `matching.Pattern`: ``category`` ("sensitive" when not given); ``reject``, what the value must not
 look like; ``also``, a word of this list must be near, too; ``unless``, a word of this list nearer than any context word
@@ -35,7 +35,11 @@ from guardrails_plugin.types import Finding
 
 __all__ = ["Pii"]
 
-_OPTIONAL = frozenset({"STREET_ADDRESS"})
+_OPTIONAL = frozenset(
+    "AGE_OVER_89 DATE_TIME MEDICAL_DATE MEDICAL_DEVICE_ID MONEY PATIENT_URL STREET_ADDRESS URL".split()
+)
+"""Types that are looked for where they are named only: elsewhere most of what looks like them tells of nobody."""
+
 _SENSITIVE = "sensitive"
 
 _NUMBER_BEFORE = r"(?:\d[-.:+/]|[0-9A-Fa-f]{4}-|[A-Za-z]/|[$€£¥@~^*\\+]|[=<>~!]=\s?)$"
@@ -52,6 +56,7 @@ _EDGES = {
         "date": (r"\d[-.:/]$", r"[-./]\d|[A-SU-Za-z]"),
         "geo": (r"\d[.,]?$", r"[.\d]"),
         "word": (r"(?:\w[-+]|\.)$", r"[-+=]\w"),
+        "spread": (r"\d[ .,-]{0,2}\n?[ .-]?$", r"[ .,-]{0,2}\n?[ .-]?\d"),
         "none": (r"(?!)", r"(?!)"),
     }.items()
 }
@@ -87,13 +92,16 @@ class Pii(PatternBase):
     """Personal data of some sixty types: cards, accounts, identity and health numbers, contacts, addresses, wallets.
 
     Attributes:
-        entities: the types to look for; None: all but ``STREET_ADDRESS``.
+        entities: the types to look for; None: all but the optional ones.
+        optional: optional types to look for, too: ``DATE_TIME``, ``MONEY``, ``STREET_ADDRESS``, ``URL``; of patients
+            ``AGE_OVER_89``, ``MEDICAL_DATE``, ``MEDICAL_DEVICE_ID``, ``PATIENT_URL``.
         allow: values that are never reported (compared without separators and case).
-        addresses: look for street addresses, too.
+        addresses: look for street addresses, too; the same as naming them in ``optional``.
         verify_phones: drop phone numbers that no numbering plan has, where the country is known (extra ``phones``).
     """
 
     entities: tuple[str, ...] | None = None
+    optional: tuple[str, ...] = ()
     allow: tuple[str, ...] = ()
     addresses: bool = False
     verify_phones: bool = False
@@ -105,6 +113,9 @@ class Pii(PatternBase):
         for entity in self.entities or ():
             if entity not in valid:
                 raise unknown_name("entity type", entity, valid, "pii.entities")
+        for entity in self.optional:
+            if entity not in _OPTIONAL:
+                raise unknown_name("optional entity type", entity, _OPTIONAL, "pii.optional")
         if self.verify_phones:
             require_phones()
 
@@ -135,7 +146,7 @@ class Pii(PatternBase):
 
     @cached_property
     def _rows(self) -> tuple[Pattern, ...]:
-        named = set(self.entities or ()) | (_OPTIONAL if self.addresses else set())
+        named = {*(self.entities or ()), *self.optional, *(["STREET_ADDRESS"] if self.addresses else [])}
         every = self.entities is None
         kinds = ((row, row.entity_type) for row in load_table("pii"))
         return tuple(row for row, kind in kinds if kind in named or (every and kind not in _OPTIONAL))
@@ -208,11 +219,16 @@ def _grouped(row: Pattern, regex: str) -> Pattern:
 _DECODED = frozenset({"base64", "hex", "hidden"})
 """Views in which different values share one span of the original."""
 
-_GRADES = {"checksum": 3, "shape": 2, "context": 1}
+_GRADES = {"checksum": 3, "shape": 2, "context": 1, "general": 0}
 
 
 def _graded(row: Pattern, score: float, distance: int | None) -> str:
-    """What a finding rests on; a check digit that needs context counts as one only close to its word."""
+    """What a finding rests on; a check digit that needs context counts as one only close to its word.
+
+    Dates as such are the least: whatever is known about one of them says more.
+    """
+    if row.entity_type == "DATE_TIME":
+        return "general"
     if row.validator not in CHECKS and score >= 0.9 and (row.score > 0 or (distance or 0) <= 16):
         return "checksum"
     return "shape" if row.score > 0 else "context"

@@ -43,6 +43,7 @@ def test_names() -> None:
         ("Apple Inc.", "ORGANIZATION"),
         ("Berlin", "LOCATION"),
     ]
+    assert found("The Norwegian senator spoke to Buddhist monks.") == [("Norwegian", "NRP"), ("Buddhist", "NRP")]
     assert found("Angela Mer\u200bkel lives in Hamburg.")[0] == ("Angela Mer\u200bkel", "PERSON")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from guardrails_plugin import registry
 from guardrails_plugin.recipes import Recipe, Rule
 from guardrails_plugin.server.exchange import Exchange
-from guardrails_plugin.server.guarding import Guarding
+from guardrails_plugin.server.guarding import KEEP_LAST, Guarding
 from guardrails_plugin.server.routers.pangea.envelope import faulty
 from guardrails_plugin.types import Stage
 
@@ -76,7 +76,7 @@ ACTIONS = {
     "report": "report",
     "block": "block",
     "mask": "mask",
-    "partial_masking": "partial_mask",
+    "partial_masking": KEEP_LAST,
     "replacement": "replace",
     "hash": "hash",
     "fpe": "encrypt",
@@ -88,7 +88,7 @@ _TYPES: Mapping[str, Mapping[str, Sequence[str]]] = {
     "malicious_url": {"url": _URL, "domain": ("MALICIOUS_DOMAIN",), "ip_address": ("MALICIOUS_IP",)},
     "pii": {
         "location": ("GEO_COORDINATES", "US_ZIP", "UK_POSTCODE", "CA_POSTAL_CODE"),
-        "date_time": ("DATE_OF_BIRTH",),
+        "date_time": ("DATE_OF_BIRTH", "DATE_TIME"),
         "nif": ("ES_NIF",),
     },
     "secrets": {
@@ -119,6 +119,13 @@ _TYPES: Mapping[str, Mapping[str, Sequence[str]]] = {
 }
 """Pangea's entity types that are not ours in lower case. Google's keys look alike, as do its service accounts' keys
 and others; Picatic's have the shape of Stripe's."""
+
+_OPTIONAL = frozenset({"DATE_TIME", "MONEY", "URL"})
+"""What ``pii`` looks for only where it is named. One of them named switches the others on and their actions off, so
+that all calls share one compiled set of patterns."""
+
+_NAMES = ("person", "location", "nrp")
+"""What a model finds, ``location`` by pattern, too."""
 
 _LISTED = {"language": "languages", "topics": "topics"}
 """What an override of a detector can name."""
@@ -238,14 +245,14 @@ def _detector(name: str, where: str) -> str:
 
 def _by_type(detector: str, given: Mapping[str, Any], where: str) -> Iterator[_Change]:
     """An action for each of a detector's entity types."""
-    known = _entity_types(detector)
+    known = _entity_types(detector) | (_OPTIONAL if detector == "pii" else frozenset())
     actions: dict[str, str] = {}
     for key, value in given.items():
         if not isinstance(value, str) or value not in ACTIONS or (value == "defang") > (detector == "malicious_url"):
             raise faulty(f"{where}/{key}", "Unknown action.", "NotEnumMember")
-        if detector == "pii" and key in ("person", "location"):
+        if detector == "pii" and key in _NAMES:
             yield _Change("named_entities", fields={key.upper(): ACTIONS[value]})
-            if key == "person":
+            if key != "location":
                 continue
         types = [kind for kind in _TYPES[detector].get(key, (key.upper(),)) if kind in known]
         if not types and value != "disabled":
@@ -253,7 +260,8 @@ def _by_type(detector: str, given: Mapping[str, Any], where: str) -> Iterator[_C
         if detector == "malicious_url" and key == "url" and value == "disabled":
             types.append("SUSPICIOUS_URL")
         actions |= dict.fromkeys(types, ACTIONS[value])
-    yield _Change(detector, fields=actions)
+    optional = not _OPTIONAL.isdisjoint(actions) and detector == "pii"
+    yield _Change(detector, fields=actions, settings={"optional": tuple(sorted(_OPTIONAL))} if optional else {})
 
 
 def _plain(detector: str, given: Mapping[str, Any], where: str) -> _Change:
@@ -291,9 +299,15 @@ def _apply(change: _Change, rules: list[Rule], engine: dict[str, dict[str, Any]]
     places = [index for index, rule in enumerate(rules) if rule.detector == change.detector]
     for index in places:
         rule = rules[index]
+        unnamed: dict[str, str] = {}
         if change.settings:
-            rules[index] = rule.model_copy(update={"settings": {**rule.settings, **change.settings}})
-        made = {"disabled": True} if change.disabled else dict(change.fields)
+            settings = {**rule.settings, **change.settings}
+            if "optional" in change.settings:
+                own = frozenset(rule.settings.get("optional", ()))
+                settings["optional"] = tuple(sorted(own.union(_OPTIONAL)))
+                unnamed = dict.fromkeys(sorted(_OPTIONAL - own), "disabled")
+            rules[index] = rule.model_copy(update={"settings": settings})
+        made = {"disabled": True} if change.disabled else {**unnamed, **change.fields}
         if made:
             engine[rule.name] = {**engine.get(rule.name, {}), **made}
     wanted = change.settings or set(change.fields.values()) - {"disabled"}
