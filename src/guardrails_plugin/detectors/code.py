@@ -3,7 +3,8 @@
 How: `code_regions` finds stretches of code and their language (about 40 languages, ``data/code_languages.toml``);
 dangerous calls, shell commands and reverse shells are rows of the one pass (``data/dangerous_code.toml``), found in
 decoded views too. A language or an import that the settings block is a finding of its own type, so that a recipe can
-block these and let other code pass.
+block these and let other code pass. An import on the list is found wherever its statement has a line of its own or
+stands in back-ticks, however little else looks like code (`code_imports`).
 
 Imports are named in the evidence when they are public (standard library or well known); the names of others may tell
 of private projects and are only counted. `imports` gives all names to whoever holds the text.
@@ -36,12 +37,13 @@ from pydantic import AfterValidator
 from pydantic.dataclasses import dataclass
 
 from guardrails_plugin.detectors.base import SETTINGS, PatternBase, by_place
-from guardrails_plugin.detectors.code_languages import LANGUAGES, code_type
+from guardrails_plugin.detectors.code_imports import statements
+from guardrails_plugin.detectors.code_languages import LANGUAGES, code_type, of_fence
 from guardrails_plugin.detectors.code_regions import Code as Found
 from guardrails_plugin.detectors.code_regions import code_in
 from guardrails_plugin.detectors.table import load_table
 from guardrails_plugin.matching import Match, Pattern
-from guardrails_plugin.types import Context, Finding, Text
+from guardrails_plugin.types import Context, Finding, Text, View
 
 __all__ = ["Code", "imports"]
 
@@ -60,11 +62,15 @@ _WELL_KNOWN = frozenset(
 ) | frozenset(sys.stdlib_module_names)
 
 
+_STATEMENT = 0.9
+"""How surely a line that reads like a statement, and imports what the user looks for, is one. Judgement."""
+
+
 def _known(names: tuple[str, ...]) -> tuple[str, ...]:
-    lowered = tuple(name.lower() for name in names)
-    if unknown := [name for name in lowered if name not in LANGUAGES]:
+    known = [(name, of_fence(name)) for name in names]
+    if unknown := [name for name, language in known if language is None]:
         raise ValueError(f"unknown language {unknown[0]!r}; valid: {', '.join(LANGUAGES)}")
-    return lowered
+    return tuple(language for _, language in known if language is not None)
 
 
 @dataclass(frozen=True, config=SETTINGS)
@@ -72,7 +78,8 @@ class Code(PatternBase):
     """Source code.
 
     Attributes:
-        blocked_languages: languages (``LANGUAGES``) whose code is a BLOCKED_LANGUAGE.
+        blocked_languages: languages (``LANGUAGES``, or a usual name in a Markdown fence: bash, js, c++) whose code is a
+            BLOCKED_LANGUAGE.
         blocked_imports: modules or packages; ``os`` covers ``os.path``, too. Each is a BLOCKED_IMPORT.
         dangerous: look for dangerous calls.
     """
@@ -109,18 +116,32 @@ class Code(PatternBase):
     def _languages(self, text: Text) -> Iterator[Finding]:
         best: dict[tuple[int, int, str], Finding] = {}
         for view in text.views:
-            for code in code_in(view.text):
-                span = view.span(code.start, code.end)
-                evidence = _evidence(code)
+            for finding in (*self._regions(text, view), *self._statements(text, view)):
+                key = finding.start, finding.end, finding.entity_type
+                if key not in best or best[key].score < finding.score:
+                    best[key] = finding
+        yield from best.values()
+
+    def _regions(self, text: Text, view: View) -> Iterator[Finding]:
+        for code in code_in(view.text):
+            span = view.span(code.start, code.end)
+            evidence = _evidence(code)
+            if view.kind != "canonical":
+                evidence["view"] = view.kind
+            for kind, start, end in self._kinds(code):
+                place = view.span(start, end) if start != code.start else span
+                yield Finding(self.name, kind, code.score, place.start, place.end, text.segment, evidence)
+
+    def _statements(self, text: Text, view: View) -> Iterator[Finding]:
+        if not any(name in view.text for name in self.blocked_imports):
+            return
+        for name, start, end in statements(view.text):
+            if self._blocked(name):
+                place = view.span(start, end)
+                evidence: dict[str, str | float] = {"how": "statement"}
                 if view.kind != "canonical":
                     evidence["view"] = view.kind
-                for kind, start, end in self._kinds(code):
-                    place = view.span(start, end) if start != code.start else span
-                    finding = Finding(self.name, kind, code.score, place.start, place.end, text.segment, evidence)
-                    key = place.start, place.end, kind
-                    if key not in best or best[key].score < code.score:
-                        best[key] = finding
-        yield from best.values()
+                yield Finding(self.name, "BLOCKED_IMPORT", _STATEMENT, place.start, place.end, text.segment, evidence)
 
     def _kinds(self, code: Found) -> Iterator[tuple[str, int, int]]:
         """Types of the findings that a stretch of code makes, and where each stands."""

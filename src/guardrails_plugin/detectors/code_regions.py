@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from guardrails_plugin.detectors.code_imports import imports_of
 from guardrails_plugin.detectors.code_languages import OTHER, languages, of_fence
 
 __all__ = ["Code", "code_in"]
@@ -272,23 +273,5 @@ def _parsed(body: str, language: str, score: float) -> tuple[str, float]:
 
 
 def _code(body: str, start: int, language: str, score: float, how: str, *, end: int) -> Code:
-    found = {name: (start + first, start + last) for name, first, last in _imports(body, language)}
+    found = {name: (start + first, start + last) for name, first, last in imports_of(body, language)}
     return Code(start, end, language, score, how, tuple(found), tuple(found.values()))
-
-
-_NAME = re.compile(r"[@\w][\w./:@{}*-]*")
-_AS = re.compile(r"\s+as\s+\w+")
-
-
-def _imports(body: str, language: str) -> Iterator[tuple[str, int, int]]:
-    """Imported names and where the statements' values stand, in code points of the body."""
-    data = body.encode("utf-8", "replace")
-    for pattern in languages()[language].patterns:
-        if not pattern.extra["imports"]:
-            continue
-        for match in pattern.compiled.finditer(data):
-            first, last = match.span(pattern.value_group)
-            said = data[first:last].decode("utf-8", "replace")
-            at = len(data[:first].decode("utf-8", "replace")) if not body.isascii() else first
-            for name in _NAME.findall(_AS.sub("", said)):
-                yield name.strip("\"'"), at, at + len(said)

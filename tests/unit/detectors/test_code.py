@@ -149,3 +149,60 @@ def test_broken_and_huge_code_does_no_harm() -> None:
 
 def test_code_in_gives_all_candidates() -> None:
     assert all(0 <= code.start < code.end and 0 < code.score <= 1 for _, text in GOOD for code in code_in(text))
+
+
+LONE_IMPORTS = [
+    "import requests",
+    "import requests\nr = requests.get(url)",
+    "import requests\nThat is all you need.",
+    "import requests, json",
+    "from requests import Session",
+    "import requests as rq; rq.get(url)",
+    "Put `import requests` at the top.",
+    "Put `from requests.auth import HTTPBasicAuth` at the top.",
+    "So:\n```\nimport requests\n```\nDone.",
+    "So:\n```text\nimport requests\n```\nDone.",
+    "> import requests",
+    ">>> import requests",
+    "const http = require('requests')",
+    "Zun\u00e4chst:\nimport requests\nund dann weiter.",
+]
+NO_LONE_IMPORTS = [
+    "Import requests are handled by the customs office.",
+    "We get many import requests, see the `requests` column.",
+    "import requestsx",
+    "import json",
+    "Put `import requests_mock` at the top.",
+    "Put the import of requests at the top.",
+]
+
+
+@pytest.mark.parametrize("text", LONE_IMPORTS)
+def test_a_blocked_import_is_found_in_a_statement_of_its_own(text: str) -> None:
+    blocked = [
+        item for item in found(text, Code(blocked_imports=("requests",))) if item.entity_type == "BLOCKED_IMPORT"
+    ]
+    (finding,) = {(item.start, item.end): item for item in blocked}.values()
+    assert "requests" in text[finding.start : finding.end]
+
+
+@pytest.mark.parametrize("text", NO_LONE_IMPORTS)
+def test_words_about_imports_are_no_blocked_import(text: str) -> None:
+    assert not [item for item in found(text, Code(blocked_imports=("requests",))) if "IMPORT" in item.entity_type]
+
+
+@pytest.mark.parametrize(
+    ("alias", "language"),
+    [
+        *(("bash", "shell"), ("sh", "shell"), ("JS", "javascript"), ("ts", "typescript"), ("py", "python")),
+        *(
+            ("c++", "cpp"),
+            ("golang", "go"),
+            ("c#", "csharp"),
+            ("node.js", "javascript"),
+            ("objective-c", "objective_c"),
+        ),
+    ],
+)
+def test_languages_go_by_their_usual_names(alias: str, language: str) -> None:
+    assert Code(blocked_languages=(alias,)).blocked_languages == (language,)
