@@ -20,22 +20,24 @@ class PartialMask:
     Args:
         visible: how many letters and digits stay.
         char: the mask character.
+        symbols: whether all characters are counted, not only letters and digits.
     """
 
     name: ClassVar[str] = "partial_mask"
     verdict: ClassVar[Verdict] = Verdict.TRANSFORM
 
-    def __init__(self, *, visible: int = 4, char: str = "*") -> None:
+    def __init__(self, *, visible: int = 4, char: str = "*", symbols: bool = False) -> None:
         if isinstance(visible, bool) or not isinstance(visible, int) or visible < 0:
             given = visible if isinstance(visible, int) else type(visible).__name__
             raise ConfigError(f"partial_mask.visible: expected a whole number from 0 on, got {given}")
         self._visible = visible
         self._char = mask_char(char, self.name)
+        self._symbols = symbols
 
     def apply(self, value: str, finding: Finding, call: Call) -> str:
         """The value with its beginning covered, of the same length."""
         del finding, call
-        places = [index for index, char in enumerate(value) if char.isalnum()]
+        places = [index for index, char in enumerate(value) if self._symbols or char.isalnum()]
         shown = self._visible if len(places) >= 2 * self._visible else len(places) // 4
         end = places[-shown] if shown else len(value)
         tail = value[end : places[-1] + 1] if shown else ""

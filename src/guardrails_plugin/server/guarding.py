@@ -19,6 +19,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
+from guardrails_plugin.actions.partial_mask import PartialMask
 from guardrails_plugin.audit.otel import OtelSink
 from guardrails_plugin.engine import Engine
 from guardrails_plugin.errors import ContentError, GuardError
@@ -33,10 +34,13 @@ from guardrails_plugin.server.store.store import Store
 from guardrails_plugin.stream import StreamGuard
 from guardrails_plugin.types import NO_CONTEXT, Context, GuardResult, Origin, Stage
 
-__all__ = ["RECIPE", "Guarding", "complete", "writable"]
+__all__ = ["KEEP_LAST", "RECIPE", "Guarding", "complete", "writable"]
 
 RECIPE = "recipe"
 """Kind of the documents that hold a project's own recipes (body: the recipe as JSON)."""
+
+KEEP_LAST = "keep_last"
+"""Name of the action that covers all but the last four characters, of whatever kind: Pangea's partial masking."""
 
 _KNOWN = (
     (Stage.RESPONSE, "pii", "card 4111 1111 1111 1111"),
@@ -64,7 +68,8 @@ class Guarding:
         self._store = store
         self._operators = load_recipes(settings.recipes)
         sinks = [OtelSink()] if OtelSink.wanted() else []
-        self._engine = Engine(recipes=self._operators, keyring=settings.keyring, sinks=sinks)
+        actions = {KEEP_LAST: PartialMask(symbols=True)}
+        self._engine = Engine(recipes=self._operators, keyring=settings.keyring, sinks=sinks, actions=actions)
         self._engines: OrderedDict[str, Engine] = OrderedDict()
         self._lock = threading.Lock()
         self._projects: dict[str, tuple[float, Engine]] = {}
@@ -261,7 +266,7 @@ class Guarding:
         return known[1], recipe
 
     def _project_engine(self, project_id: str) -> Engine:
-        own = self._store.objects.list(project_id, RECIPE, limit=1000).items
+        own = list(self._store.objects.all(project_id, RECIPE))
         return self._with([Recipe.model_validate(made.body) for made in own]) if own else self._engine
 
     def _with(self, own: Sequence[Recipe]) -> Engine:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -326,7 +327,7 @@ def test_languages_are_allowed_and_denied(post: Post) -> None:
         ({"pii_entity": 7}, ("InvalidObject", "/overrides/pii_entity")),
         ({"pii_entity": {"us_ssn": "burn"}}, ("NotEnumMember", "/overrides/pii_entity/us_ssn")),
         ({"pii_entity": {"us_ssn": "defang"}}, ("NotEnumMember", "/overrides/pii_entity/us_ssn")),
-        ({"pii_entity": {"money": "mask"}}, ("DoesNotExist", "/overrides/pii_entity/money")),
+        ({"pii_entity": {"shoe_size": "mask"}}, ("DoesNotExist", "/overrides/pii_entity/shoe_size")),
         ({"prompt_injection": {"action": "allow"}}, ("NotEnumMember", "/overrides/prompt_injection/action")),
         ({"prompt_injection": {"disabled": "no"}}, ("InvalidBool", "/overrides/prompt_injection/disabled")),
         ({"selfharm": {"threshold": "high"}}, ("InvalidNumber", "/overrides/selfharm/threshold")),
@@ -415,10 +416,10 @@ def test_entity_types_are_pangeas(post: Post, content: str, kind: str) -> None:
 
 
 def test_masks_keep_the_end(post: Post) -> None:
-    content = "Call +1 202 456 7890 or mail somebody@mail.com"
+    content = "Call 12024567890 or mail user@example.com"
     overrides = {"pii_entity": {"phone_number": "partial_masking", "email_address": "partial_masking"}}
     guarded = text(post, content, overrides=overrides)["prompt_text"]
-    assert guarded == "Call ***********7890 or mail ************l.com"
+    assert guarded == "Call *******7890 or mail ************.com"  # as documented
 
 
 def test_malicious_links_carry_details_in_debug(post: Post) -> None:
@@ -453,6 +454,43 @@ def test_malicious_entities_of_every_kind(client: TestClient, post: Post) -> Non
     assert text(post, "https://bad.example/x", recipe="lists", overrides=only)["blocked"]
     assert not text(post, "bad.example", recipe="lists", overrides=only)["blocked"]
     client.delete("/guardrails/v1/recipes/lists")
+
+
+def test_addresses_of_a_feed_are_found(tmp_path: Path) -> None:
+    feed = tmp_path / "feed.txt"
+    feed.write_text("198.18.0.0/24\n")
+    recipe = tmp_path / "listed.toml"
+    recipe.write_text(
+        f"""
+        name = "listed"
+
+        [[rules]]
+        detector = "malicious_url"
+        action = "report"
+        settings = {{ feeds = ["{feed}"] }}
+        """
+    )
+    settings = Settings(
+        keyring=Keyring({"t1": bytes(range(32))}),
+        database_url=f"sqlite:///{tmp_path / 'guardrails.db'}",
+        bootstrap_token=TOKEN,
+        recipes=recipe,
+    )
+    client = TestClient(create_app(settings, products=[f"{ROUTERS}.pangea.product"]))
+    content = "It connects to 198.18.0.77 and 198.51.100.4."
+
+    def guard(action: str) -> dict[str, Any]:
+        body = {"text": content, "recipe": "listed", "overrides": {"malicious_entity": {"ip_address": action}}}
+        answer = client.post("/ai-guard/v1/text/guard", json=body, headers={"Authorization": f"Bearer {TOKEN}"})
+        result: dict[str, Any] = answer.json()["result"]
+        return result
+
+    reported = guard("report")
+    (entity,) = reported["detectors"]["malicious_entity"]["data"]["entities"]
+    assert (entity["type"], entity["value"], entity["action"]) == ("IP_ADDRESS", "198.18.0.77", "reported")
+    assert guard("defang")["prompt_text"] == "It connects to 198[.]18[.]0[.]77 and 198.51.100.4."
+    assert guard("block")["blocked"]
+    assert not guard("disabled")["detectors"]["malicious_entity"]["detected"]
 
 
 def test_too_many_requests_are_an_error_of_their_own() -> None:

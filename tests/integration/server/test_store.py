@@ -92,6 +92,18 @@ def test_lists_come_in_pages(store: Store) -> None:
     assert [item.id for item in newest.items] == sorted(made)[:2:-1]
 
 
+def test_however_many_there_are_none_is_left_out(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("guardrails_plugin.server.store.objects._PAGE", 2)
+    project, other = store.create_project("p").id, store.create_project("q").id
+    made = [store.objects.create(project, "k", {}, name=f"item-{n}") for n in range(5)]
+    store.objects.create(other, "k", {}, name="theirs")
+    assert list(store.objects.all(project, "k")) == made
+    assert list(store.objects.all(project, "nothing")) == []
+    assert store.objects.named(project, "k", "item-4") == made[4]
+    assert store.objects.named(project, "k", "item") is None
+    assert store.objects.named(project, "k", "theirs") is None
+
+
 def test_search_takes_no_wildcards(store: Store) -> None:
     project = store.create_project("p").id
     store.objects.create(project, "k", {}, name="50% off")

@@ -232,8 +232,8 @@ def usage(exchange: Current, services: Running, hours: Annotated[int | None, Que
 
 
 def _own(services: Services, exchange: Exchange, name: str) -> str | None:
-    own = services.store.objects.list(exchange.project_id, RECIPE, search=name, limit=1000).items
-    return next((found.id for found in own if found.name == name), None)
+    found = services.store.objects.named(exchange.project_id, RECIPE, name)
+    return found.id if found else None
 
 
 def _happened(exchange: Exchange, event: str, what: str) -> None:

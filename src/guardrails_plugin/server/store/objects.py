@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,9 @@ from guardrails_plugin.server.store.database import Database
 from guardrails_plugin.server.store.tables import objects
 
 __all__ = ["Object", "Objects", "Page"]
+
+_PAGE = 500
+"""Documents read at once where all are wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +146,24 @@ class Objects:
             rows = connection.execute(query).all()
         items = tuple(_object(row) for row in rows[:limit])
         return Page(items, items[-1].id if len(rows) > limit and items else None)
+
+    def all(self, project_id: str, kind: str) -> Iterator[Object]:
+        """Every document of a kind, in the order they were made."""
+        cursor = None
+        while True:
+            page = self.list(project_id, kind, cursor=cursor, limit=_PAGE)
+            yield from page.items
+            cursor = page.next
+            if cursor is None:
+                return
+
+    def named(self, project_id: str, kind: str, name: str) -> Object | None:
+        """The first document of exactly this name."""
+        column = objects.c
+        where = column.project_id == project_id, column.kind == kind, column.name == name
+        with self._database.read() as connection:
+            row = connection.execute(sa.select(objects).where(*where).order_by(column.id).limit(1)).first()
+        return _object(row) if row else None
 
 
 def _which(project_id: str, kind: str, object_id: str, owner_id: str | None) -> list[sa.ColumnElement[bool]]:

@@ -17,8 +17,6 @@ from guardrails_plugin.server.store.store import DEFAULT_PROJECT
 
 __all__ = ["Library", "enter", "library", "organisation"]
 
-_MOST_SCANNERS = 1000
-
 
 @dataclass(frozen=True, slots=True)
 class Library:
@@ -86,8 +84,7 @@ def library(services: Services, project: Project, setup: Setup, *, everything: b
 
 
 def _scanners(services: Services, project_id: str) -> dict[str, Object]:
-    page = services.store.objects.list(project_id, SCANNER, limit=_MOST_SCANNERS)
-    return {found.id: found for found in page.items}
+    return {found.id: found for found in services.store.objects.all(project_id, SCANNER)}
 
 
 def _member(services: Services, user: Principal, project: Project) -> Principal | None:

@@ -99,8 +99,7 @@ def known_providers(services: Services, project_id: str) -> list[Provider]:
     found = [Provider(stable_id("provider", name), name, name, model)] if name else []
     home = services.store.project(DEFAULT_PROJECT)
     for owner in dict.fromkeys([home.id if home else "", project_id]):
-        page = services.store.objects.list(owner, PROVIDER, limit=1000) if owner else None
-        found += [provider_of(made) for made in page.items] if page else []
+        found += [provider_of(made) for made in services.store.objects.all(owner, PROVIDER)] if owner else []
     return found
 
 

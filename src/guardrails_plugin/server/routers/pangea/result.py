@@ -8,6 +8,7 @@ from typing import Any
 
 from guardrails_plugin import conversation
 from guardrails_plugin.recipes import Recipe
+from guardrails_plugin.server.guarding import KEEP_LAST
 from guardrails_plugin.server.routers.pangea.recipes import WIRE_NAMES
 from guardrails_plugin.types import Decision, Detection, Finding, GuardResult, Origin, Verdict
 
@@ -35,6 +36,7 @@ _DONE = {
     "block": "blocked",
     "redact": "redacted",
     "partial_mask": "redacted",
+    KEEP_LAST: "redacted",
     "replace": "redacted:replaced",
     "mask": "redacted:masked",
     "hash": "redacted:hashed",
