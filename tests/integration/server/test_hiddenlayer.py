@@ -225,7 +225,7 @@ def test_code_on_both_sides(analyze: Analyze) -> None:
     result = analyze(CODE, CODE)
     assert found(result, "code")["detected"]
     assert found(result, "code", "output")["detected"]
-    assert result["evaluation"]["action"] == "Alert"
+    assert result["evaluation"] == {"action": "Alert", "has_detections": True, "threat_level": "Low"}
 
 
 def test_urls_are_listed_on_both_sides(analyze: Analyze) -> None:

@@ -213,6 +213,17 @@ def test_every_request_is_in_the_audit_log(client: TestClient) -> None:
     assert "john@example.com" not in str(page)
 
 
+def test_refused_requests_are_in_the_audit_log_too(client: TestClient) -> None:
+    _, header = new_key(client)
+    assert client.get(f"{V1}/policies/nothing").status_code == 404
+    assert client.post(f"{V1}/policies", json=policy(), headers=header).status_code == 403
+    newest, older, _ = ok(client.get(f"{V1}/audit-logs"))["logs"]
+    assert (newest["endpoint"], newest["http_method"], newest["status_code"]) == (f"{V1}/policies", "POST", 403)
+    assert (older["http_method"], older["status_code"]) == ("GET", 404)
+    assert older["endpoint"].startswith(f"{V1}/policies/")
+    assert newest["user_id"] == older["user_id"]
+
+
 def test_the_audit_log_is_searched(client: TestClient) -> None:
     made = post(client, "/policies", policy())
     ok(client.put(f"{V1}/policies/{made['id']}", json={"name": "Other"}))
