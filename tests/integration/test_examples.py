@@ -1,7 +1,8 @@
-"""The examples work as they are shipped: the quickstart script, and every Python block of the README."""
+"""The examples work as they are shipped: the quickstart script, and the Python blocks of README and framework pages."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import resource
@@ -10,6 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from tests.integration.llama_index.scripted import AGENTS_WARN
 
 ROOT = Path(__file__).parents[2]
 DATA = sorted((ROOT / "examples" / "data").iterdir())
@@ -82,31 +85,49 @@ def test_no_secret_stands_in_the_example_data(path: Path) -> None:
     assert [f.entity_type for f in result.findings if f.detector == "secrets" and f.score >= 0.9] == []
 
 
-def readme_blocks() -> list[tuple[int, str]]:
-    """Line and code of every Python block."""
-    text = (ROOT / "README.md").read_text("utf-8")
+PAGES = [ROOT / "README.md", ROOT / "docs" / "langchain_doors.md", ROOT / "docs" / "llama_index.md"]
+
+
+def blocks(page: Path) -> list[tuple[Path, int, str]]:
+    """Page, line and code of every Python block."""
+    text = page.read_text("utf-8")
     found = re.finditer(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    return [(text.count("\n", 0, match.start()) + 2, match[1]) for match in found]
+    return [(page, text.count("\n", 0, match.start()) + 2, match[1]) for match in found]
 
 
 @pytest.mark.integration
+@pytest.mark.filterwarnings("ignore:The class `InMemoryChatMessageHistory`", "ignore:RunnableWithMessageHistory")
+@pytest.mark.filterwarnings(*(mark.args[0] for mark in AGENTS_WARN))
 @pytest.mark.parametrize(
-    ("line", "code"), readme_blocks(), ids=lambda value: str(value) if isinstance(value, int) else ""
+    ("page", "line", "code"),
+    [pytest.param(*block, id=f"{page.stem}-{block[1]}") for page in PAGES for block in blocks(page)],
 )
-def test_every_python_block_of_the_readme_runs_and_prints_what_it_says(
-    line: int, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_every_python_block_runs_and_prints_what_it_says(  # noqa: PLR0917 - fixtures
+    page: Path,
+    line: int,
+    code: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    # Padded, so that a traceback names the line of the README.
-    exec(compile("\n" * (line - 1) + code, str(ROOT / "README.md"), "exec"), {"__name__": "__main__"})
+    # LlamaIndex counts tokens on the thread's event loop; one that it makes itself it leaves open.
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        # Padded, so that a traceback names the line of the page.
+        exec(compile("\n" * (line - 1) + code, str(page), "exec"), {"__name__": "__main__"})
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
 
     printed = capsys.readouterr().out.splitlines()
-    for promised in re.findall(r"^print\(.*\)\n# (.*)$", code, re.MULTILINE):
+    for promised in re.findall(r"^ *print\(.*\)(?:  # .*)?\n *# (.*)$", code, re.MULTILINE):
         assert promised in printed
 
 
 def test_the_readme_has_an_example_for_each_framework() -> None:
-    code = "\n".join(block for _, block in readme_blocks())
+    code = "\n".join(block for _, _, block in blocks(PAGES[0]))
 
     assert "from guardrails_plugin.langchain import Guard" in code
     assert "from guardrails_plugin.llama_index import GuardTransform" in code
