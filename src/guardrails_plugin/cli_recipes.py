@@ -18,6 +18,9 @@ __all__ = ["add_recipes_command"]
 _PLAIN = Rule(detector="x")
 """A rule with nothing but defaults, which are not worth showing."""
 
+_ANY = "any"
+"""The stage of a recipe that has none of its own."""
+
 
 def add_recipes_command(commands: Any) -> None:
     """Adds the command to a parser's subcommands."""
@@ -52,7 +55,7 @@ def _list(options: argparse.Namespace) -> int:
     stages: dict[str, list[str]] = {}
     descriptions: dict[str, str] = {}
     for recipe in Engine(recipes=options.recipes).recipes():
-        stages.setdefault(recipe.name, []).append(recipe.stage.value if recipe.stage else "any")
+        stages.setdefault(recipe.name, []).append(_stage(recipe))
         descriptions[recipe.name] = recipe.description
     for name, where in stages.items():
         shown = "every stage" if len(where) == len(Stage) else ", ".join(where)
@@ -83,19 +86,31 @@ def _validate(options: argparse.Namespace) -> int:
 
 
 def _diff(options: argparse.Namespace) -> int:
-    old = {recipe.stage: recipe for recipe in _named(options.old, options)}
-    new = {recipe.stage: recipe for recipe in _named(options.new, options)}
-    # A recipe for one stage is compared with the other's part for that stage.
-    changes = [
-        (stage, change)
-        for stage in new
-        if (before := old.get(stage) or old.get(None)) is not None
-        for change in _changes(before, new[stage])
-    ]
-    for stage, change in changes:
-        where = stage.value if stage else "any"
+    changes = list(_differences(_named(options.old, options), _named(options.new, options)))
+    for where, change in changes:
         print(json.dumps({"stage": where, "change": change}) if options.json else f"{where:<11} {change}")
     return 1 if changes else 0
+
+
+def _differences(old: list[Recipe], new: list[Recipe]) -> Iterator[tuple[str, str]]:
+    """Where, and what: two single recipes whatever their stages, packs stage by stage."""
+    if len(old) == len(new) == 1:
+        stages = dict.fromkeys((_stage(old[0]), _stage(new[0])))
+        yield from ((" -> ".join(stages), change) for change in _changes(old[0], new[0]))
+        return
+    before, after = ({_stage(recipe): recipe for recipe in side} for side in (old, new))
+    # A recipe for one stage is compared with the other's part for that stage, one for any stage with every part.
+    single = next((side for side in (before, after) if len(side) == 1 and _ANY not in side), None)
+    for where in single or [stage for stage in dict.fromkeys((*before, *after)) if stage != _ANY]:
+        was, now = (side.get(where) or side.get(_ANY) for side in (before, after))
+        if was and now:
+            yield from ((where, change) for change in _changes(was, now))
+        elif recipe := was or now:
+            yield where, f"{'-' if was else '+'} {recipe.name} has this stage, the other has not"
+
+
+def _stage(recipe: Recipe) -> str:
+    return recipe.stage.value if recipe.stage else _ANY
 
 
 def _named(name: str, options: argparse.Namespace) -> list[Recipe]:
@@ -104,7 +119,7 @@ def _named(name: str, options: argparse.Namespace) -> list[Recipe]:
     found = [recipe for recipe in known if recipe.name == name]
     if not found:
         raise unknown_name("recipe", name, sorted({recipe.name for recipe in known}))
-    return [recipe for recipe in found if options.stage in (None, recipe.stage and recipe.stage.value)]
+    return [recipe for recipe in found if options.stage is None or _stage(recipe) in (options.stage, _ANY)]
 
 
 def _changes(old: Recipe, new: Recipe) -> Iterator[str]:

@@ -196,6 +196,31 @@ def test_what_a_pack_changes_is_compared_with_the_stages_own(run: Run) -> None:
     assert run("recipes", "diff", "rag", "rag")[:2] == (0, "")
 
 
+def test_recipes_of_two_stages_are_compared_with_each_other(run: Run) -> None:
+    code, out, _ = run("recipes", "diff", "prompt", "response")
+
+    assert code == 1
+    assert all(line.startswith("prompt -> response ") for line in out.splitlines())
+    assert run("recipes", "diff", "prompt", "prompt")[:2] == (0, "")
+
+
+def test_a_stage_that_only_one_side_has_is_a_difference(run: Run, tmp_path: Path) -> None:
+    written = [("wide", "prompt"), ("wide", "response"), ("narrow", "pre_tool"), ("any", "")]
+    for number, (name, stage) in enumerate(written):
+        where = f'stage = "{stage}"\n' if stage else ""
+        (tmp_path / f"{number}.toml").write_text(f'name = "{name}"\n{where}rules = [{{ detector = "pii" }}]\n')
+
+    own = ("--recipes", tmp_path)
+    assert run("recipes", "diff", "wide", "rag", "--stage", "prompt", *own)[0] == 1
+    code, out, _ = run("recipes", "diff", "wide", "rag", *own)
+    assert code == 1
+    assert "ingestion   + rag has this stage, the other has not" in out.splitlines()
+    code, out, _ = run("recipes", "diff", "narrow", "wide", *own)
+    assert (code, out) == (1, "pre_tool    - narrow has this stage, the other has not\n")
+    assert run("recipes", "diff", "any", "wide", *own)[:2] == (0, "")
+    assert run("recipes", "diff", "any", "wide", "--stage", "prompt", *own)[:2] == (0, "")
+
+
 def test_recipes_of_ones_own_are_checked_down_to_their_settings(run: Run, tmp_path: Path) -> None:
     good, bad = tmp_path / "good.toml", tmp_path / "bad.toml"
     good.write_text('name = "good"\ndescription = "x"\n[change.pii]\ncontact = "mask"\n')
