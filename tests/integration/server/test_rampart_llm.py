@@ -34,19 +34,45 @@ class Provider(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Chat."""
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.seen.append(body)  # type: ignore[attr-defined]
+        self.server.seen.append({**body, "path": self.path})  # type: ignore[attr-defined]
+        if self.path == "/v1/messages":
+            self._message(body)
+            return
         message = {"role": "assistant", "content": "Hello from afar."}
         usage = {"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 30}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         base = {"id": "c1", "object": "chat.completion", "created": 1, "model": body["model"]}
         self._answer({**base, "choices": [choice], "usage": usage})
 
+    def _message(self, body: dict[str, Any]) -> None:
+        """As Anthropic answers."""
+        reply = {"id": "m1", "type": "message", "role": "assistant", "model": body["model"], "stop_sequence": None}
+        used = {"input_tokens": 11, "output_tokens": 5}
+        if not body.get("stream"):
+            content = [{"type": "text", "text": "Hello from elsewhere."}]
+            self._answer({**reply, "content": content, "stop_reason": "max_tokens", "usage": used})
+            return
+        told: list[dict[str, Any]] = [
+            {"type": "message_start", "message": {**reply, "content": [], "stop_reason": None, "usage": used}},
+            {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+            {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hello from "}},
+            {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "elsewhere."}},
+            {"type": "content_block_stop", "index": 0},
+            {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": used},
+            {"type": "message_stop"},
+        ]
+        events = "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in told)
+        self._reply(200, "text/event-stream", events.encode())
+
     def _answer(self, body: dict[str, Any]) -> None:
         known = GOOD in (self.headers["Authorization"] or "", self.headers["x-api-key"])
         known = known or self.headers["Authorization"] == f"Bearer {GOOD}"
         content = json.dumps(body if known else {"error": {"message": "no", "type": "t", "code": "c"}}).encode()
-        self.send_response(200 if known else 401)
-        self.send_header("Content-Type", "application/json")
+        self._reply(200 if known else 401, "application/json", content)
+
+    def _reply(self, status: int, kind: str, content: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
@@ -220,18 +246,26 @@ def test_chat_with_openai(client: TestClient, provider: ThreadingHTTPServer) -> 
     assert answer.json()["code"] == "INVALID_API_KEY"
 
 
-def test_chat_with_anthropic(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    models = use_model(monkeypatch, "Hello from elsewhere.")
-    post(client, "/keys", {"provider": "anthropic", "api_key": GOOD})
-    found = post(client, "/llm/chat", say("Hello", provider="anthropic", model="some-model", max_tokens=9))
-    assert (found["response"], found["provider"], found["model"]) == (
-        "Hello from elsewhere.",
-        "anthropic",
-        "some-model",
-    )
-    assert models[0]["model"] == "some-model"
-    assert models[0]["model_provider"] == "anthropic"
-    assert (models[0]["api_key"], models[0]["max_tokens"]) == (GOOD, 9)
+def test_chat_with_anthropic(client: TestClient, provider: ThreadingHTTPServer) -> None:
+    post(client, "/keys", {"provider": "anthropic", "api_key": GOOD, "base_url": url_of(provider).removesuffix("/v1")})
+    body = say("Hello", provider="anthropic", model="some-model", max_tokens=9)
+    found = post(client, "/llm/chat", body)
+    assert (found["response"], found["tokens_used"]) == ("Hello from elsewhere.", 16)
+    assert (found["provider"], found["model"]) == ("anthropic", "some-model")
+    sent = provider.seen[-1]  # type: ignore[attr-defined]
+    assert (sent["path"], sent["model"], sent["max_tokens"]) == ("/v1/messages", "some-model", 9)
+    assert "Be brief." in json.dumps(sent["system"])
+    assert [message["role"] for message in sent["messages"]] == ["user"]
+    told = events(client, body)
+    assert "".join(event.get("content", "") for event in told) == "Hello from elsewhere."
+    assert told[-1]["total_tokens"] == 16
+
+
+def test_a_provider_whose_package_is_not_there_names_what_to_install(client: TestClient) -> None:
+    post(client, "/keys", {"provider": "cohere", "api_key": GOOD})
+    answer = client.post(f"{V1}/llm/chat", json=say("Hello", provider="cohere", model="m"))
+    assert answer.status_code == 404
+    assert "guardrails-plugin[llm]" in answer.json()["detail"]
 
 
 def test_provider_keys_are_kept_listed_replaced_and_removed(client: TestClient) -> None:
