@@ -34,7 +34,8 @@ def serve(host: str, port: int, *, workers: int = 1, dev: bool = False) -> None:
         host: address to listen on.
         port: likewise.
         workers: processes.
-        dev: a loopback service with random credentials, a temporary database and an echo model.
+        dev: a loopback service with random credentials, a temporary database and an echo model, whatever the
+            environment says; recipes, limits and prices are the environment's.
 
     Raises:
         ConfigError: a setting is wrong, or ``dev`` on an address that others can reach.
@@ -42,7 +43,7 @@ def serve(host: str, port: int, *, workers: int = 1, dev: bool = False) -> None:
     with _folder("guardrails-") as folder:
         if dev:
             _require_loopback(host)
-            _fill(os.environ, folder)
+            _isolate(os.environ, folder)
             sys.stdout.write(_how_to_call(host, port))
             sys.stdout.flush()
         # Before any worker starts, so that mistakes are told once and workers find the tables made.
@@ -81,18 +82,19 @@ def _require_loopback(host: str) -> None:
         raise ConfigError(f"--dev serves this machine only; expected --host 127.0.0.1, got {host!r}")
 
 
-def _fill(environment: MutableMapping[str, str], folder: Path) -> None:
-    """Random credentials and a database of its own, where nothing is set."""
+def _isolate(environment: MutableMapping[str, str], folder: Path) -> None:
+    """Random credentials and a database of its own, whatever is set: what is tried out touches nothing real."""
     key = base64.b64encode(secrets.token_bytes(32)).decode()
-    for name, value in {
+    values = {
         "GUARDRAILS_KEYRING": f"dev:{key}",
         "GUARDRAILS_DATABASE_URL": f"sqlite:///{folder / 'guardrails.db'}",
+        "GUARDRAILS_REDIS_URL": "",
         "GUARDRAILS_BOOTSTRAP_TOKEN": f"dev_{secrets.token_urlsafe(24)}",
         "GUARDRAILS_BOOTSTRAP_USER": f"dev@example.com:{secrets.token_urlsafe(12)}",
         "GUARDRAILS_BOOTSTRAP_OAUTH_CLIENT": f"dev:{secrets.token_urlsafe(24)}",
         "GUARDRAILS_PROVIDER": "echo",
-    }.items():
-        environment.setdefault(name, value)
+    }
+    environment.update(values)
 
 
 def _how_to_call(host: str, port: int) -> str:
