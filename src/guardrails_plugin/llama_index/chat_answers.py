@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -137,9 +137,9 @@ async def _achunks(answer: StreamingAgentChatResponse) -> AsyncIterator[ChatResp
         yield _token(token)
 
 
-def _once(response: ChatResponse) -> Any:
+def _once(response: ChatResponse) -> Generator[ChatResponse, None, None]:
     yield response
 
 
-async def _aonce(response: ChatResponse) -> Any:
+async def _aonce(response: ChatResponse) -> AsyncGenerator[ChatResponse, None]:
     yield response

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -31,8 +31,8 @@ MESSAGES: list[BaseMessage] = [
     HumanMessage(SAID, id="h"),
     AIMessage(SAID, id="a"),
     ToolMessage(SAID, tool_call_id="1", artifact={"raw": SAID}),
-    FunctionMessage(SAID, name="f"),
-    ChatMessage(SAID, role="user"),
+    FunctionMessage(content=SAID, name="f"),
+    ChatMessage(content=SAID, role="user"),
 ]
 
 pytestmark = pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainDeprecationWarning")
@@ -160,15 +160,18 @@ def run(asked: Runnable[Any, Any], way: str, given: Any) -> None:
     """Ask in one of the ways there are."""
     config: Any = {"configurable": {"session_id": "s"}}
 
+    async def ask() -> None:
+        await asked.ainvoke(given, config)
+
     async def consume() -> None:
         async for _ in asked.astream(given, config):
             pass
 
-    ways = {
+    ways: dict[str, Callable[[], object]] = {
         "invoke": lambda: asked.invoke(given, config),
         "batch": lambda: asked.batch([given], config),
         "stream": lambda: list(asked.stream(given, config)),
-        "ainvoke": lambda: asyncio.run(asked.ainvoke(given, config)),  # type: ignore[arg-type]
+        "ainvoke": lambda: asyncio.run(ask()),
         "astream": lambda: asyncio.run(consume()),
     }
     ways[way]()

@@ -96,7 +96,8 @@ def test_the_tags_ids_are_in_the_records_of_models_streams_memories_tools_and_no
         asyncio.run(llm.achat([message]))
         list(llm.stream_chat([message]))
         guard_memory(**known).put(message)
-        guard_tools([lookup], **known)[0].call(name="Ann")
+        (tool,) = guard_tools([lookup], **known)
+        tool(name="Ann")
         GuardTransform(engine=engine, overrides=NO_MODEL)([Document(text="x")])
         GuardNodePostprocessor(engine=engine, overrides=NO_MODEL).postprocess_nodes([NodeWithScore(node=Document())])
     assert {record["stage"] for record in sink.records} >= {"llm_prompt", "response", "prompt", "pre_tool", "ingestion"}

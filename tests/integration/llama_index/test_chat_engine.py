@@ -141,8 +141,9 @@ def test_a_history_that_is_handed_in_is_guarded(mode: str, way: str) -> None:
 
 def test_chunks_that_are_handed_in_are_guarded() -> None:
     """The context engine takes them, for when it finds nothing itself."""
+    mode: Any = "context"
     engine = VectorStoreIndex([], embed_model=MockEmbedding(embed_dim=4)).as_chat_engine(
-        "context", llm=PlainLLM.saying("Fine."), memory=ChatMemoryBuffer.from_defaults(token_limit=4096)
+        mode, llm=PlainLLM.saying("Fine."), memory=ChatMemoryBuffer.from_defaults(token_limit=4096)
     )
     chunks = [NodeWithScore(node=TextNode(text=f"card {CARD}"))]
     answer: Any = guard_chat_engine(engine, overrides=QUIET).chat("Who pays?", prev_chunks=chunks)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -36,12 +35,13 @@ def asked(guarded: BaseSynthesizer, method: str, question: str = ASKED, **named:
     given = nodes(*TEXTS) if method.endswith("synthesize") else TEXTS
 
     async def run() -> tuple[str, Any]:
-        answer = getattr(guarded, method)(question, given, **named)
-        answer = await answer if inspect.isawaitable(answer) else answer
-        tokens = getattr(answer, "response_gen", answer)
-        if inspect.isasyncgen(tokens):
+        answer: Any = getattr(guarded, method)(question, given, **named)
+        if method.startswith("a"):
+            answer = await answer
+        tokens: Any = getattr(answer, "response_gen", answer)
+        if hasattr(tokens, "__aiter__"):
             return "".join([token async for token in tokens]), answer
-        return read(answer) if not inspect.isgenerator(answer) else "".join(answer), answer
+        return "".join(tokens) if hasattr(tokens, "__next__") else read(answer), answer
 
     return asyncio.run(run())
 
