@@ -7,8 +7,8 @@ amounts, paths, commands) is looked for in what the user and the developer said 
 
 - ``TAINTED_ARGUMENT``: nothing the user said leads there. The built-in recipe blocks.
 - ``DELEGATED_ARGUMENT``: the user left it to what the agent reads, or named whom it belongs to (`delegation`), or it
-  is of a kind that agents look up as a matter of course: ids, ordinary paths and commands, an amount where the user
-  gave none. Reported.
+  is of a kind that agents look up as a matter of course: ids and ordinary paths (`looked_up`), ordinary commands, an
+  amount where the user gave none. Reported.
 
 Values found on neither side are the model's own and nobody's taint; an argument policy can demand that they come from
 the user. Data-flow idea: Denning, "A Lattice Model of Secure Information Flow" (1976), reduced to whole values.
@@ -32,6 +32,7 @@ from pydantic.dataclasses import dataclass
 
 from guardrails_plugin.detectors.base import SETTINGS, by_place
 from guardrails_plugin.detectors.delegation import delegated
+from guardrails_plugin.detectors.looked_up import looked_up
 from guardrails_plugin.detectors.tool_sources import Sources
 from guardrails_plugin.detectors.tool_targets import Argument, Target, amounts, arguments, fold, targets
 from guardrails_plugin.detectors.tool_words import acts, matches, tool_table
@@ -151,7 +152,7 @@ class Provenance:
                 continue
             if not _from(outside, target, trusted):
                 continue
-            why = self._open(target, context, trusted, outside)
+            why = self._open(part.tool, target, context, trusted, outside)
             kind, score = (_DELEGATED, _DELEGATED_SCORE) if why else (_TAINTED, _SCORES.get(target.kind, _OTHER_SCORE))
             evidence = {"kind": target.kind, **({"reason": why} if why else {})}
             yield Finding(self.name, kind, score, target.start, target.end, text.segment, evidence)
@@ -174,9 +175,10 @@ class Provenance:
             target.kind in ("email", "url") and any(_under(host, allowed) for allowed in self.allow)
         )
 
-    def _open(self, target: Target, context: Context, trusted: Sources, outside: Sources) -> str:
+    def _open(self, tool: str, target: Target, context: Context, trusted: Sources, outside: Sources) -> str:
         """Why a value from outside may be what the user wants; "" when nothing says so."""
-        if target.kind == "id" or (target.kind == "path" and not _dangerous(target)):
+        ordinary = target.kind == "id" or (target.kind == "path" and not _dangerous(target))
+        if ordinary and looked_up(tool, target, (*context.history, context.prompt), outside):
             return "looked_up"
         if target.kind == "command" and not _dangerous(target):
             return "harmless_command"

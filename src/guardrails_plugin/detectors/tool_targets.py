@@ -9,6 +9,7 @@ numbers. Source of the amount notations: CLDR number patterns (1,234.5; 1.234,5;
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -118,7 +119,9 @@ def arguments(text: Text) -> Iterator[Argument]:
         if part.argument:
             span = view.span(0, len(view.text)) if view.text else None
             if span is not None:
-                yield Argument(part.argument, view.text, span.start, span.end)
+                argument = Argument(part.argument, view.text, span.start, span.end)
+                yield argument
+                yield from _inner(argument)
             continue
         name = ""
         for match in _JSON.finditer(view.text):
@@ -128,7 +131,46 @@ def arguments(text: Text) -> Iterator[Argument]:
             group = 1 if match[1] is not None else 3
             if match[group]:
                 span = view.span(match.start(group), match.end(group))
-                yield Argument(name, match[group].replace("\\/", "/"), span.start, span.end)
+                argument = Argument(name, _unescaped(match[group]), span.start, span.end)
+                yield argument
+                yield from _inner(argument)
+
+
+def _inner(argument: Argument) -> Iterator[Argument]:
+    """The values of a JSON object or list that is written into one argument, by their keys below its name."""
+    value = argument.value.strip()
+    if value[:1] not in ("{", "[") or value[-1:] not in ("}", "]") or not _is_json(value):
+        return
+    linear = len(argument.value) == argument.end - argument.start
+    name = argument.name
+    for match in _JSON.finditer(argument.value):
+        if match[2] is not None:
+            name = f"{argument.name}.{match[1]}"
+            continue
+        group = 1 if match[1] is not None else 3
+        if match[group]:
+            start, end = (argument.start + at for at in match.span(group)) if linear else (argument.start, argument.end)
+            inner = Argument(name, _unescaped(match[group]), start, end)
+            yield inner
+            yield from _inner(inner)
+
+
+def _is_json(value: str) -> bool:
+    try:
+        json.loads(value)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _unescaped(string: str) -> str:
+    """The content of a JSON string as it reads; as it is written where it is none."""
+    if "\\" not in string:
+        return string
+    try:
+        return str(json.loads(f'"{string}"'))
+    except ValueError:
+        return string.replace("\\/", "/")
 
 
 def targets(text: Text) -> Iterator[Target]:
