@@ -36,7 +36,10 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
 _SECONDS = 50.0
-"""For the routes of the four products together; where the machine is slow, fewer of them are tried than there are."""
+"""For the routes of the four products together, beyond the one request that each of them gets in any case."""
+
+_SEED = 7
+"""The same requests each time: what fails once fails again."""
 
 
 @pytest.fixture(scope="module")
@@ -58,22 +61,24 @@ def test_answers_are_documented(document: Any) -> None:
     operations = [found.ok() for found in document.include(path_regex="^/guardrails/").get_all_operations()]
     assert len(operations) > 10
     for operation in operations:
-        _try(operation, 8)
+        _try(operation, 8, _SEED)
 
 
 def test_answers_of_the_products_are_documented(document: Any) -> None:
-    """A few bodies for each route, in another order each time, until the time is up."""
+    """One request for each route, then a few more until the time is up."""
     operations = [found.ok() for found in document.exclude(path_regex="^/guardrails/").get_all_operations()]
     assert len(operations) > 100
-    random.shuffle(operations)
     until = time.monotonic() + _SECONDS
-    for number, operation in enumerate(operations):
-        if number and time.monotonic() > until:
+    for operation in operations:
+        _try(operation, 1, _SEED)
+    for operation in random.Random(_SEED).sample(operations, len(operations)):
+        if time.monotonic() > until:
             break
-        _try(operation, 3)
+        _try(operation, 3, _SEED + 1)
 
 
-def _try(operation: Any, examples: int) -> None:
+def _try(operation: Any, examples: int, seed: int) -> None:
+    @hypothesis.seed(seed)
     @given(case=operation.as_strategy())
     @hypothesis.settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     def answers_are_documented(case: Any) -> None:
