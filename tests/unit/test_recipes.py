@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from guardrails_plugin import ConfigError, Engine, Keyring, Recipe, Rule, Stage, Verdict
-from guardrails_plugin.recipes import builtin_recipes
+from guardrails_plugin.recipes import builtin_recipes, load_recipes
 from guardrails_plugin.recipes.loader import parse_recipe
 from tests.strategies import NO_MODEL
 
@@ -132,3 +132,28 @@ class TestOverrides:
         engine.check(
             "x", stage="response", overrides={"keywords": {"disabled": True}, "prompt_injection": {"disabled": True}}
         )
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('rules = [{ detector = "pii", trusted = "user" }]', "x.toml: rules[0].trusted: expected a list, got 'user'"),
+        ('rules = [{ detector = "pii", allow = { a = 1 } }]', "x.toml: rules[0].allow: expected a list, got a table"),
+        ("rules = { a = 1 }", "x.toml: rules: expected a list, got a table"),
+        ("rules = [[1]]", "x.toml: rules[0]: expected a table of names and values, got a list"),
+        ('rules = [{ detector = "pii" }, { detector = "pii" }]', "x.toml: two rules are called pii; give one"),
+    ],
+)
+def test_errors_speak_of_what_files_hold_and_not_of_pythons_types(tmp_path: Path, content: str, said: str) -> None:
+    (tmp_path / "x.toml").write_text(f'name = "x"\n{content}\n')
+    with pytest.raises(ConfigError) as refused:
+        load_recipes(tmp_path / "x.toml")
+    assert str(refused.value).startswith(said)
+
+
+def test_a_settings_error_is_said_at_the_settings() -> None:
+    rule = Rule(detector="malicious_url", settings={"feeds": ["/nowhere.csv"]})
+    with pytest.raises(ConfigError) as refused:
+        Engine(recipes=Recipe(name="own", rules=[rule])).check("x", stage="prompt", recipe="own")
+    assert "settings: malicious_url: feeds: cannot read /nowhere.csv" in str(refused.value)
+    assert "ArgsKwargs" not in str(refused.value)

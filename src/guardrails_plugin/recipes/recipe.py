@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from guardrails_plugin.errors import ConfigError
 from guardrails_plugin.types import Origin, Stage
@@ -127,12 +128,41 @@ def explain(error: ValidationError, where: str, separator: str = ": ") -> Config
     """A `ConfigError` that says place, expectation and value: ``x.toml: rules[2].threshold: expected ..., got 7``."""
     problems = []
     for problem in error.errors(include_url=False):
-        place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in problem["loc"])
-        message = problem["msg"].removeprefix("Value error, ")
-        given = "" if problem["type"] == "missing" else f", got {_short(problem['input'])}"
-        problems.append(f"{where}{separator}{place.lstrip('.') or 'recipe'}: {message}{given}")
+        steps = [step for step in problem["loc"] if step != "[key]"]
+        place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).lstrip(".")
+        given = "" if problem["type"] in _SAYS_ALL else _given(problem["input"], problem["type"])
+        problems.append(f"{where}{separator if place else ''}{place}: {_expected(problem)}{given}")
     return ConfigError("; ".join(problems))
 
 
-def _short(value: object) -> str:
-    return repr(value) if isinstance(value, (int, float, bool, str)) and len(repr(value)) < 60 else type(value).__name__
+_SAYS_ALL = frozenset({"missing", "json_invalid"})
+"""Kinds of errors whose message leaves nothing to say about the value."""
+
+_LIST = "expected a list"
+_TABLE = "expected a table of names and values"
+_EXPECTED = {
+    **dict.fromkeys(("frozen_set_type", "set_type", "list_type", "tuple_type"), _LIST),
+    **dict.fromkeys(("dict_type", "mapping_type", "model_type", "dataclass_type", "model_attributes_type"), _TABLE),
+    "string_type": "expected a text",
+}
+"""What pydantic says in the names of Python's types."""
+
+
+def _expected(problem: ErrorDetails) -> str:
+    if problem["type"] == "is_instance_of":
+        return {"Sequence": _LIST, "Mapping": _TABLE}.get(problem["ctx"]["class"], problem["msg"])
+    return _EXPECTED.get(problem["type"], problem["msg"].removeprefix("Value error, "))
+
+
+def _given(value: object, error: str) -> str:
+    """What was given, as files name it; where the kind of value is right, only a short one."""
+    if isinstance(value, (int, float, str)) and len(repr(value)) < _LONGEST_SHOWN:
+        return f", got {value!r}"
+    if error not in _EXPECTED and error != "is_instance_of":
+        return ""
+    kinds = {str: "a long text", Mapping: "a table", (list, tuple, set, frozenset): "a list"}
+    kind = next((name for kind, name in kinds.items() if isinstance(value, kind)), "")
+    return f", got {kind}" if kind else ""
+
+
+_LONGEST_SHOWN = 60

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,17 @@ def _fields(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--project", action="append", help="only for this project; repeatable")
     parser.add_argument("--group", action="append", help="only for this group; repeatable")
     parser.add_argument("--user", action="append", help="only for this user; repeatable")
-    parser.add_argument("--expires", type=datetime.fromisoformat, metavar="TIME", help="2026-12-31T00:00:00+00:00")
+    parser.add_argument("--expires", type=_time, metavar="TIME", help="2026-12-31T18:00:00+00:00; UTC by default")
+
+
+def _time(given: str) -> datetime:
+    try:
+        # Python before 3.11 does not know the "Z".
+        time = datetime.fromisoformat(re.sub(r"(?i)z$", "+00:00", given))
+    except ValueError:
+        expected = "an ISO 8601 date or time, such as 2026-12-31 or 2026-12-31T18:00:00+00:00"
+        raise argparse.ArgumentTypeError(f"expected {expected}, got {given!r}") from None
+    return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
 
 
 def _given_definition(options: argparse.Namespace) -> Definition | None:

@@ -80,3 +80,24 @@ def test_a_broken_trial_file_is_named_with_its_line(
     trials.write_text('{"text": "a", "flagged": true}\nnonsense\n')
     code, _, err = run("test", "x", "--file", str(trials), store=store, capsys=capsys)
     assert (code, "t.jsonl: line 2" in err) == (2, True)
+
+
+@pytest.mark.parametrize("broken", ["{", "", "{}", "\x00"])
+def test_a_broken_file_is_named_in_its_own_terms(store: str, capsys: pytest.CaptureFixture[str], broken: str) -> None:
+    Path(store).write_text(broken)
+    code, _, err = run("list", store=store, capsys=capsys)
+    assert code == 2
+    assert "scanners.json: " in err
+    assert "recipe" not in err
+    assert "bytes" not in err
+
+
+@pytest.mark.parametrize("time", ["2999-12-31", "2999-12-31T18:00:00Z", "2999-12-31T18:00:00+02:00"])
+def test_times_of_expiry(store: str, capsys: pytest.CaptureFixture[str], time: str) -> None:
+    assert run("add", "Falcon", "--keyword", "falcon", "--expires", time, store=store, capsys=capsys)[0] == 0
+
+
+def test_a_wrong_time_of_expiry_says_what_is_valid(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run("add", "Falcon", "--keyword", "falcon", "--expires", "tomorrow", store=store, capsys=capsys)
+    assert "--expires: expected an ISO 8601 date or time, such as 2026-12-31" in capsys.readouterr().err
