@@ -35,7 +35,8 @@ _BROKEN = 6.0
 """Bits of a broken word: as if one in thirty tokens of ordinary texts were one, and every one of garbled texts."""
 
 _CODE = re.compile(r"[;{}]\s*$|\w\[\w|\w\(\w*\)|[=!]=|\w=\S|::|->|=>|&&|</?\w+>|%\w+,|\$\w+ ", re.MULTILINE)
-_FENCED = re.compile(r"```.*?(?:```|\Z)|`[^`\n]{1,200}`|\S+://\S+|\S+@\S+\.\w+\S*", re.DOTALL)
+# Addresses are looked for from the first character of a token only, so that a long one is read once.
+_FENCED = re.compile(r"```.*?(?:```|\Z)|`[^`\n]{1,200}`|(?<!\S)\S*?(?:://|@[^\s@.]+\.\w)\S*", re.DOTALL)
 _TOKEN = re.compile(r"\S+")
 _SOUND = re.compile(r"[^\w\s]*[^\W\d_]{3,}(?:['\u2019-][^\W\d_]+)*[^\w\s]*\Z")
 _INTRUDER = re.compile(r"[^\W\d_A-Z](?:[013457@$\u20ac|\u00a1!#*^~%]{1,2})[^\W\d_]|(?<!\w)[013457@$|][^\W\d_A-Z]{3,}\Z")
