@@ -13,6 +13,7 @@ from guardrails_plugin.scanners.model import State as State
 from guardrails_plugin.scanners.model import Version as Version
 from guardrails_plugin.scanners.rules import ScannerRules as ScannerRules
 from guardrails_plugin.scanners.rules import term_rules as term_rules
+from guardrails_plugin.scanners.sql import SqlStore as SqlStore
 from guardrails_plugin.scanners.store import JsonStore as JsonStore
 from guardrails_plugin.scanners.store import MemoryStore as MemoryStore
 from guardrails_plugin.scanners.store import Store as Store
