@@ -160,8 +160,10 @@ def _given(value: object, error: str) -> str:
         return f", got {value!r}"
     if error not in _EXPECTED and error != "is_instance_of":
         return ""
-    kinds = {str: "a long text", Mapping: "a table", (list, tuple, set, frozenset): "a list"}
-    kind = next((name for kind, name in kinds.items() if isinstance(value, kind)), "")
+    if isinstance(value, Mapping):
+        kind = "a table"
+    else:
+        kind = "a list" if isinstance(value, (list, tuple, set, frozenset)) else ""
     return f", got {kind}" if kind else ""
 
 
