@@ -196,6 +196,12 @@ SETS: Mapping[str, Setup] = {
     "system_prompt_leak": Setup("response", ("system_prompt_leak",)),
     "toxicity": Setup("prompt", ("toxicity",), pack="default"),
 }
+SECOND = "_second"
+"""Ends the names of sets of other hands, written after the first one's mistakes had been read and mended."""
+SETS = {
+    **SETS,
+    **{path.stem: SETS[path.stem.removesuffix(SECOND)] for path in sorted(BLIND.glob(f"detectors/*{SECOND}.jsonl"))},
+}
 
 
 def main() -> int:

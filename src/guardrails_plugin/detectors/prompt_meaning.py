@@ -7,7 +7,7 @@ embedding of the passage is compared with that of the whole prompt, both seen fr
 passage speaks of instructions, at `COMMANDING` where it only commands.
 
 Single sentences say nothing this way: with this encoder, innocent answers are as near to a sentence of the prompt as
-paraphrases are (both .5 to .8), and only the whole tells them apart. Middles by texts written for this project.
+paraphrases are (both .5 to .8), and only the whole tells them apart. The middles were set on the rows of `data/blind`.
 Limits: a paraphrase that neither speaks of instructions nor commands passes; so do riddles. Passages of a stream are
 cut where it holds back.
 """
