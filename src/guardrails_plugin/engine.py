@@ -302,8 +302,6 @@ class Engine:
         return plan
 
     def _recipe(self, stage: Stage, name: str | None) -> Recipe:
-        if name is not None and not isinstance(name, str):
-            raise ConfigError(f"recipe: expected a name, got {type(name).__name__}")
         name = name or stage.value
         found = self._recipes.get((name, stage)) or self._recipes.get((name, None)) or pack_recipe(name, stage)
         if found is None:
@@ -347,6 +345,9 @@ def _enum(kind: Any, value: object, what: str) -> Any:
 
 
 def _plan_key(stage: Stage | str, recipe: str | None, overrides: Overrides | None) -> tuple[str, str | None, str]:
+    if recipe is not None and not isinstance(recipe, str):
+        given = type(recipe).__name__
+        raise ConfigError(f"recipe: expected a name, got {given}; a recipe itself is given to Engine(recipes=...)")
     return str(stage), recipe, repr(overrides) if overrides else ""
 
 

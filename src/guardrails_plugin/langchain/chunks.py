@@ -54,7 +54,7 @@ class ChunkGuard:
         self._whole = whole
         self._stage = stage
         self._refusal = refusal
-        self._told = told or (lambda _: None)
+        self._told: Callable[[Sequence[GuardResult]], None] = told or (lambda _: None)
         self._last: str | AIMessageChunk | None = None
         self._rest: Any = None
         self._ended = False

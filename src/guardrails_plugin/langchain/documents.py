@@ -62,7 +62,7 @@ class GuardDocumentTransformer(BaseDocumentTransformer):
 
     def __init__(self, *, ingestion: Option = True, engine: Engine | None = None, on_block: OnBlocked = "drop") -> None:
         self._check = check_at(ingestion, Stage.INGESTION, engine)
-        self._on_block = checked_choice(on_block, type(self).__name__)
+        self._on_block: OnBlocked = checked_choice(on_block, type(self).__name__)
 
     def transform_documents(self, documents: Sequence[Document], **kwargs: Any) -> Sequence[Document]:
         """The guarded documents, in order."""

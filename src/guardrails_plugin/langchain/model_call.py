@@ -106,7 +106,7 @@ class ModelCall:
             refusal=self._refusal,
             answer_tools=self._answer_tools,
         )
-        made._record = self._record  # noqa: SLF001 - its own module
+        made._record = self._record  # noqa: SLF001 - its own module  # pyright: ignore[reportPrivateUsage]
         return made
 
 

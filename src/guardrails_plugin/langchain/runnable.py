@@ -76,7 +76,8 @@ class Guard(RunnableSerializable[Any, Any]):
     engine: SkipJsonSchema[Engine] = Field(default_factory=default_engine, repr=False)
 
     def __init__(self, stage: Stage | str, *, engine: Engine | None = None, **fields: Any) -> None:
-        super().__init__(**{"stage": stage, "engine": engine, **fields})
+        given: dict[str, Any] = {"stage": stage, "engine": engine, **fields}
+        super().__init__(**given)
 
     @field_validator("engine", mode="before")
     @classmethod

@@ -53,7 +53,7 @@ class GuardedTool(BaseTool):
 
     @model_validator(mode="after")
     def _handling(self) -> GuardedTool:
-        self.handle_tool_error = self._told
+        self.handle_tool_error = self._told  # pyright: ignore[reportIncompatibleVariableOverride]
         return self
 
     @classmethod

@@ -41,7 +41,7 @@ class GuardVectorStore(VectorStore):
         self.inner = inner
         self._in = check_at(ingestion, Stage.INGESTION, engine)
         self._out = check_at(post_tool, Stage.POST_TOOL, engine)
-        self._on_block = checked_choice(on_block, type(self).__name__)
+        self._on_block: OnBlocked = checked_choice(on_block, type(self).__name__)
 
     @classmethod
     def from_texts(

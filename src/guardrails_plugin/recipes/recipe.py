@@ -150,7 +150,7 @@ _EXPECTED = {
 
 def _expected(problem: ErrorDetails) -> str:
     if problem["type"] == "is_instance_of":
-        return {"Sequence": _LIST, "Mapping": _TABLE}.get(problem["ctx"]["class"], problem["msg"])
+        return {"Sequence": _LIST, "Mapping": _TABLE}.get(problem.get("ctx", {}).get("class", ""), problem["msg"])
     return _EXPECTED.get(problem["type"], problem["msg"].removeprefix("Value error, "))
 
 

@@ -33,6 +33,7 @@ class SqlStore:
     def __init__(self, url: str) -> None:
         try:
             import sqlalchemy as sa
+            from sqlalchemy.exc import SQLAlchemyError
 
             self._engine = sa.create_engine(_with_driver(url), pool_pre_ping=True)
         except ModuleNotFoundError as error:
@@ -49,7 +50,7 @@ class SqlStore:
         try:
             with self._engine.begin() as connection:
                 self._create(connection)
-        except sa.exc.SQLAlchemyError as error:
+        except SQLAlchemyError as error:
             raise ConfigError(f"scanners: the database cannot be used: {type(error).__name__}") from None
 
     def all(self) -> Mapping[str, Scanner]:

@@ -68,7 +68,7 @@ class Guarding:
         self._store = store
         self._operators = load_recipes(settings.recipes)
         sinks = [OtelSink()] if OtelSink.wanted() else []
-        actions = {KEEP_LAST: PartialMask(symbols=True)}
+        actions: dict[str, Any] = {KEEP_LAST: PartialMask(symbols=True)}
         self._engine = Engine(recipes=self._operators, keyring=settings.keyring, sinks=sinks, actions=actions)
         self._engines: OrderedDict[str, Engine] = OrderedDict()
         self._lock = threading.Lock()
