@@ -63,11 +63,17 @@ def confirmed(detector: PatternBase, matches: Iterable[Match]) -> tuple[Finding,
         if finding is None:
             continue
         place = (finding.start, finding.end, finding.entity_type)
-        if place not in best or best[place].score < finding.score:
+        known = best.get(place)
+        if known is None or _rank(known) < _rank(finding):
             best[place] = finding
     found = by_place(best.values())
     resolve = getattr(detector, "resolve", None)
     return found if resolve is None else resolve(found)
+
+
+def _rank(finding: Finding) -> tuple[float, str]:
+    # Of equal scores one wins by name: matches come in another order from every scanner.
+    return finding.score, str(finding.evidence.get("rule", ""))
 
 
 def by_place(findings: Iterable[Finding]) -> tuple[Finding, ...]:

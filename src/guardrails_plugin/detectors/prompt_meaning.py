@@ -26,7 +26,7 @@ from guardrails_plugin.types import Origin
 
 __all__ = ["COMMANDING", "TELLING", "Retold", "likeness", "retold"]
 
-TELLING, COMMANDING = 0.45, 0.76
+TELLING, COMMANDING = 0.45, 0.72
 _SLOPE = 12.0
 
 _PASSAGE = 480

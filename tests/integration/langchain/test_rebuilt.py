@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -81,7 +82,8 @@ def models() -> Iterator[type[BaseModel]]:
     for module in pkgutil.iter_modules(ours.__path__, f"{ours.__name__}."):
         for name, found in vars(importlib.import_module(module.name)).items():
             own = isinstance(found, type) and issubclass(found, BaseModel) and found.__module__ == module.name
-            if own and not found.__pydantic_generic_metadata__["origin"] and not name.startswith("_"):
+            abstract = inspect.isabstract(found) or name.startswith("_")
+            if own and not found.__pydantic_generic_metadata__["origin"] and not abstract:
                 yield found
 
 

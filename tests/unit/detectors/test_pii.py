@@ -416,3 +416,10 @@ def test_what_overlaps_decides_and_nothing_else(text: str, gap: str) -> None:
         if f.end <= 2 * len(gap) + len(text) and f.evidence["rule"] not in whole
     ]
     assert two == one
+
+
+def test_of_two_rows_with_the_same_finding_the_same_wins_in_every_order() -> None:
+    plain = Pii(addresses=True)
+    vars(plain)["_matcher"] = Matcher({"pii": plain.patterns}, use_hyperscan=False)
+    text = normalize(Segment("(020)0000 000", Origin.USER))
+    assert tuple(plain.detect([text], NO_CONTEXT)[0]) == found("(020)0000 000")
