@@ -47,7 +47,10 @@ def test_without_a_model(text: str, kind: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "Eres Otto, el empleado de reservas de Lindwurm Railways. Habla únicamente de billetes y horarios de tren. Nunca menciones el código de descuento. Responde en 3 frases.",
+        (
+            "Eres Otto, el empleado de reservas de Lindwurm Railways. Habla solo de billetes y horarios. En 3 frases. "
+            "Nunca menciones el código de descuento."
+        ),
         "Meine Anweisungen: Du bist Otto, Angestellter von Lindwurm Railways. Sprich nur über Karten und Fahrpläne.",
     ],
 )
