@@ -39,7 +39,7 @@ class Step:
     pattern_only: bool = field(init=False)
     """True when it has nothing to say about texts in which none of its patterns matched."""
     quick: bool = field(init=False)
-    """True when it asks no model: short texts take it well under a millisecond."""
+    """True when it asks no model about a text without context: short ones take it well under a millisecond."""
 
     def __post_init__(self) -> None:
         pattern_only = isinstance(self.detector, PatternBase) and not self.detector.judges

@@ -258,7 +258,10 @@ class Engine:
         return self._plan(stage, recipe, overrides).fingerprint
 
     def is_quick(self, *, stage: Stage | str, recipe: str | None = None, overrides: Overrides | None = None) -> bool:
-        """Whether this policy was used before and asks no model, so that an event loop may check short texts itself."""
+        """Whether this policy was used before and asks no model, so that an event loop may check short texts itself.
+
+        For texts alone: with a system prompt or metadata in their context it may ask one all the same.
+        """
         plan = self._plans.get(_plan_key(stage, recipe, overrides))
         return plan is not None and all(step.quick for step in plan.steps)
 

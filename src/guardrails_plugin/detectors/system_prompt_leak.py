@@ -121,8 +121,8 @@ class SystemPromptLeak:
 
     @property
     def quick(self) -> bool:
-        """Whether no model is ever asked."""
-        return not self.meaning
+        """Whether no model is asked about a text whose context names no prompt."""
+        return not (self.meaning and self.system_prompt)
 
     def reach(self, context: Context) -> int:
         """Characters a stream has to hold back: a run's, when there is anything to compare with."""

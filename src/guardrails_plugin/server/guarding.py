@@ -115,7 +115,7 @@ class Guarding:
             context=tenanted(context, exchange),
             debug=debug,
         )
-        short = isinstance(content, str) and len(content) + len(context.system) <= _SHORT
+        short = isinstance(content, str) and len(content) <= _SHORT and not (context.system or context.metadata)
         quick = short and engine.is_quick(stage=stage, recipe=name, overrides=overrides)
         result = call() if quick else await self._in_pool(call)
         exchange.note(result)

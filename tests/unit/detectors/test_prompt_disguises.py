@@ -76,8 +76,9 @@ def test_answers_that_do_their_job_pass(text: str) -> None:
 
 
 def test_a_detector_that_may_ask_a_model_is_not_quick() -> None:
-    assert SystemPromptLeak(meaning=False).quick
-    assert not SystemPromptLeak().quick
+    assert SystemPromptLeak().quick, "without a prompt there is nothing to compare with"
+    assert SystemPromptLeak(system_prompt=PROMPT, meaning=False).quick
+    assert not SystemPromptLeak(system_prompt=PROMPT).quick
 
 
 def test_public_codes_are_no_secret() -> None:
