@@ -29,6 +29,8 @@ class PatternBase:
     patterns: Sequence[Pattern]
     judges: ClassVar[bool] = False
     """True when `judge` adds findings of its own, so that texts without any match must be looked at too."""
+    quick: ClassVar[bool] = False
+    """For those that judge: True when no model is asked, see `detect.Step`."""
 
     def judge(
         self, texts: Sequence[Text], context: Context, found: Sequence[Sequence[Finding]]

@@ -4,7 +4,7 @@ White or invisible text stands in slides and spaces in formulas as well, and com
 under .5, so that the words decide.
 
 Source: The LaTeX Companion, 3rd ed. (color, comment, phantoms); hidden orders to reviewers' models in manuscripts are
-reported since 2025 (Lin, "Hidden prompts in manuscripts exploit AI-assisted peer review", arXiv:2507.06185).
+reported since 2025 (Lin, "Hidden prompts in manuscripts exploit AI-assisted peer review").
 Limits: colours of their own names and macros are not resolved.
 """
 

@@ -14,7 +14,7 @@ import pytest
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
-from langchain_core.runnables import ConfigurableField
+from langchain_core.runnables import ConfigurableField, Runnable
 from langchain_core.tools import tool
 from pydantic import BaseModel, ValidationError
 
@@ -77,6 +77,9 @@ CASES = {
 }
 
 
+RUNNABLES = [case for case in CASES.values() if isinstance(case.made, Runnable)]
+
+
 def models() -> Iterator[type[BaseModel]]:
     """The pydantic classes of the package that stand for themselves."""
     for module in pkgutil.iter_modules(ours.__path__, f"{ours.__name__}."):
@@ -109,9 +112,10 @@ class TestRebuilt:
         for made in (case.made.model_copy(), case.made.model_copy(deep=True), copy.copy(case.made)):
             assert encrypted(case.run(made))
 
+
+@pytest.mark.parametrize("case", RUNNABLES, ids=lambda case: type(case.made).__name__)
+class TestConfigured:
     def test_with_a_field_that_is_configured_when_it_runs(self, case: Case) -> None:
-        if isinstance(case.made, GuardDocumentCompressor):
-            pytest.skip("no Runnable")
         fields: Any = {case.field: ConfigurableField("it")}
         configured = case.made.configurable_fields(**fields)
         rebuilt, _ = configured.prepare({"configurable": {"it": case.value}})
@@ -120,8 +124,6 @@ class TestRebuilt:
         assert encrypted(case.run(configured.with_config(configurable={"it": case.value})))
 
     def test_as_an_alternative(self, case: Case) -> None:
-        if isinstance(case.made, GuardDocumentCompressor):
-            pytest.skip("no Runnable")
         chosen = case.made.configurable_alternatives(ConfigurableField("which"), other=case.made)
         for which in ("default", "other"):
             assert encrypted(case.run(chosen.with_config(configurable={"which": which})))
