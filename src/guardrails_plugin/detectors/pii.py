@@ -22,6 +22,7 @@ from dataclasses import replace
 from functools import cache, cached_property
 from typing import Any, ClassVar
 
+from ahocorasick_rs import BytesAhoCorasick
 from pydantic.dataclasses import dataclass
 
 from guardrails_plugin import checksums
@@ -156,8 +157,8 @@ class Pii(PatternBase):
         return tuple(row for row in self._rows if row.extra.get("digits"))
 
     @cached_property
-    def _bare_words(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(word for row in self._bare for word in row.context))
+    def _stems(self) -> tuple[bytes, ...]:
+        return tuple(sorted(frozenset().union(*(_stems(row.context) for row in self._bare))))
 
     @cached_property
     def _allowed(self) -> frozenset[str]:
@@ -167,11 +168,12 @@ class Pii(PatternBase):
         """The finding behind a raw match; None when it is part of something longer, wrong, or without context."""
         if match.pattern.id != _DIGITS:
             return self._confirm(match)
-        parts = _around(match, CONTEXT_CHARS, CONTEXT_CHARS // 2)
-        if _distance(self._bare_words, parts) is None:
-            return None
-        value, around = match.value.encode(), b"".join(parts).decode("utf-8", "replace").lower().encode()
-        likely = (row for row in self._bare if any(stem in around for stem in _stems(row.context)))
+        around = b"".join(_around(match, CONTEXT_CHARS, CONTEXT_CHARS // 2)).decode("utf-8", "replace").lower().encode()
+        near = {
+            self._stems[place] for place, _, _ in _finder(self._stems).find_matches_as_indexes(around, overlapping=True)
+        }
+        likely = (row for row in self._bare if not near.isdisjoint(_stems(row.context)))
+        value = match.value.encode()
         rows = (row for row in likely if row.compiled.fullmatch(value))
         found = filter(None, (self._confirm(replace(match, pattern=row)) for row in rows))
         return max(found, key=_weight, default=None)
@@ -337,9 +339,14 @@ def _pattern(words: tuple[str, ...]) -> Any:
 
 
 @cache
-def _stems(words: tuple[str, ...]) -> tuple[bytes, ...]:
-    """What must be near for one of the words to be: a cheap first look."""
-    return tuple({word.split()[0].lower().encode() for word in words})
+def _stems(words: tuple[str, ...]) -> frozenset[bytes]:
+    """What must be near for one of the words to be, the longest piece of each: a cheap first look."""
+    return frozenset(max(word.split(), key=len).lower().encode() for word in words)
+
+
+@cache
+def _finder(stems: tuple[bytes, ...]) -> BytesAhoCorasick:
+    return BytesAhoCorasick(stems)
 
 
 _UNSPACED = "\u0e00"
