@@ -12,7 +12,7 @@ from mcp.types import CallToolResult, EmbeddedResource, ResourceLink, TextConten
 from guardrails_plugin.engine import Engine
 from guardrails_plugin.errors import ContentError, GuardBlocked, unknown_name
 from guardrails_plugin.langchain.check import Option, StageCheck, check_at
-from guardrails_plugin.langchain.tool_gate import ToolGate
+from guardrails_plugin.langchain.tool_gate import ToolGate, conversation
 from guardrails_plugin.types import Stage
 
 __all__ = ["GuardMCPInterceptor"]
@@ -21,7 +21,9 @@ __all__ = ["GuardMCPInterceptor"]
 class GuardMCPInterceptor:
     """``MultiServerMCPClient(servers, tool_interceptors=[GuardMCPInterceptor()])``.
 
-    What the tools say about themselves passes no interceptor: load them through `guard_tools(tools, pins=...)`.
+    What the tools say about themselves passes no interceptor: load them through `guard_tools(tools, pins=...)`. In a
+    LangGraph agent a call is judged with the conversation it is made in (what the user said, what tools returned);
+    outside of a graph the interceptor knows the call alone.
 
     Args:
         engine: of the stages without a guard of their own.
@@ -49,7 +51,9 @@ class GuardMCPInterceptor:
         """The guarded result of the guarded call."""
         call: Any = {"name": request.name, "args": request.args, "id": ""}
         try:
-            admitted = await asyncio.to_thread(self._gate.admit, call)
+            admitted = await asyncio.to_thread(
+                self._gate.admit, call, conversation(getattr(request.runtime, "state", None))
+            )
             result = await handler(request.override(args=admitted["args"]))
             return await asyncio.to_thread(self._guarded, result)
         except GuardBlocked as blocked:

@@ -23,7 +23,7 @@ from guardrails_plugin.langchain.check import StageCheck
 from guardrails_plugin.langchain.encrypted import Encrypted, carry, tokens
 from guardrails_plugin.types import Context, Origin
 
-__all__ = ["ToolGate", "names", "provenance"]
+__all__ = ["ToolGate", "conversation", "names", "provenance"]
 
 _OnBlock: TypeAlias = Literal["raise", "refuse"]
 
@@ -177,6 +177,12 @@ def names(given: object, where: str, what: str) -> frozenset[str]:
     if isinstance(given, str) or not isinstance(given, Collection) or not all(isinstance(one, str) for one in given):
         raise ConfigError(f"{where}: expected a collection of {what}, got {type(given).__name__}")
     return frozenset(given)
+
+
+def conversation(state: Any) -> list[BaseMessage]:
+    """The messages in the state of a graph or ToolNode: a mapping, an object or the list itself; none without one."""
+    found = state.get("messages") if isinstance(state, Mapping) else getattr(state, "messages", state)
+    return list(found) if isinstance(found, (list, tuple)) else []
 
 
 def provenance(messages: Sequence[BaseMessage | AnyMessage]) -> Context:

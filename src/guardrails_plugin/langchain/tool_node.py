@@ -19,7 +19,7 @@ from guardrails_plugin.engine import Engine
 from guardrails_plugin.errors import GuardBlocked
 from guardrails_plugin.langchain.check import Option, StageCheck, check_at
 from guardrails_plugin.langchain.review import is_approval
-from guardrails_plugin.langchain.tool_gate import ToolGate, names
+from guardrails_plugin.langchain.tool_gate import ToolGate, conversation, names
 from guardrails_plugin.langchain.tools import GuardedTool
 from guardrails_plugin.types import Stage
 
@@ -47,7 +47,7 @@ class ToolCallHooks:
 
     def wrap_tool_call(self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Any]) -> Any:
         """The result of the call, or an error message in its place."""
-        call, messages = request.tool_call, _conversation(request.state)
+        call, messages = request.tool_call, conversation(request.state)
         try:
             admitted = self._admitted(call, messages)
         except GuardBlocked as blocked:
@@ -61,7 +61,7 @@ class ToolCallHooks:
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[Any]]
     ) -> Any:
         """`wrap_tool_call` without blocking the event loop."""
-        call, messages = request.tool_call, _conversation(request.state)
+        call, messages = request.tool_call, conversation(request.state)
         try:
             admitted = await asyncio.to_thread(self._admitted, call, messages)
         except GuardBlocked as blocked:
@@ -162,14 +162,6 @@ def tool_node_wrappers(
 def _content(result: Any) -> Any:
     """What of a result another middleware may have changed in place."""
     return result.content if isinstance(result, ToolMessage) else None
-
-
-def _conversation(state: Any) -> list[BaseMessage]:
-    """The messages in a ToolNode's state, which may be a mapping, an object or the list itself."""
-    if isinstance(state, list):
-        return state
-    found = state.get("messages", []) if isinstance(state, Mapping) else getattr(state, "messages", [])
-    return list(found)
 
 
 def _key(call: ToolCall) -> tuple[str, str | None]:
