@@ -270,9 +270,21 @@ def _alone(match: Match) -> bool:
     groups = edge == "number" and (" " in match.value or match.value.isdigit())
     if groups and (_GROUP_BEFORE.search(lead) or _GROUP_AFTER.match(tail)):
         return False
-    return before.search(lead) is None and after.match(tail) is None
+    return before.search(lead) is None and after.match(tail) is None and not (" " in match.value and _tabled(match))
 
 
+def _tabled(match: Match) -> bool:
+    """True when the groups of digits go on as hexadecimal ones: a table of character codes."""
+    text = match.view.text
+    before, after = (
+        _CODES_BEFORE.search(text[max(0, match.start - 25) : match.start]),
+        _CODES_AFTER.match(text, match.end),
+    )
+    codes = [*(before[0].split() if before else ()), *(after[0].split() if after else ())]
+    return any(not code.isdigit() and not code.isalpha() for code in codes)
+
+
+_CODES_BEFORE, _CODES_AFTER = re.compile(r"(?:\b[0-9A-F]{4,5}\s){1,5}$"), re.compile(r"(?:\s[0-9A-F]{4,5}\b){1,5}")
 _GROUP_BEFORE, _GROUP_AFTER = re.compile(r"\d{3} $"), re.compile(r" \d{3}")
 
 
