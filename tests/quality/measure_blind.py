@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from guardrails_plugin import Context, Engine, Finding, Recipe, Rule
+from guardrails_plugin.tool_catalog import ToolPins, check_tools
 from guardrails_plugin.types import Stage
 
 BLIND = Path(__file__).parents[2] / "data" / "blind"
@@ -189,11 +190,14 @@ SETS: Mapping[str, Setup] = {
     "language": Setup("prompt", ("language",), settings=lambda row: row["settings"], judge=by_language),
     "legal": Setup("prompt", ("legal",)),
     "malicious_url": Setup("response", ("malicious_url",)),
+    "plan_check": Setup("pre_plan", ("plan_check",)),
+    "provenance": Setup("pre_tool", ("provenance",), types=frozenset({"TAINTED_ARGUMENT"})),
     "refusal": Setup("response", ("refusal",)),
     "role_play": Setup("prompt", ("role_play",)),
     "self_harm": Setup("prompt", ("self_harm",)),
     "sentiment": Setup("prompt", ("sentiment",), types=frozenset({"NEGATIVE"})),
     "system_prompt_leak": Setup("response", ("system_prompt_leak",)),
+    "tool_definitions": Setup("ingestion", ()),
     "toxicity": Setup("prompt", ("toxicity",), pack="default"),
 }
 SECOND = "_second"
@@ -233,6 +237,8 @@ def rows(name: str) -> list[Row]:
 
 def outcomes(name: str) -> list[Outcome]:
     """What became of every row."""
+    if name == "tool_definitions":
+        return list(definitions(rows(name)))
     setup = SETS[name]
     judge = setup.judge or by_text
     found: list[Outcome] = []
@@ -241,12 +247,11 @@ def outcomes(name: str) -> list[Outcome]:
         groups[json.dumps(setup.settings(row))].append(row)
     for settings, own in groups.items():
         recipe = recipe_of(setup, json.loads(settings))
-        system = [row.get("settings", {}).get("system", "") for row in own]
         results = Engine(recipes=recipe).check_batch(
-            [row["text"] for row in own],
+            [row.get("content", row.get("text")) for row in own],
             stage=setup.stage,
             recipe=recipe.name,
-            context=[Context(system=prompt) for prompt in system],
+            context=[context_of(row) for row in own],
         )
         for row, result in zip(own, results, strict=True):
             if result.failures:
@@ -254,6 +259,26 @@ def outcomes(name: str) -> list[Outcome]:
             kept = [f for f in result.findings if not setup.types or f.entity_type in setup.types]
             found.extend(judge(row, kept))
     return found
+
+
+def context_of(row: Row) -> Context:
+    """What a row says of the conversation."""
+    return Context(**row.get("context", {"system": row.get("settings", {}).get("system", "")}))
+
+
+def definitions(read: Sequence[Row]) -> Iterator[Outcome]:
+    """Whether any definition of a row would be refused."""
+    engine = Engine()
+    for measure, overrides in (("", {"prompt_injection": {"disabled": True}}), ("with the injection model", None)):
+        for row in read:
+            pins = ToolPins()
+            if pinned := row.get("pinned"):
+                check_tools(pinned, engine=engine, pins=pins)
+            reports = check_tools(
+                row["tools"], engine=engine, pins=pins, reserved=row.get("reserved", ()), overrides=overrides
+            )
+            found = any(report.blocked for report in reports)
+            yield Outcome(row["id"], bool(row["label"]), found, row["category"], measure)
 
 
 def recipe_of(setup: Setup, settings: Mapping[str, Any]) -> Recipe:
