@@ -1,4 +1,4 @@
-"""A real server process, shared by the tests of one session; databases of both kinds."""
+"""Real server processes, shared by the tests of one session; databases of both kinds."""
 
 from __future__ import annotations
 
@@ -113,6 +113,20 @@ def postgres() -> Iterator[str]:
             yield running.get_uri()
         finally:
             running.cleanup()
+
+
+@pytest.fixture(scope="session")
+def server_on_postgresql(postgres: str) -> Iterator[Running]:
+    """The same on PostgreSQL."""
+    with serving(_new_database(postgres)) as running:
+        yield running
+
+
+@pytest.fixture(scope="session", params=["server", "server_on_postgresql"], ids=["sqlite", "postgresql"])
+def each_server(request: pytest.FixtureRequest) -> Running:
+    """A server on each kind of database: for what clients of the four products do."""
+    running: Running = request.getfixturevalue(request.param)
+    return running
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -152,11 +152,11 @@ def test_threads_and_connections_make_one_chain(database_url: str, database: Dat
     assert _verify(database, audit).number == 80
 
 
-def test_requests_are_recorded_without_content(server: Running) -> None:
-    with server.client() as client:
+def test_requests_are_recorded_without_content(each_server: Running) -> None:
+    with each_server.client() as client:
         client.post("/guardrails/v1/check", json={"content": "My SSN is 536-90-4399", "stage": "response"})
         page = client.get("/guardrails/v1/audit", params={"limit": 1}).json()
-        exported = server.command("audit", "export")
+        exported = each_server.command("audit", "export")
     newest = page["records"][0]
     assert (newest["route"], newest["verdict"]) == ("/guardrails/v1/check", "transform")
     assert newest["findings"] == {"pii": {"US_SSN": 1}}

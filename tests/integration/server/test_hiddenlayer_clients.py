@@ -27,9 +27,9 @@ def _side(role: str, content: str) -> Any:
 
 
 @pytest.fixture
-def client(server: Running) -> HiddenLayer:
+def client(each_server: Running) -> HiddenLayer:
     """The SDK, which refuses every answer that is not exactly of the documented form."""
-    return HiddenLayer(base_url=server.url, bearer_token=TOKEN, _strict_response_validation=True)
+    return HiddenLayer(base_url=each_server.url, bearer_token=TOKEN, _strict_response_validation=True)
 
 
 def test_interactions_parse_strictly(client: HiddenLayer) -> None:
@@ -53,10 +53,10 @@ def test_a_block_is_a_block(client: HiddenLayer) -> None:
     assert result.evaluation.action == "Block"
 
 
-def test_oauth_with_the_client_of_the_environment(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_oauth_with_the_client_of_the_environment(each_server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HIDDENLAYER_CLIENT_ID", CLIENT[0])
     monkeypatch.setenv("HIDDENLAYER_CLIENT_SECRET", CLIENT[1])
-    monkeypatch.setenv("HIDDENLAYER_BASE_URL", server.url)
+    monkeypatch.setenv("HIDDENLAYER_BASE_URL", each_server.url)
     client = HiddenLayer(_strict_response_validation=True)
     for _ in range(2):
         assert client.interactions.analyze(metadata=METADATA, input=_side("user", "hello")).analysis
@@ -65,9 +65,9 @@ def test_oauth_with_the_client_of_the_environment(server: Running, monkeypatch: 
         wrong.interactions.analyze(metadata=METADATA, input=_side("user", "hello"))
 
 
-def test_a_bearer_token_of_the_environment(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bearer_token_of_the_environment(each_server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HIDDENLAYER_TOKEN", TOKEN)
-    client = HiddenLayer(base_url=server.url, _strict_response_validation=True)
+    client = HiddenLayer(base_url=each_server.url, _strict_response_validation=True)
     assert client.interactions.analyze(metadata=METADATA).analysis == []
 
 
@@ -77,12 +77,12 @@ def test_the_clients_own_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "eu.hiddenlayer" in str(HiddenLayer(bearer_token="x", environment="prod-eu").base_url)
 
 
-def test_errors_are_the_sdks_own(server: Running, client: HiddenLayer) -> None:
+def test_errors_are_the_sdks_own(each_server: Running, client: HiddenLayer) -> None:
     with pytest.raises(hiddenlayer.UnprocessableEntityError):
         client.interactions.analyze(metadata={"model": "m"})  # type: ignore[typeddict-item]
     with pytest.raises(hiddenlayer.NotFoundError):
         client.interactions.analyze(metadata=METADATA, hl_project_id="nobody")
-    stranger = HiddenLayer(base_url=server.url, bearer_token="nobody")
+    stranger = HiddenLayer(base_url=each_server.url, bearer_token="nobody")
     with pytest.raises(hiddenlayer.AuthenticationError):
         stranger.interactions.analyze(metadata=METADATA)
 
@@ -109,18 +109,18 @@ def test_evaluations_parse_strictly(client: HiddenLayer) -> None:
     assert redacted["choices"][0]["message"]["content"] == "SSN <US_SSN>"
 
 
-def test_the_same_asynchronously(server: Running) -> None:
+def test_the_same_asynchronously(each_server: Running) -> None:
     async def call() -> Any:
         options: Any = {"client_id": CLIENT[0], "client_secret": CLIENT[1], "_strict_response_validation": True}
-        async with AsyncHiddenLayer(base_url=server.url, **options) as client:
+        async with AsyncHiddenLayer(base_url=each_server.url, **options) as client:
             return await client.interactions.analyze(metadata=METADATA, input=_side("user", f"SSN {SSN}"))
 
     assert asyncio.run(call()).evaluation.action == "Redact"
 
 
-def test_the_langchain_middleware(server: Running) -> None:
+def test_the_langchain_middleware(each_server: Running) -> None:
     guardrail = HiddenLayerGuardrail(
-        HiddenLayerParams(model="m"), client=HiddenLayer(base_url=server.url, bearer_token=TOKEN)
+        HiddenLayerParams(model="m"), client=HiddenLayer(base_url=each_server.url, bearer_token=TOKEN)
     )
     seen: list[str] = []
 

@@ -430,21 +430,21 @@ def test_status_of_a_redis_that_is_gone(tmp_path: Path) -> None:
 
 
 @pytest.mark.integration
-def test_a_real_server(server: Running) -> None:
-    with server.client("") as client:
+def test_a_real_server(each_server: Running) -> None:
+    with each_server.client("") as client:
         base = f"{V1}/auth/login"
         token = client.post(base, json={"email": USER[0], "password": USER[1]}).json()["token"]
-    with server.client(token) as client:
+    with each_server.client(token) as client:
         key = client.post(f"{V1}/rampart-keys", json={"name": "k", "template_pack": "rag"}).json()["key"]
-    with server.client(key) as client:
+    with each_server.client(key) as client:
         found = client.post(f"{V1}/filter", json={"content": "Mail john@example.com", "filters": ["pii"]}).json()
         assert found["filtered_content"] == "Mail [EMAIL_REDACTED]"
         assert client.get(f"{V1}/audit-logs").json()["logs"][0]["event_type"] == "api_request"
-    with server.client(TOKEN) as client:
+    with each_server.client(TOKEN) as client:
         assert client.get(f"{V1}/filter/stats").json()["total_requests"] >= 1
         ok(client.put(f"{V1}/settings", json=OFF))
         with client.stream("POST", f"{V1}/llm/chat/stream", json=say("Hello there")) as answer:
             lines = [json.loads(line[6:]) for line in answer.iter_lines() if line]
         assert [line["type"] for line in lines if line["type"] != "token"] == ["security_check", "done"]
-    with server.client("") as client:
+    with each_server.client("") as client:
         assert client.get(f"{V1}/health").json()["status"] == "healthy"

@@ -104,13 +104,6 @@ def test_however_many_there_are_none_is_left_out(store: Store, monkeypatch: pyte
     assert store.objects.named(project, "k", "theirs") is None
 
 
-def test_search_takes_no_wildcards(store: Store) -> None:
-    project = store.create_project("p").id
-    store.objects.create(project, "k", {}, name="50% off")
-    store.objects.create(project, "k", {}, name="50 off")
-    assert [item.name for item in store.objects.list(project, "k", search="50% O").items] == ["50% off"]
-
-
 def test_children_go_with_their_parent(store: Store) -> None:
     project = store.create_project("p").id
     parent = store.objects.create(project, "scanner", {})

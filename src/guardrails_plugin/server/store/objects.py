@@ -114,7 +114,6 @@ class Objects:
         *,
         owner_id: str | None = None,
         parent_id: str | None = None,
-        search: str = "",
         cursor: str | None = None,
         limit: int = 100,
         newest_first: bool = False,
@@ -126,7 +125,6 @@ class Objects:
             kind: of what kind.
             owner_id: only this owner's.
             parent_id: only this parent's.
-            search: only those whose name contains it, in any case.
             cursor: ``next`` of the page before.
             limit: how many at most.
             newest_first: the other way round.
@@ -137,8 +135,6 @@ class Objects:
             query = query.where(column.owner_id == owner_id)
         if parent_id is not None:
             query = query.where(column.parent_id == parent_id)
-        if search:
-            query = query.where(sa.func.lower(column.name).contains(search.lower(), autoescape=True))
         if cursor:
             query = query.where(column.id < cursor if newest_first else column.id > cursor)
         query = query.order_by(column.id.desc() if newest_first else column.id).limit(limit + 1)
