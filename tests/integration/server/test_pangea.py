@@ -318,6 +318,9 @@ def test_languages_are_allowed_and_denied(post: Post) -> None:
     assert result["blocked"]
     assert result["detectors"]["language_detection"]["data"] == {"action": "blocked", "language": "de"}
     assert text(post, german, overrides=allowed)["detectors"]["language_detection"]["detected"] is False
+    for threshold, detected in ((0.5, True), (1.0, False)):
+        other = {"language_detection": {"action": "allow", "languages": ["en"], "threshold": threshold}}
+        assert text(post, german, overrides=other)["detectors"]["language_detection"]["detected"] is detected
 
 
 @pytest.mark.parametrize(
@@ -331,6 +334,12 @@ def test_languages_are_allowed_and_denied(post: Post) -> None:
         ({"prompt_injection": {"action": "allow"}}, ("NotEnumMember", "/overrides/prompt_injection/action")),
         ({"prompt_injection": {"disabled": "no"}}, ("InvalidBool", "/overrides/prompt_injection/disabled")),
         ({"selfharm": {"threshold": "high"}}, ("InvalidNumber", "/overrides/selfharm/threshold")),
+        ({"selfharm": {"threshold": 2}}, ("NotWithinRange", "/overrides/selfharm/threshold")),
+        ({"competitors": {"action": "block"}}, ("DoesNotExist", "/overrides/competitors")),
+        (
+            {"language_detection": {"action": "block", "languages": ["klingon"]}},
+            ("DoesNotExist", "/overrides/language_detection/languages"),
+        ),
         ({"image": {"action": "block"}}, ("DoesNotExist", "/overrides/image")),
         ({"ignore_recipe": 1}, ("InvalidBool", "/overrides/ignore_recipe")),
     ],

@@ -22,7 +22,7 @@ TOPICS = {name: {**topic, "share": 0.3} for name, topic in OWN.items()}
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    """The service, with a recipe that only reports topics."""
+    """The service, with a recipe that only reports topics, and one that blocks one of them."""
     folder: Path = tmp_path_factory.mktemp("topics")
     settings = Settings(
         keyring=Keyring({"t1": bytes(range(32))}),
@@ -35,14 +35,17 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     )
     with TestClient(create_app(settings, products=[*CORE, "guardrails_plugin.server.routers.pangea.product"])) as made:
         made.headers["Authorization"] = f"Bearer {TOKEN}"
-        rules = [{"detector": "topics", "settings": {"topics": TOPICS}}]
-        answer = made.put("/guardrails/v1/recipes/club", json={"stage": "prompt", "rules": rules})
-        assert answer.status_code == 200, answer.text
+        for name, actions in (("club", {}), ("blunt", {"TOPIC_CHESS": "block"})):
+            rules = [{"detector": "topics", "settings": {"topics": TOPICS}, "actions": actions}]
+            answer = made.put(f"/guardrails/v1/recipes/{name}", json={"stage": "prompt", "rules": rules})
+            assert answer.status_code == 200, answer.text
         yield made
 
 
-def guarded(client: TestClient, text: str, status: int = 200, **overrides: object) -> dict[str, Any]:
-    body = {"text": text, "recipe": "club", "overrides": overrides}
+def guarded(
+    client: TestClient, text: str, status: int = 200, *, recipe: str = "club", **overrides: object
+) -> dict[str, Any]:
+    body = {"text": text, "recipe": recipe, "overrides": overrides}
     answer = client.post("/ai-guard/v1/text/guard", json=body)
     assert answer.status_code == status, answer.text
     result: dict[str, Any] = answer.json()["result"]
@@ -73,6 +76,37 @@ def test_an_override_names_the_topics_that_are_blocked(client: TestClient) -> No
     assert "topic" not in guarded(client, CHESS, topic={"disabled": True})["detectors"]
 
 
-def test_topics_that_nobody_defined_are_refused(client: TestClient) -> None:
-    guarded(client, CHESS, 400, topic={"action": "block", "topics": ["golf"]})
+def test_an_override_of_the_action_is_for_all_topics_that_are_looked_for(client: TestClient) -> None:
+    """Whatever action the recipe has for one of them; and a topic that is not named is not looked for."""
+    assert guarded(client, CHESS, recipe="blunt")["blocked"]
+    assert guarded(client, CHESS, recipe="blunt", topic={"action": "", "topics": ["chess"]})["blocked"]
+    for changed in ({"action": "report"}, {"topics": ["money"]}, {"action": "block", "topics": ["money"]}):
+        assert not guarded(client, CHESS, recipe="blunt", topic=changed)["blocked"], changed
+
+
+def test_an_override_changes_the_least_confidence(client: TestClient) -> None:
+    assert not guarded(client, CHESS, topic={"threshold": 0.99})["detectors"]["topic"]["detected"]
+    every = guarded(client, CHESS, topic={"threshold": 0.05})["detectors"]["topic"]["data"]["topics"]
+    assert {topic["topic"] for topic in every} > {"chess"}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "topic", "wanted"),
+    [
+        ("club", {"action": "block", "topics": ["golf"]}, ("DoesNotExist", "/overrides/topic/topics")),
+        ("club", {"topics": "chess"}, ("InvalidArray", "/overrides/topic/topics")),
+        ("club", {"threshold": 1.5}, ("NotWithinRange", "/overrides/topic/threshold")),
+        ("club", {"action": "mask"}, ("NotEnumMember", "/overrides/topic/action")),
+        ("pangea_prompt_guard", {"action": "block", "topics": ["chess"]}, ("DoesNotExist", "/overrides/topic")),
+        ("pangea_prompt_guard", {"threshold": 0.5}, ("DoesNotExist", "/overrides/topic")),
+    ],
+)
+def test_what_cannot_be_done_is_refused(
+    client: TestClient, recipe: str, topic: dict[str, object], wanted: tuple[str, str]
+) -> None:
+    (error,) = guarded(client, CHESS, 400, recipe=recipe, topic=topic)["errors"]
+    assert (error["code"], error["source"]) == wanted
+
+
+def test_a_recipe_of_this_call_has_no_topics(client: TestClient) -> None:
     guarded(client, CHESS, 400, ignore_recipe=True, topic={"action": "block", "topics": ["chess"]})

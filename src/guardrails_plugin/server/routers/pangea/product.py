@@ -20,8 +20,9 @@ from guardrails_plugin.server.product import Product
 from guardrails_plugin.server.routers.pangea import fpe, intel, redaction
 from guardrails_plugin.server.routers.pangea.envelope import Answer, ErrorAnswer, answer, error_response, faulty
 from guardrails_plugin.server.routers.pangea.messages import given
+from guardrails_plugin.server.routers.pangea.overrides import overridden
 from guardrails_plugin.server.routers.pangea.prompt_guard import judged
-from guardrails_plugin.server.routers.pangea.recipes import DEFAULT, Chosen, choose, overridden
+from guardrails_plugin.server.routers.pangea.recipes import DEFAULT, Chosen, choose
 from guardrails_plugin.server.routers.pangea.result import AGENT_NAMES, Wire, detectors, summary
 from guardrails_plugin.server.routers.pangea.schemas import (
     AIGuardBody,

@@ -24,7 +24,7 @@ from guardrails_plugin.server.guarding import complete
 from guardrails_plugin.server.problems import ApiError
 from guardrails_plugin.server.routers.pangea import fpe, jsonpath
 from guardrails_plugin.server.routers.pangea.envelope import faulty
-from guardrails_plugin.server.routers.pangea.recipes import ACTIONS
+from guardrails_plugin.server.routers.pangea.overrides import ACTIONS
 from guardrails_plugin.server.routers.pangea.schemas import (
     PartialMasking,
     RedactBody,
