@@ -150,7 +150,8 @@ class TestProjects:
         assert found["packages"] == [{"enabled": True, "id": pii["id"], "name": "PII package"}]
         assert [entry["id"] for entry in found["scanners"]] == [scanner["id"] for scanner in pii["scanners"]]
         off = [entry["id"] for entry in found["scanners"] if not entry["enabled"]]
-        assert off == [named(client, "Postal codes")]
+        assert named(client, "Postal codes") in off
+        assert named(client, "Credit card numbers") not in off
         config = {"packages": [{"id": pii["id"], "enabled": False}]}
         ok(client.patch(f"/projects/{made}", json={"config": config}))
         assert not any(entry["enabled"] for entry in project(client, made)["config"]["scanners"])

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from guardrails_plugin import registry
+from guardrails_plugin.server.routers.calypso.catalogue import packages
 from tests.integration.server.test_calypso import calypso, keyword, named, new_project, ok, scan, use
 
 pytestmark = pytest.mark.integration
@@ -37,6 +39,27 @@ def scanner(client: TestClient, scanner_id: str) -> Any:
 
 def versions(client: TestClient, scanner_id: str, **query: Any) -> Any:
     return ok(client.get(f"/scanners/{scanner_id}/versions", params=query))["versions"]
+
+
+def test_each_type_of_personal_data_has_one_packaged_scanner() -> None:
+    """What the detector looks for and no scanner names would never be found in a project."""
+    packaged = [one for pack in packages() for built in pack.scanners if built.detector == "pii" for one in built.types]
+    assert sorted(packaged) == sorted(registry.load("detectors", "pii")().entity_types)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("Driver license numbers", "Führerschein Nr. B072RRE2I55"),
+        ("Social Security numbers", "My national insurance number is AB 12 34 56 C."),
+        ("Bank accounts", "The routing number of my bank is 021000021."),
+    ],
+)
+def test_a_packaged_scanner_finds_what_its_name_says(client: TestClient, name: str, content: str) -> None:
+    project = new_project(client)
+    use(client, project, named(client, name))
+    assert scan(client, content, project=project)["result"]["outcome"] == "blocked"
+    assert scan(client, "My locker has the number 17.", project=project)["result"]["outcome"] == "cleared"
 
 
 class TestLifecycle:

@@ -77,6 +77,25 @@ def _audit(name: str, detector: str, *types: str, direction: str = "request") ->
     return BuiltIn(name, f"Records {name.lower()}.", detector, types=types, direction=direction, audits=True, on=False)
 
 
+_SOCIAL_SECURITY = (
+    "AT_SVNR CA_SIN CH_AHV DE_SOCIAL_SECURITY FR_NIR GR_AMKA IE_PPSN RU_SNILS UK_NATIONAL_INSURANCE_NUMBER"
+).split()
+_BANK_ACCOUNTS = (
+    "IBAN_CODE SWIFT_CODE UK_BANK_ACCOUNT UK_SORT_CODE US_ABA_ROUTING_TRANSIT_NUMBER US_BANK_NUMBER"
+).split()
+_IDENTITY = (
+    "BE_NATIONAL_NUMBER BG_EGN CL_RUT CN_RESIDENT_ID CZ_RODNE_CISLO DE_ID_CARD DK_CPR EE_ISIKUKOOD ES_NIE ES_NIF "
+    "FI_HETU HK_ID HR_OIB IL_ID IN_AADHAAR JP_MY_NUMBER KR_RRN MX_CURP NL_BSN NO_FODSELSNUMMER PL_ID_CARD PL_PESEL "
+    "RO_CNP SE_PERSONNUMMER SG_NRIC TH_NATIONAL_ID TR_TCKN TW_NATIONAL_ID ZA_ID"
+).split()
+_TAX = (
+    "AR_CUIT AU_ABN AU_ACN AU_TFN BR_CNPJ BR_CPF DE_TAX_ID IN_PAN IT_FISCAL_CODE NZ_IRD PL_NIP PT_NIF RU_INN UA_TAX_ID "
+    "US_EIN VAT_ID"
+).split()
+_HEALTH = (
+    "AU_MEDICARE HEALTH_INSURANCE_ID MEDICAL_LICENSE MEDICAL_RECORD_NUMBER UK_NHS US_HEALTHCARE_NPI US_MBI"
+).split()
+
 _PACKAGES = (
     Package(
         "Prompt injection package",
@@ -115,14 +134,20 @@ _PACKAGES = (
         (
             _pii("Credit card numbers", "CREDIT_CARD", "CARD_SECURITY_CODE"),
             _pii("Birth dates", "DATE_OF_BIRTH"),
-            _pii("Driver license numbers", "US_DRIVERS_LICENSE", "UK_DRIVING_LICENCE"),
+            _pii("Driver license numbers", "DRIVERS_LICENSE", "US_DRIVERS_LICENSE", "UK_DRIVING_LICENCE"),
             _pii("Email addresses", "EMAIL_ADDRESS"),
             _pii("IP addresses", "IP_ADDRESS"),
             _pii("Passport numbers", "PASSPORT", "US_PASSPORT", "UK_PASSPORT"),
             _pii("Telephone numbers", "PHONE_NUMBER"),
-            _pii("Social Security numbers", "US_SSN", "US_ITIN"),
-            _pii("Bank accounts", "IBAN_CODE", "SWIFT_CODE", "US_BANK_NUMBER", "UK_SORT_CODE"),
+            _pii("Social Security numbers", "US_SSN", "US_ITIN", *_SOCIAL_SECURITY),
+            _pii("Bank accounts", *_BANK_ACCOUNTS),
             _pii("Postal codes", "US_ZIP", "UK_POSTCODE", "CA_POSTAL_CODE", on=False),
+            _pii("National identity numbers", *_IDENTITY, on=False),
+            _pii("Tax numbers", *_TAX, on=False),
+            _pii("Health numbers", *_HEALTH, on=False),
+            _pii("Devices and vehicles", "IMEI", "LICENSE_PLATE", "MAC_ADDRESS", "VIN", on=False),
+            _pii("Coordinates", "GEO_COORDINATES", on=False),
+            _pii("Crypto wallets", "CRYPTO", on=False),
         ),
         default=True,
     ),
