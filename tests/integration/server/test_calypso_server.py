@@ -102,7 +102,7 @@ def test_what_was_made_is_found_and_goes_with_its_project(each_server: Running) 
             ]
             for n in range(3)
         ]
-        asked = {"search": "übung", "source": "internal", "limit": 2}
+        asked: dict[str, Any] = {"search": "übung", "source": "internal", "limit": 2}
         first = _ok(admin.get(f"{API}/scanners", params=asked))
         rest = _ok(admin.get(f"{API}/scanners", params={**asked, "cursor": first["next"]}))
         assert {one["id"] for one in (*first["scanners"], *rest["scanners"])} == set(made)

@@ -205,8 +205,8 @@ def _plain(detector: str, given: Mapping[str, Any], where: str) -> _Change:
     names = given.get(listed, []) if listed else []
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise faulty(f"{where}/{listed}", "Expected an array of strings.", "InvalidArray")
-    if detector == "language" and (unknown := [name for name in names if name.lower() not in LANGUAGES]):
-        detail = f"Unknown language {unknown[0][:80]!r}; expected codes of ISO 639."
+    if detector == "language" and (foreign := [name for name in names if name.lower() not in LANGUAGES]):
+        detail = f"Unknown language {foreign[0][:80]!r}; expected codes of ISO 639."
         raise faulty(f"{where}/{listed}", detail, "DoesNotExist")
     if action == "allow":
         return _allowing(names, {name: fields[name] for name in fields if name != "action"})
