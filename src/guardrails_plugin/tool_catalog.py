@@ -266,7 +266,7 @@ def _shadowed(offered: Sequence[Definition], reserved: Iterable[str]) -> set[int
 def _skeleton(name: str) -> str:
     """A name by what a reader sees: invisible characters gone, look-alikes one, case and separators off."""
     plain = "".join(words(normalize(Segment(name, Origin.EXTERNAL)).canonical)) or name
-    return plain.translate(_ALIKE)
+    return plain.replace("rn", "m").replace("vv", "w").translate(_ALIKE)
 
 
 _ALIKE = str.maketrans("01il5", "ollls")

@@ -103,7 +103,8 @@ def test_honest_descriptions(engine: Engine, description: str) -> None:
 
 class TestShadowing:
     @pytest.mark.parametrize(
-        "name", ["send_email", "sendEmail", "send-emai1", "SEND_EMAIL", "s\u0435nd_email", "send_e\u200bmail"]
+        "name",
+        ["send_email", "sendEmail", "send-emai1", "SEND_EMAIL", "s\u0435nd_email", "send_e\u200bmail", "send_ernail"],
     )
     def test_a_name_like_another_servers_is_shadowing(self, engine: Engine, name: str) -> None:
         tools = {"mail": [shaped("mcp", "send_email")], "other": [shaped("mcp", name), shaped("mcp", "list_files")]}

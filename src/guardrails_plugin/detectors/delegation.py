@@ -73,8 +73,19 @@ _WORD = re.compile(r"[a-z'\u2019-]+")
 _POINTS_BACK = re.compile(r"\b(?:it|them|him|her|that|this|those|these|there|one|accordingly)\b")
 
 
+_FOR_TEXT = re.compile(
+    r"\b(?:make|create|prepare|give|write|draft|put together|compile)\s+(?:me |us )?(?:an? |the )?(?:[\w-]+ ){0,2}"
+    r"(?:lists?|tables?|summar(?:y|ies)|overviews?|outlines?|comparisons?)\s+(?:of|about|on|with|from)\b"
+)
+
+
 def _asks(clause: str) -> bool:
-    """True for a clause that asks for an act: its first telling word is a verb of acting, not of reading or asking."""
+    """True for a clause that asks for an act: its first telling word is a verb of acting, not of reading or asking.
+
+    Making a list of something acts on nothing that stands in it.
+    """
+    if _FOR_TEXT.search(clause):
+        return False
     table = tool_table()["delegation"]
     acting, reading = _listed("acting", table["acting"]), _listed("reading", table["reading"])
     return next((word in acting for word in _WORD.findall(clause) if word in acting or word in reading), False)
