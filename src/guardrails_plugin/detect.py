@@ -12,6 +12,7 @@ from functools import cache
 from time import perf_counter
 from typing import Any
 
+from guardrails_plugin.allow_list import AllowList
 from guardrails_plugin.detectors.base import PatternBase, confirmed
 from guardrails_plugin.matching import Match, Matcher
 from guardrails_plugin.normalize import normalize
@@ -188,11 +189,19 @@ def _detect(
         return [_detect(step, [texts], [context], matches)[0] for texts, context in pairs]
     flat = [text for texts in contents for text in texts]
     if isinstance(step.detector, PatternBase):
-        confirmed_ = [confirmed(step.detector, matches.of(text, step.name)) for text in flat]
+        confirmed_ = [confirmed(step.detector, matches.of(text, step.name), _skipped(step, text)) for text in flat]
         found = iter(step.detector.judge(flat, contexts[0], confirmed_))
     else:
         found = iter(step.detector.detect(flat, contexts[0]))
     return [[finding for _ in texts for finding in next(found)] for texts in contents]
+
+
+def _skipped(step: Step, text: Text) -> Callable[[Finding], bool] | None:
+    """What is left out before findings settle their overlaps: an allowed address must not swallow what it holds."""
+    allow = step.ruling.allow
+    if not allow.has_patterns:
+        return None
+    return lambda finding: allow.covers_by_pattern(text.original[finding.start : finding.end])
 
 
 class _TimedOutError(Exception):
@@ -272,10 +281,10 @@ def _add(step: Step, outcome: Outcome, found: Sequence[Finding] | _Failed) -> No
     outcome.detections.insert(index, replace(added, detected=detection.detected or added.detected, actions=actions))
 
 
-def _unlisted(found: Sequence[Finding], allow: frozenset[str], texts: Sequence[Text]) -> Sequence[Finding]:
+def _unlisted(found: Sequence[Finding], allow: AllowList, texts: Sequence[Text]) -> Sequence[Finding]:
     """The findings whose text is not on the rule's allow-list."""
     originals = {text.segment: text.original for text in texts}
-    return [f for f in found if originals[f.segment][f.start : f.end].strip().casefold() not in allow]
+    return [f for f in found if not allow.covers(originals[f.segment][f.start : f.end])]
 
 
 def _conclude(step: Step, outcome: Outcome, found: Sequence[Finding] | _Failed) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from guardrails_plugin import registry
+from guardrails_plugin.allow_list import AllowList
 from guardrails_plugin.crypto.keyring import Keyring
 from guardrails_plugin.detect import Plan, Step
 from guardrails_plugin.detectors.base import PatternBase
@@ -114,7 +115,7 @@ class Planner:
         used = {default, *by_type.values()} - {DISABLED}
         verdicts = {name: min(self._action(name, where).verdict, worst) for name in used}
         thresholds = {origin: _threshold(value, detector, origin, where) for origin, value in rule.threshold.items()}
-        return Ruling(default, by_type, thresholds, verdicts, rule.trusted, rule.allow)
+        return Ruling(default, by_type, thresholds, verdicts, rule.trusted, AllowList(rule.allow))
 
     def _available(self, action: str, where: str) -> str:
         """The first of ``"encrypt|replace"`` that can be used here."""

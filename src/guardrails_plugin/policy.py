@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from guardrails_plugin.allow_list import NOTHING, AllowList
 from guardrails_plugin.types import Decision, Failure, Finding, Origin, Verdict
 
 __all__ = ["DISABLED", "Ruling", "decide", "verdict"]
@@ -30,8 +31,8 @@ class Ruling:
     verdicts: Mapping[str, Verdict]
     trusted: frozenset[Origin] = field(default=frozenset())
     """Origins whose texts this rule does not judge."""
-    allow: frozenset[str] = field(default=frozenset(), repr=False)
-    """Values that are nobody's business, in lower case."""
+    allow: AllowList = field(default=NOTHING, repr=False)
+    """Values that are nobody's business."""
 
 
 def decide(findings: Iterable[Finding], ruling: Ruling, origins: Mapping[int, Origin]) -> list[Decision]:

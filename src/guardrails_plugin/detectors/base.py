@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import ClassVar
 
@@ -53,8 +53,10 @@ class PatternBase:
         return self.judge(texts, context, found)
 
 
-def confirmed(detector: PatternBase, matches: Iterable[Match]) -> tuple[Finding, ...]:
-    """Findings of raw matches, sorted; the same finding in two views counts once, with its best score.
+def confirmed(
+    detector: PatternBase, matches: Iterable[Match], skipped: Callable[[Finding], bool] | None = None
+) -> tuple[Finding, ...]:
+    """Findings of raw matches without those skipped, sorted; the same in two views counts once, with its best score.
 
     A detector may have a method ``resolve(findings)`` that settles overlaps among its own findings; what becomes of
     a finding may depend on those it overlaps, on nothing else (a stream is confirmed in pieces).
@@ -62,7 +64,7 @@ def confirmed(detector: PatternBase, matches: Iterable[Match]) -> tuple[Finding,
     best: dict[tuple[int, int, str], Finding] = {}
     for match in matches:
         finding = detector.confirm(match)
-        if finding is None:
+        if finding is None or (skipped is not None and skipped(finding)):
             continue
         place = (finding.start, finding.end, finding.entity_type)
         known = best.get(place)

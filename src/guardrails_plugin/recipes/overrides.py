@@ -12,12 +12,26 @@ from guardrails_plugin.errors import ConfigError, unknown_name
 from guardrails_plugin.policy import DISABLED
 from guardrails_plugin.recipes.recipe import Recipe, Rule, explain
 
-__all__ = ["Overrides", "overridden"]
+__all__ = ["Overrides", "joined", "overridden"]
 
 Overrides = Mapping[str, Mapping[str, Any]]
 """Changes by rule name: ``{"pii": {"us_ssn": "encrypt"}, "secrets": {"disabled": True}}``."""
 
-_RULE_FIELDS = frozenset({"action", "threshold", "disabled", "on_error", "timeout"})
+_SWITCHES = frozenset({"disabled", "enabled"})
+_RULE_FIELDS = frozenset({"action", "allow", "threshold", "on_error", "timeout"})
+
+
+def joined(general: Overrides, special: Overrides) -> dict[str, dict[str, Any]]:
+    """Both overrides: the special ones win, allow-lists add up."""
+    names = dict.fromkeys((*general, *special))
+    return {name: _both(general.get(name, {}), special.get(name, {})) for name in names}
+
+
+def _both(general: Mapping[str, Any], special: Mapping[str, Any]) -> dict[str, Any]:
+    both = {**general, **special}
+    if "allow" in general and "allow" in special:
+        both["allow"] = [*_entries(general["allow"], "allow"), *_entries(special["allow"], "allow")]
+    return both
 
 
 def overridden(recipe: Recipe, overrides: Overrides) -> list[Rule]:
@@ -33,7 +47,7 @@ def overridden(recipe: Recipe, overrides: Overrides) -> list[Rule]:
         where = f"overrides[{name!r}]"
         if not isinstance(change, Mapping):
             raise ConfigError(f"{where}: expected a mapping, got {type(change).__name__}")
-        off = set(change) == {"disabled"} and name in registry.names("detectors")
+        off = set(change) <= _SWITCHES and name in registry.names("detectors")
         if name not in names and not off:
             raise unknown_name("rule", name, names, f"overrides of recipe {recipe.name!r}")
     return [_changed(rule, overrides[rule.name]) if rule.name in overrides else rule for rule in recipe.rules]
@@ -42,14 +56,12 @@ def overridden(recipe: Recipe, overrides: Overrides) -> list[Rule]:
 def _changed(rule: Rule, change: Mapping[str, Any]) -> Rule:
     """The rule with an override applied. ``disabled = False`` and empty actions change nothing."""
     where = f"overrides[{rule.name!r}]"
-    disabled = change.get("disabled", False)
-    if not isinstance(disabled, bool):
-        raise ConfigError(f"{where}.disabled: expected true or false, got {type(disabled).__name__}")
-    if disabled and len(change) > 1:
-        raise ConfigError(f"{where}: disabled and changed at once: {', '.join(sorted(set(change) - {'disabled'}))}")
+    enabled = _switched(change, where)
+    if enabled is False and len(change) > 1:
+        raise ConfigError(f"{where}: disabled and changed at once: {', '.join(sorted(set(change) - _SWITCHES))}")
     actions: dict[str, str] = {}
     for key, value in change.items():
-        if key in _RULE_FIELDS:
+        if key in _RULE_FIELDS | _SWITCHES:
             continue
         name = key if key == key.lower() and key.upper() not in rule.actions else key.upper()
         action = _single_action(value, f"{where}.{key}")
@@ -59,12 +71,36 @@ def _changed(rule: Rule, change: Mapping[str, Any]) -> Rule:
             actions[name] = action
     # Written over the recipe's own spelling, so that one type never has two entries.
     kept = {name: action for name, action in rule.actions.items() if name.upper() not in {a.upper() for a in actions}}
-    fields = {key: change[key] for key in _RULE_FIELDS - {"disabled"} if change.get(key) not in (None, "")}
-    data = {**rule.model_dump(), "actions": {**kept, **actions}, **fields, "enabled": rule.enabled and not disabled}
+    fields = {key: change[key] for key in _RULE_FIELDS if change.get(key) not in (None, "")}
+    if "allow" in fields:
+        fields["allow"] = rule.allow.union(_entries(fields["allow"], f"{where}.allow"))
+    switched = {} if enabled is None else {"enabled": enabled}
+    data = {**rule.model_dump(), "actions": {**kept, **actions}, **fields, **switched}
     try:
         return Rule.model_validate(data)
     except ValidationError as error:
         raise explain(error, where, ".") from None
+
+
+def _switched(change: Mapping[str, Any], where: str) -> bool | None:
+    """Whether the rule is to run; None: as before. ``enabled`` and ``disabled`` say the same."""
+    for switch in _SWITCHES & set(change):
+        if not isinstance(change[switch], bool):
+            raise ConfigError(f"{where}.{switch}: expected true or false, got {type(change[switch]).__name__}")
+    if set(change) >= _SWITCHES:
+        raise ConfigError(f"{where}: expected disabled or enabled, got both")
+    if "enabled" in change:
+        return bool(change["enabled"])
+    return False if change.get("disabled") else None
+
+
+def _entries(value: object, where: str) -> list[str]:
+    if not isinstance(value, (list, tuple, set, frozenset)):
+        raise ConfigError(f"{where}: expected a list of texts, got {type(value).__name__}")
+    wrong = [entry for entry in value if not isinstance(entry, str)]
+    if wrong:
+        raise ConfigError(f"{where}: expected a list of texts, got {type(wrong[0]).__name__} in it")
+    return list(value)
 
 
 def _single_action(value: object, where: str) -> str:

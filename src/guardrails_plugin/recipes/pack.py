@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from guardrails_plugin.errors import ConfigError
-from guardrails_plugin.recipes.overrides import overridden
+from guardrails_plugin.recipes.overrides import joined, overridden
 from guardrails_plugin.recipes.recipe import Recipe, Rule
 from guardrails_plugin.types import Stage
 
@@ -103,7 +103,7 @@ class Pack(BaseModel):
     def _recipe(self, base: Recipe, stage: Stage) -> Recipe:
         names = {rule.name for rule in base.rules}
         general = {name: change for name, change in self.change.items() if name in names}
-        changes = _joined(general, self.stages.get(stage, {}))
+        changes = joined(general, self.stages.get(stage, {}))
         bare = {name: {k: v for k, v in change.items() if k != "settings"} for name, change in changes.items()}
         rules = [_set(rule, changes.get(rule.name, {})) for rule in base.rules]
         rules = overridden(base.model_copy(update={"name": self.name, "rules": rules}), bare)
@@ -111,13 +111,6 @@ class Pack(BaseModel):
         before, behind = ([_plain(rule) for rule in added if rule.first is first] for first in (True, False))
         fields: dict[str, Any] = {"name": self.name, "description": self.description, "version": self.version}
         return base.model_copy(update={**fields, "rules": [*before, *rules, *behind]})
-
-
-def _joined(
-    general: Mapping[str, Mapping[str, Any]], special: Mapping[str, Mapping[str, Any]]
-) -> dict[str, dict[str, Any]]:
-    names = dict.fromkeys((*general, *special))
-    return {name: {**general.get(name, {}), **special.get(name, {})} for name in names}
 
 
 def _set(rule: Rule, change: Mapping[str, Any]) -> Rule:

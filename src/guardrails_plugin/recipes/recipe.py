@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
+from guardrails_plugin.allow_list import AllowList
 from guardrails_plugin.errors import ConfigError
 from guardrails_plugin.types import Origin, Stage
 
@@ -34,8 +44,10 @@ def _complete(value: dict[Origin, float | str]) -> dict[Origin, float | str]:
     return {origin: value.get(origin, 0.5) for origin in Origin}
 
 
-def _folded(values: frozenset[str]) -> frozenset[str]:
-    return frozenset(value.casefold() for value in values)
+def _readable(values: frozenset[str]) -> frozenset[str]:
+    """The same entries; a wildcard that cannot be read is an error now, not at the first text."""
+    AllowList(values)
+    return values
 
 
 Threshold = Annotated[float | str, BeforeValidator(_threshold)]
@@ -52,7 +64,8 @@ class Rule(BaseModel):
         actions: actions for single entity types (any case) or categories of the detector.
         threshold: least score, or an operating point; one value, or one per origin.
         trusted: origins whose texts this rule does not judge.
-        allow: values that are nobody's business, compared whole and in any case (your own support address).
+        allow: what is nobody's business: values compared whole and in any case (your own support address), domains
+            (``@example.com``, ``*.example.com``), wildcards; see `AllowList`.
         settings: the detector's own settings.
         on_error: what a failure of the detector means: ``block`` (fail closed) or ``report``.
         timeout: seconds after which the detector counts as failed.
@@ -68,7 +81,9 @@ class Rule(BaseModel):
         default=0.5, validate_default=True
     )
     trusted: frozenset[Origin] = frozenset()
-    allow: Annotated[frozenset[str], AfterValidator(_folded)] = Field(default=frozenset(), repr=False)
+    allow: Annotated[frozenset[str], AfterValidator(_readable), PlainSerializer(sorted, when_used="json")] = Field(
+        default=frozenset(), repr=False
+    )
     settings: Mapping[str, Any] = Field(default_factory=dict)
     on_error: Literal["block", "report"] = "block"
     timeout: Annotated[float, Field(gt=0)] | None = None
