@@ -2,7 +2,8 @@
 
 Reads OSV records (a JSON file, a folder or zip of them, JSON lines), also gzipped; the safety-db file
 (``{"package": [{"specs": ["<1.2"], ...}]}``, PyPI); flat JSON lines ``{"ecosystem", "name", "introduced", "fixed",
-"versions", "id"}``; and plain lists, one ``name`` or ``npm:name`` a line. No list ships with the package.
+"versions", "id"}``; and plain lists, one ``name`` (PyPI), ``npm:name``, ``go:path``
+or ``crates.io:name`` a line. No list ships with the package.
 """
 
 from __future__ import annotations
@@ -21,19 +22,22 @@ from typing import Any
 from guardrails_plugin.detectors.package_versions import affected, version_key
 from guardrails_plugin.errors import ConfigError
 
-__all__ = ["Advisories", "Advisory", "normal_name"]
+__all__ = ["ECOSYSTEMS", "Advisories", "Advisory", "normal_name"]
 
 _SPEC = re.compile(r"\s*(<=|>=|==|!=|<|>|~=)\s*([\w.!+-]{1,60})\s*")
-_ECOSYSTEMS = frozenset({"pypi", "npm"})
+ECOSYSTEMS = frozenset({"pypi", "npm", "go", "crates.io"})
+"""As OSV calls them, in lower case."""
 
 
 def normal_name(name: str, ecosystem: str) -> str:
-    """A package's name as its registry compares names (PEP 503 for PyPI; npm: lower case).
+    """A package's name as its registry compares names (PEP 503 for PyPI; on crates.io - and _ are one; lower case).
 
     >>> normal_name("Typing_Extensions", "pypi")
     'typing-extensions'
     """
-    return re.sub(r"[-_.]+", "-", name).lower() if ecosystem == "pypi" else name.lower()
+    if ecosystem == "pypi":
+        return re.sub(r"[-_.]+", "-", name).lower()
+    return name.lower().replace("_", "-") if ecosystem == "crates.io" else name.lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +92,12 @@ class Advisories:
             size = len(found)
             try:
                 for ecosystem, name, advisory in _read(path):
-                    if ecosystem in _ECOSYSTEMS:
+                    if ecosystem in ECOSYSTEMS:
                         found[ecosystem, normal_name(name, ecosystem)].append(advisory)
             except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
                 raise ConfigError(f"packages: {what}: cannot read {path.name}: {type(error).__name__}") from None
             if len(found) == size == 0:
-                raise ConfigError(f"packages: {what}: {path.name} holds no package of {', '.join(sorted(_ECOSYSTEMS))}")
+                raise ConfigError(f"packages: {what}: {path.name} holds no package of {', '.join(sorted(ECOSYSTEMS))}")
         return Advisories(dict(found))
 
     def of(self, name: str, ecosystem: str) -> Sequence[Advisory]:

@@ -1,4 +1,4 @@
-"""Versions compared the way PyPI and npm do, and ranges of vulnerable versions.
+"""Versions compared the way PyPI, npm, Go and Cargo do, and ranges of vulnerable versions.
 
 Source: PEP 440 (Python), Semantic Versioning 2.0.0 (npm and the rest), the OSV schema 1.6 (events of ranges).
 """
@@ -30,7 +30,7 @@ Key = tuple[object, ...]
 
 @lru_cache(maxsize=4096)
 def version_key(version: str, ecosystem: str) -> Key | None:
-    """What versions of an ecosystem (``pypi``, ``npm``) are sorted by; None for what is no version.
+    """What versions are sorted by, of ``pypi`` or, all alike, of the others; None for what is no version.
 
     >>> version_key("1.0rc1", "pypi") < version_key("1.0", "pypi") < version_key("1.0.post1", "pypi")
     True
@@ -85,12 +85,14 @@ def affected(version: str, ecosystem: str, events: Iterable[Mapping[str, str]]) 
     return state
 
 
-_ZERO: Mapping[str, str] = {"pypi": "0.dev0", "npm": "0.0.0-0"}
+def _zero(ecosystem: str) -> str:
+    """Before every version."""
+    return "0.dev0" if ecosystem == "pypi" else "0.0.0-0"
 
 
 def _mark(value: str, ecosystem: str) -> Key:
-    key = version_key(_ZERO[ecosystem] if value == "0" else value, ecosystem)
-    return key or version_key(_ZERO[ecosystem], ecosystem) or ()
+    key = version_key(_zero(ecosystem) if value == "0" else value, ecosystem)
+    return key or version_key(_zero(ecosystem), ecosystem) or ()
 
 
 def _place(event: Mapping[str, str], ecosystem: str) -> tuple[Key, bool]:

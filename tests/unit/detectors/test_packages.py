@@ -93,6 +93,18 @@ def test_what_the_users_files_say(detector: Packages, text: str, expected: list[
         ("npm install loadash", "lodash"),
         ("from tensorflw import keras", "tensorflow"),
         ("import axios from 'axois'", "axios"),
+        ("go get github.com/gorila/mux", "github.com/gorilla/mux"),
+        ("go install -v github.com/spf14/cobra/cobra@latest", "github.com/spf13/cobra"),
+        ("require github.com/sirupsn/logrus v1.9.3", "github.com/sirupsen/logrus"),
+        ('import (\n\t"fmt"\n\tlog "github.com/sirupsem/logrus"\n)', "github.com/sirupsen/logrus"),
+        ('import "golamg.org/x/crypto/ssh"', "golang.org/x/crypto"),
+        ("require (\n\tgithub.com/jackd/pgx/v5 v5.5.0 // indirect\n)", "github.com/jackc/pgx"),
+        ("cargo add tokoi --features full", "tokio"),
+        ("cargo install rand_cores@0.6.4", "rand-core"),
+        ('[dependencies]\nserde_jsom = "1.0"', "serde-json"),
+        ('[dev-dependencies]\nreqwet = { version = "0.12", features = ["json"] }', "reqwest"),
+        ("use serde_jsn::Value;\nfn main() {}", "serde-json"),
+        ("extern crate lazy_statics;", "lazy-static"),
     ],
 )
 def test_look_alikes(text: str, real: str) -> None:
@@ -109,6 +121,19 @@ def test_look_alikes(text: str, real: str) -> None:
         "pip install -r requirements.txt",
         "npm install preact nest @types/node",
         "import json\nimport colorsys\nfrom typing import Any",
+        "go get github.com/gorilla/mux@v1.8.1 golang.org/x/net/html github.com/jackc/pgx/v5",
+        "go get github.com/gorilla/muxes",  # only gorilla can publish it
+        "go get github.com/someone/mux ./... && go install ./cmd/tool",
+        'import (\n\t"net/http"\n\t"encoding/json"\n\t"github.com/acme/tool/internal/log"\n)',
+        "module github.com/gorila/mux\n\ngo 1.22\n",
+        "See github.com/gorila/mux for the fork.",
+        "cargo add serde serde_json --features derive tokio@1.38",
+        "cargo install --path tokoi --git https://x.example/serd.git",
+        '[package]\nname = "serd"\nversion = "1.0.0"\nedition = "2021"\n[dependencies]\nserde = "1"\nmylib = "0.2"',
+        '[tool.poetry.dependencies]\nreqwet = "1.0"',
+        'reqwet = "1.0"',
+        "use crate::tokoi::Thing;\nuse std::collections::HashMap;\nuse super::serd;",
+        "Please use tokoi as a name.",
         "pip install my-own-tool ./dist/thing.whl git+https://x.example/reqeusts.git",
     ],
 )
@@ -116,15 +141,35 @@ def test_ordinary_installs(text: str) -> None:
     assert found(text) == []
 
 
+def test_advisories_of_go_and_rust(tmp_path: Path) -> None:
+    records = [
+        osv("github.com/lamp/shade", "Go", {"introduced": "0"}, {"fixed": "1.4.0"}),
+        osv("lamp_oil", "crates.io", {"introduced": "0.2.0"}, {"fixed": "0.3.1"}),
+    ]
+    (tmp_path / "osv.jsonl").write_text("\n".join(map(json.dumps, records)))
+    (tmp_path / "bad.txt").write_text("go:github.com/evil/lamp\ncrates.io:evil-wick\n")
+    detector = Packages(vulnerabilities=(tmp_path / "osv.jsonl",), malicious=(tmp_path / "bad.txt",))
+    assert kinds("require github.com/lamp/shade v1.3.9", detector) == [("vulnerable", "github.com/lamp/shade v1.3.9")]
+    assert kinds("go install github.com/lamp/shade/cmd@v1.3.0", detector) == [
+        ("vulnerable", "github.com/lamp/shade/cmd@v1.3.0")
+    ]
+    assert kinds("require github.com/lamp/shade v1.4.0", detector) == []
+    assert kinds('[dependencies]\nlamp-oil = "0.3.0"', detector) == [("vulnerable", 'lamp-oil = "0.3.0"')]
+    assert kinds('[dependencies]\nlamp-oil = "0.3.1"', detector) == []
+    assert kinds("cargo add lamp_oil@0.2.5", detector) == [("vulnerable", "lamp_oil@0.2.5")]
+    assert kinds('import "github.com/evil/lamp/wick"', detector) == [("malicious", "github.com/evil/lamp/wick")]
+    assert kinds("use evil_wick::burn;", detector) == [("malicious", "evil_wick")]
+
+
 def test_own_names_and_allowed_ones() -> None:
     assert kinds("pip install acme-cor", Packages(popular={"pypi": ("acme-core",)})) == [("look_alike", "acme-cor")]
     assert found("pip install reqeusts", Packages(allow=("reqeusts",))) == []
-    with pytest.raises(ValueError, match="unknown ecosystem 'gem'; valid: npm, pypi"):
+    with pytest.raises(ValueError, match=r"unknown ecosystem 'gem'; valid: crates.io, go, npm, pypi"):
         Packages(popular={"gem": ("rails",)})
 
 
 @pytest.mark.parametrize(
-    "content", [None, "{", '{"id": "x", "affected": [{"package": {"ecosystem": "Go", "name": "g"}}]}']
+    "content", [None, "{", '{"id": "x", "affected": [{"package": {"ecosystem": "Hex", "name": "g"}}]}']
 )
 def test_a_file_that_says_nothing_is_an_error(tmp_path: Path, content: str | None) -> None:
     path = tmp_path / "x.json"
