@@ -11,7 +11,7 @@ shape: EIP-55 is a check of mixed case alone, and costs a Keccak-256 an address.
 Keys of a row beyond `matching.Pattern`: ``category`` ("sensitive" when not given); ``reject``, what the value must not
 look like; ``also``, a word of this list must be near, too; ``unless``, a word of this list nearer than any context word
 speaks against the value; ``near`` and ``after``, how far before and behind it a context word may stand; ``edge``, what
-it must not touch (`_EDGES`); ``digits`` and ``grouped``, see `Pii.patterns`; ``region``, see `pii_phones`.
+it must not touch (`_EDGES`); ``not_after``, what must not lead up to it; ``digits`` and ``grouped``, see `Pii.patterns`; ``region``, see `pii_phones`.
 """
 
 from __future__ import annotations
@@ -77,6 +77,10 @@ _DIGITS, _BARE = "digits", r"\b\d{8,19}\b"
 _NUMBERS, _SURE = ("number", "phone"), 0.95
 """Edges of rows that propose mere numbers; the score from which a label of something else does not matter."""
 
+_WEAK = 0.4
+"""Score of bare digits with an issuer's prefix and a right check digit, a tenth of all such, that a label calls
+something else than a card."""
+
 _OTHER = compile_pattern(
     r"(?:^|[^a-z])(?:order|awb|invoice|ticket|tracking|reference|ref|sku|item|product|part|serial|batch|lot|model|version|"
     r"build|release|revision|rev|port|page|line|row|error|exit|status|request|req|session|transaction|txn|trace|span|"
@@ -86,6 +90,8 @@ _OTHER = compile_pattern(
     ignore_case=True,
 )
 """Directly before a number: it is something else."""
+
+_CAMEL = re.compile(rb"([a-z])([A-Z])")
 
 
 @dataclass(frozen=True, config=SETTINGS)
@@ -265,6 +271,9 @@ def _alone(match: Match) -> bool:
     edge = match.pattern.extra.get("edge", "number")
     before, after = _EDGES[edge]
     text = match.view.text
+    if not_after := match.pattern.extra.get("not_after"):
+        if re.search(not_after, text[max(0, match.start - CONTEXT_CHARS) : match.start]):
+            return False
     lead, tail = text[max(0, match.start - 6) : match.start], text[match.end : match.end + 4]
     # Written with spaces, or in one piece, it could be a group of a longer number.
     groups = edge == "number" and (" " in match.value or match.value.isdigit())
@@ -312,10 +321,19 @@ def _score(match: Match) -> tuple[float, int | None]:
         against = _distance(tuple(row.extra["unless"]), parts)
         if against is not None and (distance is None or against <= distance):
             return 0.0, None
-    other = (row.score == 0 or row.extra.get("edge", "number") in _NUMBERS) and _OTHER.search(parts[1][:-1])
+    other = (row.score == 0 or row.extra.get("edge", "number") in (*_NUMBERS, "card")) and _is_other(match, parts)
     if distance is None or (distance and row.score == 0 and other):
+        if other and row.extra.get("edge") == "card":
+            return (_WEAK if match.value.isdigit() else row.score), None
         return 0.0 if other and row.score < _SURE and not match.value.startswith("+") else row.score, None
     return row.context_score, distance
+
+
+def _is_other(match: Match, parts: tuple[bytes, bytes, bytes]) -> bool:
+    """True when a label directly before the value, or the name of the field that it fills, says something else."""
+    names, before, _ = parts
+    labels = names if match.value == match.view.text.strip() else before
+    return _OTHER.search(_CAMEL.sub(rb"\1_\2", labels.rstrip(b"\n"))) is not None
 
 
 def _around(match: Match, near: int, after: int) -> tuple[bytes, bytes, bytes]:

@@ -241,6 +241,29 @@ def test_names_of_fields_are_context(text: str, hint: str, entity: str, value: s
     assert types(text, hint) == {entity: value}
 
 
+LABELLED_OTHERWISE = [
+    ('{"order": "4532015112830366"}', ""),
+    ('{"order": 4532015112830366}', ""),
+    ('{"shipmentTrackingNumber": "4532015112830366", "x": 1}', ""),
+    ("Invoice no. 4532015112830366", ""),
+    ("invoice_id=4532015112830366&x=1", ""),
+    ("4532015112830366", "order number"),
+    ("Booking 371449635398431", ""),
+]
+
+
+@pytest.mark.parametrize(("text", "hint"), LABELLED_OTHERWISE)
+def test_a_label_of_something_else_speaks_against_bare_digits_of_a_card(text: str, hint: str) -> None:
+    assert all(finding.score < 0.5 for finding in found(text, hint))
+
+
+@pytest.mark.parametrize(
+    "text", ["4532015112830366", '{"value": "4532015112830366"}', '{"order_card": 4532015112830366}']
+)
+def test_other_names_do_not(text: str) -> None:
+    assert [(f.entity_type, f.score >= 0.95) for f in found(text)] == [("CREDIT_CARD", True)]
+
+
 @pytest.mark.parametrize(
     ("text", "entity"),
     [
