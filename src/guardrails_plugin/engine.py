@@ -65,6 +65,8 @@ class Engine:
         detectors: detectors of your own by name, beside the registered ones.
         actions: actions of your own by name.
         use_hyperscan: False takes the matching path that needs only pure wheels; None decides by what is installed.
+        overrides: changes by rule name in every recipe that has such a rule, at every stage; a call's own overrides
+            come on top.
 
     >>> engine = Engine()
     >>> engine.check("My SSN is 536-90-4399.", stage="response").output
@@ -80,6 +82,7 @@ class Engine:
         detectors: Mapping[str, Detector] | None = None,
         actions: Mapping[str, Action] | None = None,
         use_hyperscan: bool | None = None,
+        overrides: Overrides | None = None,
     ) -> None:
         own = load_recipes(recipes)
         self._recipes: dict[tuple[str, Stage | None], Recipe] = {
@@ -87,10 +90,18 @@ class Engine:
         }
         self._keyring = keyring
         self._sinks = tuple(sinks)
-        self._planner = Planner(keyring=keyring, detectors=detectors, actions=actions, use_hyperscan=use_hyperscan)
+        self._planner = Planner(
+            keyring=keyring, detectors=detectors, actions=actions, use_hyperscan=use_hyperscan, overrides=overrides
+        )
+        if overrides is not None:
+            self._planner.check_overrides(self.recipes())
         self._plans: dict[tuple[str, str | None, str], Plan] = {}
         own_parts = keyring or sinks or detectors or actions
-        self._config = None if own_parts else {"recipes": own or None, "use_hyperscan": use_hyperscan}
+        self._config = (
+            None
+            if own_parts
+            else {"recipes": own or None, "use_hyperscan": use_hyperscan, "overrides": overrides or None}
+        )
 
     def extended(self, recipes: Iterable[Recipe]) -> Engine:
         """An engine that knows further recipes; it shares this one's detectors and compiled patterns.

@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import ChainMap
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
+from copy import deepcopy
 from typing import Any
 
 from pydantic import ValidationError
@@ -22,7 +23,7 @@ from guardrails_plugin.errors import ConfigError, unknown_name
 from guardrails_plugin.matching import Matcher
 from guardrails_plugin.policy import DISABLED, Ruling
 from guardrails_plugin.protocols import Action, Detector, Scorer
-from guardrails_plugin.recipes.overrides import Overrides, overridden
+from guardrails_plugin.recipes.overrides import Overrides, overridden, require_rules, with_defaults
 from guardrails_plugin.recipes.recipe import Recipe, Rule, explain
 from guardrails_plugin.types import Origin, Stage, Verdict
 
@@ -37,6 +38,7 @@ class Planner:
         detectors: by name, before the registered ones.
         actions: by name, before the registered ones.
         use_hyperscan: see `Matcher`.
+        overrides: changes to every recipe that has such rules, under those of a call.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Planner:
         detectors: Mapping[str, Detector] | None = None,
         actions: Mapping[str, Action] | None = None,
         use_hyperscan: bool | None = None,
+        overrides: Overrides | None = None,
     ) -> None:
         self._keyring = keyring
         self._detectors: MutableMapping[tuple[str, str], Detector] = {}
@@ -53,6 +56,7 @@ class Planner:
         self._actions: dict[str, Action] = dict(actions or {})
         self._matchers: MutableMapping[frozenset[tuple[str, int]], Matcher] = {}
         self._use_hyperscan = use_hyperscan
+        self._overrides: Overrides = deepcopy(overrides or {})
 
     def child(self) -> Planner:
         """A planner that has everything this one has made, and keeps what it makes itself to itself."""
@@ -69,6 +73,7 @@ class Planner:
         Raises:
             ConfigError: an unknown name, a bad setting, a contradictory override, a missing key.
         """
+        recipe = with_defaults(recipe, self._overrides)
         rules = overridden(recipe, overrides) if overrides else recipe.rules
         steps = tuple(self._step(rule, recipe, index) for index, rule in enumerate(rules) if rule.enabled)
         used = {name for step in steps for name in (step.ruling.default, *step.ruling.by_type.values())}
@@ -83,6 +88,22 @@ class Planner:
             shadow=recipe.mode == "shadow",
             stream=recipe.stream,
         )
+
+    def check_overrides(self, recipes: Iterable[Recipe]) -> None:
+        """Applies the planner's own overrides to all recipes, so that mistakes show before the first text.
+
+        Raises:
+            ConfigError: a rule that none of them has, a bad value, an entity type that a rule cannot find.
+        """
+        if not isinstance(self._overrides, Mapping):
+            raise ConfigError(f"overrides: expected a mapping of rule names, got {type(self._overrides).__name__}")
+        known = tuple(recipes)
+        require_rules(self._overrides, known, {*registry.names("detectors"), *self._given})
+        for recipe in known:
+            changed = with_defaults(recipe, self._overrides)
+            for index, rule in enumerate(changed.rules):
+                if rule.name in self._overrides and rule.enabled:
+                    self._step(rule, changed, index)
 
     def detector(self, name: str, settings: Mapping[str, Any] | None = None, where: str = "engine") -> Detector:
         """The detector of that name with these settings; the same object for the same settings."""

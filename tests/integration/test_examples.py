@@ -85,7 +85,10 @@ def test_no_secret_stands_in_the_example_data(path: Path) -> None:
     assert [f.entity_type for f in result.findings if f.detector == "secrets" and f.score >= 0.9] == []
 
 
-PAGES = [ROOT / "README.md", ROOT / "docs" / "langchain.md", ROOT / "docs" / "llama_index.md"]
+PAGES = [
+    ROOT / "README.md",
+    *(ROOT / "docs" / f"{name}.md" for name in ("langchain", "llama_index", "recipes", "scanners")),
+]
 
 
 def blocks(page: Path) -> list[tuple[Path, int, str]]:

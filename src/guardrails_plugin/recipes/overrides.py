@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,7 +12,7 @@ from guardrails_plugin.errors import ConfigError, unknown_name
 from guardrails_plugin.policy import DISABLED
 from guardrails_plugin.recipes.recipe import Recipe, Rule, explain
 
-__all__ = ["Overrides", "joined", "overridden"]
+__all__ = ["Overrides", "joined", "overridden", "with_defaults"]
 
 Overrides = Mapping[str, Mapping[str, Any]]
 """Changes by rule name: ``{"pii": {"us_ssn": "encrypt"}, "secrets": {"disabled": True}}``."""
@@ -42,15 +42,35 @@ def overridden(recipe: Recipe, overrides: Overrides) -> list[Rule]:
     """
     if not isinstance(overrides, Mapping):
         raise ConfigError(f"overrides: expected a mapping of rule names, got {type(overrides).__name__}")
-    names = {rule.name for rule in recipe.rules}
-    for name, change in overrides.items():
-        where = f"overrides[{name!r}]"
-        if not isinstance(change, Mapping):
-            raise ConfigError(f"{where}: expected a mapping, got {type(change).__name__}")
-        off = set(change) <= _SWITCHES and name in registry.names("detectors")
-        if name not in names and not off:
-            raise unknown_name("rule", name, names, f"overrides of recipe {recipe.name!r}")
+    where = f"overrides of recipe {recipe.name!r}"
+    require_rules(overrides, [recipe], registry.names("detectors"), where)
     return [_changed(rule, overrides[rule.name]) if rule.name in overrides else rule for rule in recipe.rules]
+
+
+def require_rules(
+    overrides: Overrides, recipes: Iterable[Recipe], detectors: Container[str], where: str = "overrides of the engine"
+) -> None:
+    """Every override is of a rule that one of the recipes has; a detector that none runs can only be switched off.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    names = {rule.name for recipe in recipes for rule in recipe.rules}
+    for name, change in overrides.items():
+        if not isinstance(change, Mapping):
+            raise ConfigError(f"overrides[{name!r}]: expected a mapping, got {type(change).__name__}")
+        if name not in names and not (name in detectors and set(change) <= _SWITCHES):
+            raise unknown_name("rule", name, names, where)
+
+
+def with_defaults(recipe: Recipe, overrides: Overrides) -> Recipe:
+    """The recipe with those of the overrides whose rules it has; a call's own overrides come on top.
+
+    Raises:
+        ConfigError: a bad value, a contradiction.
+    """
+    own = {rule.name: overrides[rule.name] for rule in recipe.rules if rule.name in overrides}
+    return recipe.model_copy(update={"rules": overridden(recipe, own)}) if own else recipe
 
 
 def _changed(rule: Rule, change: Mapping[str, Any]) -> Rule:
