@@ -22,6 +22,7 @@ from guardrails_plugin.engine import Engine, default_engine
 from guardrails_plugin.errors import ConfigError, ContentError, GuardBlocked, unknown_name
 from guardrails_plugin.langchain.check import Option, StageCheck, check_at
 from guardrails_plugin.langchain.encrypted import carry
+from guardrails_plugin.langchain.failures import guarded_failure
 from guardrails_plugin.langchain.tool_gate import ToolGate
 from guardrails_plugin.tool_catalog import ToolPins, check_tools
 from guardrails_plugin.types import Origin, Stage
@@ -33,7 +34,8 @@ class GuardedTool(BaseTool):
     """A tool that gets guarded arguments and gives guarded results; made by `guard_tools`.
 
     Name, description, schema, injected arguments, response format and return_direct are the inner tool's. What is
-    refused comes back as an error that ToolNode hands to the model. Tracers are told the arguments as they came in.
+    refused comes back as an error that ToolNode hands to the model. An exception of the tool leaves it guarded, too,
+    with its type. Tracers are told the arguments as they came in.
 
     Attributes:
         inner: the tool.
@@ -110,7 +112,13 @@ class GuardedTool(BaseTool):
     def _run(self, *args: Any, config: RunnableConfig, run_manager: Any = None, **kwargs: Any) -> Any:
         run = self.inner._run  # noqa: SLF001
         given, named = self._admitted(args, kwargs)
-        return self._released(run(*given, **named, **_wanted(run, config, run_manager)))
+        try:
+            result = run(*given, **named, **_wanted(run, config, run_manager))
+        except Exception as error:  # noqa: BLE001 - raised outside, where the new one does not hold it as context
+            raised = error
+        else:
+            return self._released(result)
+        raise guarded_failure(raised, self.gate, self.name)
 
     async def _arun(self, *args: Any, config: RunnableConfig, run_manager: Any = None, **kwargs: Any) -> Any:
         given, named = await asyncio.to_thread(self._admitted, args, kwargs)
@@ -118,8 +126,13 @@ class GuardedTool(BaseTool):
         if type(self.inner)._arun is BaseTool._arun or getattr(self.inner, "coroutine", run) is None:  # noqa: SLF001
             sync = run_manager.get_sync() if run_manager is not None else None
             return await asyncio.to_thread(self._run, *given, config=config, run_manager=sync, **named)
-        result = await run(*given, **named, **_wanted(run, config, run_manager))
-        return await asyncio.to_thread(self._released, result)
+        try:
+            result = await run(*given, **named, **_wanted(run, config, run_manager))
+        except Exception as error:  # noqa: BLE001 - as in `_run`
+            raised = error
+        else:
+            return await asyncio.to_thread(self._released, result)
+        raise await asyncio.to_thread(guarded_failure, raised, self.gate, self.name)
 
     def _admitted(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments with those guarded that the model gave; injected ones are the application's."""

@@ -1,0 +1,151 @@
+"""Exceptions of tools: neither a model nor a trace is shown what they say before it was guarded."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from typing import Any
+
+import pytest
+from langchain.agents import create_agent
+from langchain_core.messages import HumanMessage
+from langchain_core.tools import StructuredTool, ToolException
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import END, START, MessagesState, StateGraph
+from langgraph.prebuilt import ToolNode
+from langgraph.types import Command, interrupt
+
+from guardrails_plugin import GuardBlocked
+from guardrails_plugin.langchain import GuardMiddleware, guard_tools, tool_node_wrappers
+from guardrails_plugin.langchain.failures import ToolFailedError
+from tests.integration.langchain.fakes import BLOCK, CLEAN, RAW, SAID, calling, guard, outputs, says
+
+
+class OddError(Exception):
+    """One that cannot be made of its arguments."""
+
+    def __init__(self, *, body: str) -> None:
+        super().__init__(body)
+
+
+class QuotingError(Exception):
+    """One that says more than its arguments."""
+
+    def __str__(self) -> str:
+        return SAID
+
+
+def failing(error: Exception, cause: Exception | None = None, **options: Any) -> StructuredTool:
+    def fail(x: str) -> str:
+        """Fail."""
+        raise error from cause
+
+    return StructuredTool.from_function(fail, name="fail", **options)
+
+
+def options(post: Any = None) -> dict[str, Any]:
+    return {
+        "pre_tool": guard("pre_tool"),
+        "post_tool": guard("post_tool", **({} if post is None else {"overrides": post})),
+    }
+
+
+def raised(tool: Any, *, asynchronous: bool = False) -> Exception:
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - of any kind
+        asyncio.run(tool.ainvoke({"x": "a"})) if asynchronous else tool.invoke({"x": "a"})
+    return caught.value
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize(
+    ("error", "kind", "text"),
+    [
+        (ValueError(SAID), ValueError, CLEAN),
+        (KeyError(SAID), KeyError, repr(CLEAN)),
+        (OSError(2, SAID), FileNotFoundError, f"[Errno 2] {CLEAN}"),
+        (ToolException(SAID), ToolException, CLEAN),
+        (OddError(body=SAID), ToolFailedError, CLEAN),
+        (QuotingError("x"), ToolFailedError, CLEAN),
+        (ValueError(object(), SAID), ToolFailedError, None),
+    ],
+)
+def test_they_leave_guarded_with_their_type(
+    error: Exception, kind: type[Exception], text: str | None, asynchronous: bool
+) -> None:
+    (own,) = guard_tools([failing(error)], **options())
+    seen = raised(own, asynchronous=asynchronous)
+    assert type(seen) is kind
+    assert text is None or str(seen) == text
+    assert RAW not in "".join(traceback.format_exception(seen))
+
+
+@pytest.mark.parametrize("noted", [False, True])
+def test_so_do_their_causes_and_notes(noted: bool) -> None:
+    error = ValueError("No such customer.")
+    if noted:
+        error.add_note(SAID)
+    (own,) = guard_tools([failing(error, None if noted else KeyError(SAID))], **options())
+    seen = raised(own)
+    assert (type(seen), str(seen)) == (ValueError, "No such customer.")
+    assert seen.__cause__ is None
+    assert RAW not in "".join(traceback.format_exception(seen))
+
+
+def test_one_that_says_nothing_to_be_guarded_is_the_tools_own() -> None:
+    error = ValueError("No such customer.")
+    assert raised(guard_tools([failing(error)], **options())[0]) is error
+    assert raised(guard_tools([failing(error)], **{**options(), "post_tool": False})[0]) is error
+
+
+def test_a_refused_one_says_that_it_was_refused_or_is_the_refusal() -> None:
+    (own,) = guard_tools([failing(ValueError(SAID))], **options(BLOCK))
+    seen = raised(own)
+    assert isinstance(seen, ValueError)
+    assert "blocked by policy" in str(seen)
+    (raising,) = guard_tools([failing(ValueError(SAID))], **options(BLOCK), on_block="raise")
+    blocked = raised(raising)
+    assert isinstance(blocked, GuardBlocked)
+    assert RAW not in repr(blocked.__context__)
+
+
+def app(*tools: Any, saver: Any = None, **wrappers: Any) -> Any:
+    graph = StateGraph(MessagesState)
+    graph.add_node("tools", ToolNode(list(tools), **wrappers))
+    graph.add_edge(START, "tools")
+    graph.add_edge("tools", END)
+    return graph.compile(checkpointer=saver)
+
+
+@pytest.mark.parametrize("how", ["wrapped tools", "hooks"])
+def test_a_tool_node_that_handles_errors_shows_models_guarded_ones(how: str) -> None:
+    tool = failing(ValueError(SAID))
+    if how == "hooks":
+        node = app(tool, handle_tool_errors=True, **tool_node_wrappers(**options()))
+    else:
+        node = app(*guard_tools([tool], **options()), handle_tool_errors=(ValueError,))
+    (told,) = outputs(node.invoke({"messages": [HumanMessage("hi"), calling("fail", x="a")]})["messages"])
+    assert "ValueError" in told if how == "wrapped tools" else told
+    assert CLEAN in told
+
+
+def test_an_agent_is_left_by_guarded_ones() -> None:
+    agent: Any = create_agent(
+        says(calling("fail", x="a"), "Done."),
+        [failing(ValueError(SAID))],
+        middleware=[GuardMiddleware(**options(), pre_plan=False, llm_prompt=False, response=False)],
+    )
+    with pytest.raises(ValueError, match="<US_SSN>") as caught:
+        agent.invoke({"messages": [("user", "hi")]})
+    assert RAW not in "".join(traceback.format_exception(caught.value))
+
+
+def test_interrupts_of_a_tool_pass() -> None:
+    def ask(x: str) -> str:
+        """Ask."""
+        return f"{interrupt(SAID)} {x}"
+
+    node = app(*guard_tools([ask], **options()), saver=InMemorySaver(), handle_tool_errors=True)
+    config: Any = {"configurable": {"thread_id": "1"}}
+    stopped = node.invoke({"messages": [HumanMessage("hi"), calling("ask", x="a")]}, config)
+    assert stopped["__interrupt__"][0].value == SAID
+    assert outputs(node.invoke(Command(resume="yes"), config)["messages"]) == ["yes a"]
