@@ -3,9 +3,9 @@
 How: linear-time patterns find where packages are named (``pip install``, ``npm install``, ``go get``, ``cargo add`` and
 their like, requirement lines, dependencies in package.json, go.mod and Cargo.toml, imports); each name is looked up in
 the user's own files (`package_advisories`; versions by `package_versions`) and compared with well-known names
-(``data/packages.toml`` and ``popular``). A name is a look-alike when it is one typing error (a letter more, less or
-other, or two swapped) from a known name of five letters or more and is not known itself; of Go modules see `package_modules`.
-A name without a version counts as vulnerable only when no version is fixed.
+(``data/packages.toml`` and ``popular``). A look-alike is one typing error (a letter more, less, other, or two swapped)
+from a known name of five letters or more and is not known itself; of Go modules see `package_modules`. A name without
+a version counts as vulnerable only when no version is fixed.
 
 Source: OSV schema 1.6; Go modules reference; the Cargo book; PEP 440, 503 and 508; typing errors after Damerau (1964).
 Limits: imports carry no version and are only compared with malicious names and look-alikes; the name that is imported
