@@ -87,7 +87,7 @@ def test_no_secret_stands_in_the_example_data(path: Path) -> None:
 
 PAGES = [
     ROOT / "README.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("langchain", "llama_index", "recipes", "scanners")),
+    *(ROOT / "docs" / f"{name}.md" for name in ("langchain", "llama_index", "own_detectors", "recipes", "scanners")),
 ]
 
 
