@@ -3,7 +3,8 @@
 `segments` collects every string with its origin; `substitute` puts new strings in their places. The shape stays:
 same keys, same order, same types, no input object is changed. Recognised messages (OpenAI, Anthropic, Gemini and
 anything with a ``role``) give their strings the origin of the role; tool results count as external whoever sends
-them. Structural fields of messages (ids, roles, types) and binary media are left alone.
+them, and what is external stays so, whatever roles it claims. Ids and enumerations of messages and binary media are
+left alone while their values look like it; see `structural`.
 
 Long numbers are guarded as text (an SSN may be an integer), in the fields of tool calls short ones too (an amount);
 one that is rewritten becomes a string. The strings of a tool call know which argument of which tool they are.
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from guardrails_plugin import structural
 from guardrails_plugin.errors import ContentError
 from guardrails_plugin.types import CallPart, Origin, Segment
 
@@ -40,10 +42,6 @@ ROLES = {
 }
 """Who speaks, by the ``role`` of OpenAI, Anthropic, Gemini and LangChain messages."""
 
-_STRUCTURAL = frozenset(
-    "role type id call_id tool_call_id tool_use_id model finish_reason stop_reason mime_type mimeType media_type"
-    " object index created service_tier system_fingerprint signature encrypted_content".split()
-)
 _FIELDS = {
     "system_instruction": Origin.SYSTEM,
     "systemInstruction": Origin.SYSTEM,
@@ -61,8 +59,6 @@ _BLOCKS = {
 }
 _MESSAGE_KEYS = frozenset({"content", "parts", "tool_calls", "tool_call_id"})
 _LONG_NUMBER = 10**6
-_SHORT_KEY = 16
-"""Object keys up to this length are field names, too short to be data worth guarding."""
 
 _Visit = Callable[[Segment], str]
 
@@ -120,6 +116,8 @@ class _Walker:
         self._foreign = foreign
         self._part: CallPart | None = None
         """The tool call and argument that is being walked."""
+        self._message = False
+        """Whether this is inside a message, but not in what it quotes from outside."""
 
     def walk(self, value: Any, origin: Origin, hint: str = "", depth: int = 0) -> Any:
         if isinstance(value, str):
@@ -157,24 +155,32 @@ class _Walker:
         return value if new == text else new
 
     def _object(self, value: Mapping[Any, Any], origin: Origin, hint: str, depth: int) -> dict[Any, Any]:
-        message = _is_message(value)
-        if message:
-            origin = ROLES.get(str(value.get("role")), _BLOCKS.get(str(value.get("type")), origin))
+        outer = self._message
+        inside = self._part is None and (outer or _is_message(value))
+        origin = _speaker(value, origin)
+        self._message = inside and origin is not Origin.EXTERNAL
         call = None if self._part else _call(value)
+        linked = inside or call is not None or _is_link(value)
         new: dict[Any, Any] = {}
         for key, item in value.items():
             name = key if isinstance(key, str) else ""
-            if message and (name in _STRUCTURAL or _is_media(value, name)):
+            if (linked and structural.is_id(name, item, links_only=not inside)) or structural.is_closed(value, name):
                 kept, guarded = key, item
             else:
-                kept = self._visit(Segment(key, origin, hint, self._part)) if len(name) > _SHORT_KEY else key
-                guarded = self._field(
-                    (name, item), call, _own_origin(value, name, origin), f"{hint[-32:]} {_words(name)}".strip(), depth
-                )
+                kept = self._key(key, origin, hint)
+                own = _own_origin(value, name, origin)
+                guarded = self._field((name, item), call, own, f"{hint[-32:]} {_words(name)}".strip(), depth)
             if kept in new:
                 raise ContentError("two keys of one object became equal when they were guarded")
             new[kept] = guarded
+        self._message = outer
         return new
+
+    def _key(self, key: Any, origin: Origin, hint: str) -> Any:
+        """The guarded key: any that is more than an ordinary field name may be data."""
+        if isinstance(key, str):
+            return key if structural.is_field_name(key) else self._visit(Segment(key, origin, hint, self._part))
+        return self.walk(key, origin, hint)
 
     def _field(self, field: tuple[str, Any], call: CallPart | None, origin: Origin, hint: str, depth: int) -> Any:
         """The guarded value of a field; what stands in a call knows its place in it."""
@@ -249,27 +255,27 @@ def _like(value: tuple[Any, ...], items: list[Any]) -> tuple[Any, ...]:
 
 
 def _is_message(value: Mapping[Any, Any]) -> bool:
-    kind = value.get("type")
-    return (value.get("role") in ROLES and not _MESSAGE_KEYS.isdisjoint(value)) or (
-        isinstance(kind, str) and (kind in _BLOCKS or kind in _PARTS or (kind == "function" and "function" in value))
-    )
+    return str(value.get("role")) in ROLES and not _MESSAGE_KEYS.isdisjoint(value)
 
 
-_PARTS = frozenset("text image image_url input_text output_text input_image input_audio document file thinking".split())
+def _is_link(value: Mapping[Any, Any]) -> bool:
+    """Whether it is one end of a call and its result, outside of any message."""
+    return str(value.get("type")) in _BLOCKS or isinstance(value.get("function"), Mapping)
+
+
+def _speaker(value: Mapping[Any, Any], origin: Origin) -> Origin:
+    """Who wrote what stands in an object; what came from outside cannot say that it did not."""
+    if origin is Origin.EXTERNAL:
+        return origin
+    spoken = ROLES.get(str(value.get("role"))) if _is_message(value) else None
+    return spoken or _BLOCKS.get(str(value.get("type")), origin)
 
 
 def _own_origin(value: Mapping[Any, Any], name: str, origin: Origin) -> Origin:
+    if origin is Origin.EXTERNAL:
+        return origin
     if name == "system" and "messages" in value:
         return Origin.SYSTEM
     if name == "tools" and ("messages" in value or "contents" in value):
         return Origin.EXTERNAL
     return _FIELDS.get(name, origin)
-
-
-def _is_media(value: Mapping[Any, Any], name: str) -> bool:
-    """Bytes of images, audio and files in a message: not text, and megabytes long."""
-    return name in _MEDIA_FIELDS and str(value.get("type")) in _MEDIA
-
-
-_MEDIA = frozenset({"image", "image_url", "input_image", "input_audio", "audio"})
-_MEDIA_FIELDS = frozenset({"image_url", "input_audio", "source", "data", "base64", "url"})
