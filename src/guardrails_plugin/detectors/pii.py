@@ -11,7 +11,8 @@ shape: EIP-55 is a check of mixed case alone, and costs a Keccak-256 an address.
 Keys of a row beyond `matching.Pattern`: ``category`` ("sensitive" when not given); ``reject``, what the value must not
 look like; ``also``, a word of this list must be near, too; ``unless``, a word of this list nearer than any context word
 speaks against the value; ``near`` and ``after``, how far before and behind it a context word may stand; ``edge``, what
-it must not touch (`_EDGES`); ``not_after``, what must not lead up to it; ``digits`` and ``grouped``, see `Pii.patterns`; ``region``, see `pii_phones`.
+it must not touch (`_EDGES`); ``not_after``, what must not lead up to it; ``digits`` and ``grouped``, see
+`Pii.patterns`; ``region``, see `pii_phones`.
 """
 
 from __future__ import annotations
@@ -197,6 +198,8 @@ class Pii(PatternBase):
             return None
         if self._allowed and checksums.compact(match.value) in self._allowed:
             return None
+        if distance is None and row.value_group:
+            distance = 0  # the label is a part of the pattern
         near = {} if distance is None else {"distance": float(distance)}
         return match.finding(self.name, score=score, evidence={"grade": _graded(row, score, distance), **near})
 
@@ -253,12 +256,34 @@ def _weight(finding: Finding) -> tuple[Any, ...]:
     return grade, -distance, finding.score, finding.end - finding.start, finding.entity_type, finding.start
 
 
+_TELLING = frozenset({"CREDIT_CARD", "CRYPTO", "IBAN_CODE"})
+"""Types whose own prefix and check digits tell more than any label."""
+
+_BESIDE = 16
+"""Bytes from a value within which a context word is its label."""
+
+
+def _labelled(finding: Finding) -> bool:
+    """True when a label stands beside it; those of phones say much else ("call", "home")."""
+    return finding.entity_type != "PHONE_NUMBER" and float(finding.evidence.get("distance", _BESIDE + 1)) <= _BESIDE
+
+
+def _weightier(one: Finding, other: Finding) -> bool:
+    """True when of two readings of one place the first says more: one that has its label there beats one without."""
+    same = (one.start, one.end) == (other.start, other.end)
+    if same and _labelled(one) != _labelled(other):
+        weaker = other if _labelled(one) else one
+        if weaker.entity_type not in _TELLING:
+            return weaker is other
+    return _weight(one) > _weight(other)
+
+
 def _yields(one: Finding, other: Finding) -> bool:
     """True when ``one``, which overlaps ``other``, is to be dropped for it."""
     if one.segment != other.segment or not _DECODED.isdisjoint((one.evidence.get("view"), other.evidence.get("view"))):
         return False
     covered = other.start <= one.start and one.end <= other.end
-    return _weight(one) < _weight(other) and (covered or _grade(one) < _grade(other))
+    return _weightier(other, one) and (covered or _grade(one) < _grade(other))
 
 
 def _valid(row: Pattern, value: str) -> bool:
@@ -271,9 +296,9 @@ def _alone(match: Match) -> bool:
     edge = match.pattern.extra.get("edge", "number")
     before, after = _EDGES[edge]
     text = match.view.text
-    if not_after := match.pattern.extra.get("not_after"):
-        if re.search(not_after, text[max(0, match.start - CONTEXT_CHARS) : match.start]):
-            return False
+    led_up = match.pattern.extra.get("not_after", "")
+    if led_up and re.search(led_up, text[max(0, match.start - CONTEXT_CHARS) : match.start]):
+        return False
     lead, tail = text[max(0, match.start - 6) : match.start], text[match.end : match.end + 4]
     # Written with spaces, or in one piece, it could be a group of a longer number.
     groups = edge == "number" and (" " in match.value or match.value.isdigit())

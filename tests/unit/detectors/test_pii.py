@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardrails_plugin.detectors.examples import expand
-from guardrails_plugin.detectors.pii import Pii
+from guardrails_plugin.detectors.pii import Pii, _valid
 from guardrails_plugin.detectors.table import load_table
 from guardrails_plugin.matching import Matcher, Pattern
 from guardrails_plugin.normalize import normalize
@@ -279,6 +279,55 @@ def test_other_names_do_not(text: str) -> None:
 )
 def test_of_overlapping_findings_the_surest_stays(text: str, entity: str) -> None:
     assert list(types(text)) == [entity]
+
+
+LABELS_DECIDE = {
+    "CPR 070761-4285": "DK_CPR",
+    "Personnummer 070761-4285": "SE_PERSONNUMMER",
+    "070761-4285 (CPR)": "DK_CPR",
+    "passport: F1234567N": "PASSPORT",
+    "NRIC: F1234567N": "SG_NRIC",
+    "reisepass: X1234567L": "PASSPORT",
+    "NIE: X1234567L": "ES_NIE",
+    "driver license: AB1234563": "US_DRIVERS_LICENSE",
+    "DEA number AB1234563": "MEDICAL_LICENSE",
+    "account number: 8001015009087": "US_BANK_NUMBER",
+    "account number: 4111111111111111": "CREDIT_CARD",
+    "call 078-05-1120": "US_SSN",
+}
+
+
+@pytest.mark.parametrize(("text", "entity"), LABELS_DECIDE.items())
+def test_the_label_decides_between_types_of_one_shape(text: str, entity: str) -> None:
+    assert list(types(text)) == [entity]
+
+
+def _labelled() -> dict[str, frozenset[str]]:
+    """Of every example with the shapes of several types: each type's own label before it, and what it then may be."""
+    rows = [
+        row
+        for row in ROWS
+        if row.context and not row.value_group and row.entity_type in DETECTOR.categories["sensitive"]
+        if not {"also", "hint"} & set(row.extra) and row.validator != "vat"
+    ]
+    values = {text[text.index("«") + 1 : text.index("»")] for row in ROWS for text in row.extra["good"] if "«" in text}
+    said: dict[str, frozenset[str]] = {}
+    for value in sorted(values):
+        fits = [row for row in rows if row.compiled.fullmatch(value.encode()) and _valid(row, value)]
+        for row in fits if len({row.entity_type for row in fits}) > 1 else ():
+            label = row.context[0]
+            said[f"{label}: {value}"] = frozenset(other.entity_type for other in fits if label in other.context)
+    return said
+
+
+def test_a_value_of_several_shapes_is_what_its_label_says() -> None:
+    telling = {"CREDIT_CARD", "US_BANK_NUMBER"}  # a card stays one in an account's field
+    wrong = [
+        text
+        for text, expected in _labelled().items()
+        if not (set(types(text)) & expected or telling <= {*types(text), *expected})
+    ]
+    assert wrong == []
 
 
 EVERYDAY = {
