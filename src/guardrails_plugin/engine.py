@@ -52,6 +52,7 @@ DEFAULT_ORIGINS = {
 """Who wrote a text at a stage, when the content itself does not say."""
 
 _PLANS_KEPT = 256
+_STAGES = frozenset(stage.value for stage in Stage)
 
 
 class Engine:
@@ -59,7 +60,7 @@ class Engine:
 
     Args:
         recipes: further recipes and packs (objects, a TOML file or a folder of them); one named like a stage
-            replaces it.
+            belongs to that stage and replaces its default.
         keyring: keys for the ``encrypt`` and ``hash`` actions. There is no built-in key.
         sinks: where audit records go; none by default.
         detectors: detectors of your own by name, beside the registered ones.
@@ -85,9 +86,7 @@ class Engine:
         overrides: Overrides | None = None,
     ) -> None:
         own = load_recipes(recipes)
-        self._recipes: dict[tuple[str, Stage | None], Recipe] = {
-            (recipe.name, recipe.stage): recipe for recipe in (*builtin_recipes(), *own)
-        }
+        self._recipes = _by_name((*builtin_recipes(), *own))
         self._keyring = keyring
         self._sinks = tuple(sinks)
         self._planner = Planner(
@@ -110,7 +109,7 @@ class Engine:
         """
         engine = object.__new__(Engine)
         engine.__dict__ |= self.__dict__
-        engine._recipes = self._recipes | {(recipe.name, recipe.stage): recipe for recipe in recipes}
+        engine._recipes = self._recipes | _by_name(recipes)
         engine._planner = self._planner.child()
         engine._plans = {}
         engine._config = engine._config and {**engine._config, "recipes": tuple(engine._recipes.values())}
@@ -349,6 +348,16 @@ def _rebuilt(config: Mapping[str, Any]) -> Engine:
 def default_engine() -> Engine:
     """The engine of this process with the built-in recipes, made at first use; adapters share it."""
     return Engine()
+
+
+def _by_name(recipes: Iterable[Recipe]) -> dict[tuple[str, Stage | None], Recipe]:
+    placed = (
+        recipe.model_copy(update={"stage": Stage(recipe.name)})
+        if recipe.stage is None and recipe.name in _STAGES
+        else recipe
+        for recipe in recipes
+    )
+    return {(recipe.name, recipe.stage): recipe for recipe in placed}
 
 
 def _enum(kind: Any, value: object, what: str) -> Any:
