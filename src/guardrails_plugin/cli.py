@@ -82,7 +82,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _service_commands(commands: Any) -> None:
-    serve = commands.add_parser("serve", help="serve the engine over HTTP (needs the extra `server`)")
+    serve = commands.add_parser(
+        "serve",
+        help="serve the engine over HTTP (needs the extra `server`)",
+        epilog="It is configured by environment variables; docs/service.md has them, the routes and the credentials.",
+    )
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=int, default=8000)
     serve.add_argument("--workers", type=int, default=1, help="processes")

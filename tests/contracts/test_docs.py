@@ -27,6 +27,14 @@ def test_every_recipe_and_pack_is_named() -> None:
     assert not sorted(name for name in names if f"`{name}`" not in TEXT)
 
 
+def test_the_page_on_the_service_has_a_row_for_every_variable_it_reads() -> None:
+    server = ROOT / "src" / "guardrails_plugin" / "server"
+    read = set(re.findall(r'\("((?:GUARDRAILS|ENABLE)_[A-Z_]+)"', (server / "settings.py").read_text("utf-8")))
+    rows = set(re.findall(r"^\| `([A-Z_]+)` \|", (ROOT / "docs" / "service.md").read_text("utf-8"), re.MULTILINE))
+    assert len(read) > 10
+    assert rows == read | {"GUARDRAILS_KEYRING"}
+
+
 def test_every_detector_has_a_row_with_its_quality() -> None:
     rows = (ROOT / "docs" / "detectors.md").read_text("utf-8").splitlines()
     cells = {row.split("`")[1]: row.split(" | ") for row in rows if row.startswith("| `")}

@@ -262,6 +262,12 @@ def test_an_attack_scores_higher_than_small_talk(run: Run) -> None:
     assert first["score"] < 0.9 < second["score"]
 
 
+def test_help_on_serving_says_where_its_variables_are(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["serve", "--help"])
+    assert "docs/service.md" in capsys.readouterr().out
+
+
 @pytest.mark.integration
 def test_the_command_is_installed() -> None:
     command = Path(sys.executable).parent / "guardrails-plugin"

@@ -23,7 +23,8 @@ from guardrails_plugin.detectors.base import SETTINGS, PatternBase
 from guardrails_plugin.detectors.feeds import Feeds
 from guardrails_plugin.detectors.table import load_table
 from guardrails_plugin.detectors.url_exfiltration import Embed, exfiltration_facts
-from guardrails_plugin.detectors.url_hosts import Brands, Fact, below, host_facts
+from guardrails_plugin.detectors.url_hosts import Brands, Fact, below, host_facts, listed
+from guardrails_plugin.detectors.url_label import label_facts
 from guardrails_plugin.detectors.url_parts import Parts, inner_urls, normal_host, parse, refang
 from guardrails_plugin.detectors.url_place import (
     as_written,
@@ -33,6 +34,7 @@ from guardrails_plugin.detectors.url_place import (
     image_url,
     in_image,
     inside_url,
+    linked,
     shortened,
 )
 from guardrails_plugin.detectors.url_schemes import part_facts, self_contained_facts
@@ -61,6 +63,7 @@ class MaliciousUrl(PatternBase):
         allowed_domains: hosts that, with everything below them, are never reported, unless for a listed or blocked host
             in the path or the query (a redirect, an archive).
         blocked_domains: hosts that, with everything below them, are always reported.
+        shorteners: report links of known shorteners, whose target nobody sees.
         brands: further names or domains that must not be imitated, such as your own.
     """
 
@@ -68,6 +71,7 @@ class MaliciousUrl(PatternBase):
     allowed_domains: tuple[str, ...] = ()
     blocked_domains: tuple[str, ...] = ()
     brands: tuple[str, ...] = ()
+    shorteners: bool = True
 
     name: ClassVar[str] = "malicious_url"
     entity_types: ClassVar[frozenset[str]] = frozenset(  # type: ignore[misc]
@@ -111,11 +115,17 @@ class MaliciousUrl(PatternBase):
             return self._bare(match, kind)
         if kind == "image":
             return self._finding(match, self._facts(match, image_url(match.value), "image"))
-        if in_image(match) or (match.pattern.id != "url" and inside_url(match)):
+        if kind == "url":
+            return max(filter(None, map(self._link, linked(match))), key=lambda finding: finding.score, default=None)
+        if in_image(match) or inside_url(match):
             return None  # the image is one finding; an inner URL is judged with the outer one
         shorter = shortened(match)
-        if kind != "url":
-            return self._finding(shorter, list(self_contained_facts(kind, shorter.value, clickable=clickable(match))))
+        return self._finding(shorter, list(self_contained_facts(kind, shorter.value, clickable=clickable(match))))
+
+    def _link(self, match: Match) -> Finding | None:
+        if in_image(match) or (match.pattern.id != "url" and inside_url(match)):
+            return None
+        shorter = shortened(match)
         return self._finding(shorter, self._facts(shorter, shorter.value, embed(match)))
 
     def _facts(self, match: Match, url: str, how: Embed) -> list[Fact]:
@@ -131,6 +141,9 @@ class MaliciousUrl(PatternBase):
         facts = [*inner, *self._listed(parts), *host_facts(parts, self._brands), *part_facts(parts, self._brands)]
         facts += exfiltration_facts(parts, how, lambda: match.around)
         facts += hidden_facts(match)
+        facts += label_facts(match, parts, self._brands)
+        if below(parts.host, listed("shorteners")) and parts.path.strip("/"):
+            facts.append(Fact("shortener", 0.5 if self.shorteners else 0.15))
         if plain.lower() != url.replace("\\/", "/").lower():
             facts.append(Fact("defanged", 0.2))
         return facts

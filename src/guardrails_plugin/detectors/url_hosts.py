@@ -26,7 +26,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["LURE_PATH", "Brands", "Fact", "below", "host_facts", "ip_fact", "listed"]
+__all__ = ["LURE_PATH", "Brands", "Fact", "below", "host_facts", "ip_fact", "listed", "owner"]
 
 Group = Literal["malicious", "exfiltration", "suspicious"]
 
@@ -49,6 +49,20 @@ def _table() -> Mapping[str, Mapping[str, str]]:
 def listed(name: str) -> frozenset[str]:
     """One of the lists of ``data/malicious_url.toml``."""
     return frozenset(_table()["lists"][name].split())
+
+
+@cache
+def _owners() -> Mapping[str, str]:
+    return {domain: brand for brand, domains in _table()["brands"].items() for domain in domains.split()}
+
+
+def owner(host: str) -> str:
+    """The known brand that a host belongs to, ""."""
+    while host:
+        if host in _owners():
+            return _owners()[host]
+        host = host.partition(".")[2]
+    return ""
 
 
 @cache
@@ -323,5 +337,3 @@ def _platform_facts(host: str) -> Iterator[Fact]:
         yield Fact("request_capture_service", 0.55, "exfiltration")
     elif below(host, listed("tunnels")):
         yield Fact("tunnel", 0.25)
-    elif below(host, listed("shorteners")):
-        yield Fact("shortener", 0.15)

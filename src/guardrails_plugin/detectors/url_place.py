@@ -16,7 +16,17 @@ from guardrails_plugin.detectors.url_hosts import Fact
 from guardrails_plugin.matching import Match
 from guardrails_plugin.unicode_tables import BIDI, FOLDED, SMUGGLING, ZERO_WIDTH
 
-__all__ = ["as_written", "clickable", "embed", "hidden_facts", "image_url", "in_image", "inside_url", "shortened"]
+__all__ = [
+    "as_written",
+    "clickable",
+    "embed",
+    "hidden_facts",
+    "image_url",
+    "in_image",
+    "inside_url",
+    "linked",
+    "shortened",
+]
 
 BEFORE = 256
 """Characters before a URL in which its tag or markdown may begin."""
@@ -32,6 +42,7 @@ _STYLE = re.compile(r"(?:url\(\s*|@import\s+)\\?[\"']?$", re.IGNORECASE)
 _LINK = re.compile(
     r"(?:\]\(\s*<?|<\s*(?:a|area|form|button)\b[^<>]*\b(?:href|action|formaction)\s*=\s*\\?[\"']?)$", re.IGNORECASE
 )
+_TARGET = re.compile(r"\]\(<?(?=[A-Za-z]{2,6}:[/\\])")
 _BEGUN = re.compile(r"(?::|:\]|:\))\]?\[?\\?[/\\]")
 _DELIMITER = re.compile(r"[\s<>\"'`]")
 # What JSON or HTML writes for a quote or a line end; a link's own end; a full stop that is no dot of a host.
@@ -85,6 +96,13 @@ def clickable(match: Match) -> bool:
 def inside_url(match: Match) -> bool:
     """True when a match stands inside a longer URL."""
     return _BEGUN.search(_DELIMITER.split(_head(match))[-1]) is not None
+
+
+def linked(match: Match) -> Iterator[Match]:
+    """The match, and the target of the markdown link whose text it is: ``https://a.example](https://b.example``."""
+    yield match
+    if found := _TARGET.search(match.value):
+        yield replace(match, start=match.start + found.end())
 
 
 def shortened(match: Match) -> Match:

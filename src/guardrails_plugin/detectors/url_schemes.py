@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from urllib.parse import unquote
 
 from guardrails_plugin.detectors.url_hosts import LURE_PATH, Brands, Fact, below, ip_fact, listed
-from guardrails_plugin.detectors.url_parts import Parts, parse, refang
+from guardrails_plugin.detectors.url_parts import Parts, address, parse, refang
 
 __all__ = ["part_facts", "self_contained_facts"]
 
@@ -63,12 +63,16 @@ def part_facts(parts: Parts, brands: Brands) -> Iterator[Fact]:
 def _user_fact(parts: Parts, brands: Brands) -> Fact:
     user = unquote(parts.userinfo[:_LONGEST])
     name = user.partition(":")[0]
-    if _DOMAIN_LIKE.search(name) or any(map(brands.named, re.split(r"[.:/-]", name.lower()))):
+    if _DOMAIN_LIKE.search(name) or _is_address(name) or any(map(brands.named, re.split(r"[.:/-]", name.lower()))):
         own = below(parts.host, brands.owned) and "@" not in name
         return Fact("user_part_hides_host", 0.3 if own else 0.9, "malicious")
     if "@" in name or len(user) > _LONG_USER:
         return Fact("odd_user_part", 0.45)
     return Fact("credentials_in_url", 0.15)
+
+
+def _is_address(name: str) -> bool:
+    return "." in name and address(name)[0] is not None
 
 
 def _file_facts(parts: Parts) -> Iterator[Fact]:

@@ -98,13 +98,14 @@ def _isolate(environment: MutableMapping[str, str], folder: Path) -> None:
 
 
 def _how_to_call(host: str, port: int) -> str:
-    token = os.environ["GUARDRAILS_BOOTSTRAP_TOKEN"]
+    token, provider = os.environ["GUARDRAILS_BOOTSTRAP_TOKEN"], os.environ["GUARDRAILS_PROVIDER"]
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     return f"""\
 guardrails-plugin for development at {address} (routes: {address}/docs)
   bearer token   {token}
   user           {os.environ["GUARDRAILS_BOOTSTRAP_USER"]}
   OAuth client   {os.environ["GUARDRAILS_BOOTSTRAP_OAUTH_CLIENT"]}
+  provider       {provider} (a model that repeats what it is asked; for OpenAI clients {address}/openai/{provider})
   curl -s {address}/guardrails/v1/check -H 'Authorization: Bearer {token}' \\
     -H 'Content-Type: application/json' -d '{{"stage": "response", "content": "My SSN is 536-90-4399."}}'
 """

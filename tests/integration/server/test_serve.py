@@ -35,6 +35,7 @@ def test_development_is_called_as_printed_and_touches_nothing_real(tmp_path: Pat
             _wait(url, process, printed)
             told = printed.read_text()
             assert url in told
+            assert f"{url}/openai/echo" in told
             assert TOKEN not in told
             assert USER[0] not in told
             call = shlex.split(told[told.index("curl ") :])

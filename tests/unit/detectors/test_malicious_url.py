@@ -48,6 +48,13 @@ http://127.0.0.1%09.evil.tld@169.254.169.254/
 https://paypal.com@evil.tld/login
 https://accounts.google.com:443@203.0.113.5/
 https://www.example.com%2flogin@evil.tld
+http://192.168.1.1@other.example/
+[https://paypal.com/login](https://other.example/login)
+[www.paypal.com](https://other.example/login)
+[paypal.com](<https://other.example/login>)
+<a href='https://other.example/login'>https://www.paypal.com/login</a>
+<a class="b" href="https://other.example/x" style="color:red"><b>www.paypal.com</b></a>
+<a href="https://other.example/x">https://www.paypal.com/signin?country.x=DE&locale.x=de_DE&returnUri=something</a>
 https://аpple.com/login
 https://xn--pple-43d.com/
 https://аррӏе.com
@@ -126,6 +133,10 @@ https://githuub.com/login
 https://paypal.xyz/
 https://good.example\\@evil.tld/
 https://exa\u200bmple.com/
+[https://bank.example/login](https://other.test/start)
+<a href="https://other.test/start">www.bank.example</a>
+[https://youtube.com/watch](https://docs.google.com/forms/x) [paypal.com](https://docs.google.com/forms/x)
+https://bit.ly/3abcdEF
 """.strip().split("\n")
 
 ORDINARY = """
@@ -173,7 +184,7 @@ https://apple.stackexchange.com/questions/1234/foo
 https://www.google-analytics.com/analytics.js
 https://login.microsoftonline.com/common/oauth2/authorize
 https://www.amazon.co.uk/dp/B08N5WRWNW?ref=sr_1_1&keywords=foo
-https://bit.ly/3abcdEF
+https://bit.ly/
 https://zoom.us/j/123456789?pwd=YWJjZGVmZ2hpamtsbW5vcA09
 https://preview.redd.it/abc123.jpg?width=640&crop=smart&auto=webp&s=0123456789abcdef0123456789abcdef01234567
 https://nam12.safelinks.protection.outlook.com/?url=https%3A%2F%2Fexample.com%2Fpath&data=05%7C01%7Cuser%40example.com%7Cabc
@@ -189,6 +200,14 @@ https://secure.bankofamerica.com/login/sign-in/signOnV2Screen.go
 https://example.com/?memory=4096&history=true
 file:///home/user/doc.pdf
 HTTPS://EXAMPLE.COM/DOCS
+[https://docs.python.org](https://docs.python.org/3/)
+[https://example.com](https://example.org/moved) [www.example.com](https://example.com/)
+[https://bank.example](https://click.test/?u=https%3A%2F%2Fbank.example%2Fa)
+[https://youtube.com](https://youtu.be/abc) [http://facebook.com](https://fb.com/a)
+[node.js](https://other.test/) [asp.net](https://other.test/) [README.md](https://other.test/a)
+[see paypal.com for more](https://other.test/paypal) [paypal](https://other.test/)
+<a href="https://paypal.com/de"><img src="a.png">www.paypal.com</a>
+<a href="https://other.test/x">www.payp
 x = a // a comment, see foo[.]bar
 """.strip().split("\n")
 
@@ -271,6 +290,19 @@ def test_allowed_domains_and_what_is_below_them_are_never_reported() -> None:
     assert not found("images.example", detector)
     assert found("https://images.example@evil.tld/?q={{secret}}", detector)
     assert found("https://notimages.example.evil.tld/x.pdf.exe", detector)
+
+
+def test_links_of_shorteners_are_reported_unless_nobody_wants_it() -> None:
+    text = "https://bit.ly/3abcdEF?x=1"
+    assert worst(text) == (0.5, "SUSPICIOUS_URL")
+    assert worst(text, MaliciousUrl(shorteners=False))[0] < 0.5
+
+
+def test_of_a_link_the_target_is_found_not_the_text() -> None:
+    text = "see [https://paypal.com/login](https://other.example/login)."
+    (finding,) = found(text)
+    assert text[finding.start : finding.end] == "https://other.example/login"
+    assert "label_shows_other_host" in str(finding.evidence["reason"])
 
 
 def test_blocked_domains_are_always_reported_bare_too() -> None:

@@ -47,13 +47,17 @@ def _pii() -> Iterator[Rule]:
     yield Rule(detector="regex", name="domains", action="report", settings={"patterns": {"DOMAIN_NAME": _DOMAIN}})
 
 
+_URLS: Mapping[str, Any] = {"shorteners": False}
+"""A shortened link is no finding of HiddenLayer's: every finding of a URL is one of a malicious one there."""
+
+
 def _input() -> Recipe:
     injection: Mapping[str, Any] = {"action": "block", "threshold": "balanced", "trusted": ["system"]}
     rules = [
         Rule(detector="prompt_injection", **injection),
         *_pii(),
         Rule(detector="code"),
-        Rule(detector="malicious_url"),
+        Rule(detector="malicious_url", settings=_URLS),
         Rule(detector="denial_of_service"),
         Rule(detector="language"),
     ]
@@ -65,7 +69,7 @@ def _output() -> Recipe:
         *_pii(),
         Rule(detector="refusal"),
         Rule(detector="code"),
-        Rule(detector="malicious_url", action="defang"),
+        Rule(detector="malicious_url", action="defang", settings=_URLS),
     ]
     return Recipe(name=NAME, stage=Stage.RESPONSE, rules=rules)
 
