@@ -122,7 +122,7 @@ class Engine:
         stage: Stage | str,
         recipe: str | None = None,
         overrides: Overrides | None = None,
-        context: Context = NO_CONTEXT,
+        context: Context | None = NO_CONTEXT,
         debug: bool = False,
     ) -> GuardResult:
         """Guard one content.
@@ -132,14 +132,14 @@ class Engine:
             stage: where in the application it stands.
             recipe: name of a recipe; the stage's own by default.
             overrides: changes for this call, by rule name.
-            context: what else is known.
+            context: what else is known; None for nothing.
             debug: keep every candidate in ``result.raw``.
 
         Raises:
-            ConfigError: unknown stage, recipe, rule, action, or contradictory overrides.
+            ConfigError: unknown stage, recipe, rule, action, contradictory overrides, or something else than a context.
             ContentError: a content that cannot be guarded.
         """
-        return self._check([content], self._plan(stage, recipe, overrides), [context], debug=debug)[0]
+        return self._check([content], self._plan(stage, recipe, overrides), [_context(context)], debug=debug)[0]
 
     def check_batch(
         self,
@@ -148,7 +148,7 @@ class Engine:
         stage: Stage | str,
         recipe: str | None = None,
         overrides: Overrides | None = None,
-        context: Context | Sequence[Context] = NO_CONTEXT,
+        context: Context | Sequence[Context] | None = NO_CONTEXT,
         debug: bool = False,
     ) -> list[GuardResult]:
         """Guard many contents at once; models see them as one batch.
@@ -165,7 +165,11 @@ class Engine:
             One result per content, in order.
         """
         plan = self._plan(stage, recipe, overrides)
-        contexts = [context] * len(contents) if isinstance(context, Context) else context
+        contexts = (
+            [_context(one) for one in context]
+            if isinstance(context, (list, tuple))
+            else [_context(context)] * len(contents)
+        )
         if len(contexts) != len(contents):
             raise ConfigError(
                 f"context: expected one, or one for each of {len(contents)} contents, got {len(contexts)}"
@@ -179,7 +183,7 @@ class Engine:
         stage: Stage | str,
         recipe: str | None = None,
         overrides: Overrides | None = None,
-        context: Context = NO_CONTEXT,
+        context: Context | None = NO_CONTEXT,
         debug: bool = False,
     ) -> GuardResult:
         """`check` on a worker thread, so that the event loop stays free."""
@@ -196,17 +200,18 @@ class Engine:
         stage: Stage | str = Stage.RESPONSE,
         recipe: str | None = None,
         overrides: Overrides | None = None,
-        context: Context = NO_CONTEXT,
+        context: Context | None = NO_CONTEXT,
     ) -> StreamGuard:
         """A guard for text that arrives in chunks: ``feed(chunk)`` releases what is safe, ``finish()`` the rest."""
         plan = self._plan(stage, recipe, overrides)
-        call = new_call(self._keyring, context)
+        known = _context(context)
+        call = new_call(self._keyring, known)
         origin = DEFAULT_ORIGINS[plan.stage]
 
         def whole(text: str) -> GuardResult:
-            return self._check([Segment(text, origin)], plan, [context], call=call)[0]
+            return self._check([Segment(text, origin)], plan, [known], call=call)[0]
 
-        return StreamGuard(plan, whole, call=call, origin=origin, context=context)
+        return StreamGuard(plan, whole, call=call, origin=origin, context=known)
 
     @property
     def keyring(self) -> Keyring | None:
@@ -348,6 +353,14 @@ def _rebuilt(config: Mapping[str, Any]) -> Engine:
 def default_engine() -> Engine:
     """The engine of this process with the built-in recipes, made at first use; adapters share it."""
     return Engine()
+
+
+def _context(given: object) -> Context:
+    if given is None:
+        return NO_CONTEXT
+    if not isinstance(given, Context):
+        raise ConfigError(f"context: expected a Context, such as Context(prompt=...), got {type(given).__name__}")
+    return given
 
 
 def _by_name(recipes: Iterable[Recipe]) -> dict[tuple[str, Stage | None], Recipe]:

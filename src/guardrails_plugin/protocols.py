@@ -76,13 +76,16 @@ class Call:
 
     Attributes:
         ordinal: number of a distinct value within its entity type in this call: 1, 2, ...
-        tweak: random bytes of this call, so that equal values do not look equal across calls.
+        tweak: random bytes of this call, so that equal values do not look equal across calls; of the conversation when
+            there is an earlier token.
+        earlier: token of earlier turns, which the new one has to cover.
     """
 
     ordinal: Callable[[str, str], int]
     keyring: Keyring | None = field(default=None, repr=False)
     tenant: str = ""
     tweak: bytes = field(default=b"", repr=False)
+    earlier: str | None = field(default=None, repr=False)
 
 
 @runtime_checkable

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from guardrails_plugin import conversation
 from guardrails_plugin.crypto import fpe_context
+from guardrails_plugin.crypto.format_preserving import surrogate_number
 from guardrails_plugin.crypto.keyring import Keyring
 from guardrails_plugin.detect import Outcome, Plan
 from guardrails_plugin.detectors.base import by_place
+from guardrails_plugin.errors import ConfigError
 from guardrails_plugin.policy import verdict
 from guardrails_plugin.protocols import Call
 from guardrails_plugin.rewrite import clusters, rewrite
@@ -20,8 +22,21 @@ __all__ = ["concluded", "new_call"]
 
 
 def new_call(keyring: Keyring | None, context: Context) -> Call:
-    """What actions may use during one check: the keys, the tenant, a fresh tweak, numbers for distinct values."""
-    return Call(_Ordinals().number, keyring, context.tenant, os.urandom(8) if keyring else b"")
+    """What actions may use during one check: the keys, the tenant, a tweak, numbers for distinct values.
+
+    The tweak is fresh, the numbers begin at 1, unless the context has the token of an earlier turn: equal values then
+    are encrypted to the same as there.
+
+    Raises:
+        ConfigError: that token cannot be opened.
+    """
+    if context.fpe_context is None:
+        return Call(_Ordinals().number, keyring, context.tenant, os.urandom(8) if keyring else b"")
+    if keyring is None:
+        raise ConfigError("Context.fpe_context needs the keyring that made it: Engine(keyring=...)")
+    earlier = fpe_context.open_(context.fpe_context, keyring, context.tenant)
+    tweak = earlier.tweak(keyring.primary) or os.urandom(8)
+    return Call(_Ordinals(earlier.entries).number, keyring, context.tenant, tweak, context.fpe_context)
 
 
 def concluded(content: object, outcome: Outcome, plan: Plan, call: Call, *, debug: bool = False) -> GuardResult:
@@ -66,14 +81,20 @@ def _enforced(decisions: Sequence[Decision], plan: Plan) -> Verdict:
 
 
 class _Ordinals:
-    """Numbers distinct values of a type within one call: 1, 2, ..."""
+    """Numbers distinct values of a type: 1, 2, ..., going on where earlier turns ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, earlier: Iterable[fpe_context.Entry] = ()) -> None:
         self._numbers: dict[str, dict[str, int]] = {}
+        for entry in earlier:
+            number = surrogate_number(entry.text, entry.entity_type)
+            if number is not None and entry.plaintext is not None:
+                self._numbers.setdefault(entry.entity_type, {})[entry.plaintext] = number
 
     def number(self, entity_type: str, value: str) -> int:
         known = self._numbers.setdefault(entity_type, {})
-        return known.setdefault(value, len(known) + 1)
+        if value not in known:
+            known[value] = max(known.values(), default=0) + 1
+        return known[value]
 
 
 def _place(decision: Decision) -> tuple[int, int, int, str, str]:
@@ -97,8 +118,9 @@ def _rewritten(
 def _sealed(texts: Sequence[Text], replacements: Sequence[Replacement], call: Call) -> str | None:
     entries = [_entry(texts, made) for made in replacements if made.decision.action == "encrypt"]
     if not entries or call.keyring is None:
-        return None
-    return fpe_context.seal(entries, call.tweak, call.keyring, call.tenant)
+        return call.earlier
+    token = fpe_context.seal(entries, call.tweak, call.keyring, call.tenant)
+    return token if call.earlier is None else fpe_context.merge((call.earlier, token), call.keyring, call.tenant)
 
 
 def _entry(texts: Sequence[Text], made: Replacement) -> fpe_context.Entry:

@@ -12,7 +12,7 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from enum import Enum, IntEnum
 from typing import Any
 
-from guardrails_plugin.errors import GuardBlocked, GuardUnavailable
+from guardrails_plugin.errors import ConfigError, GuardBlocked, GuardUnavailable
 
 __all__ = [
     "NO_CONTEXT",
@@ -186,7 +186,11 @@ class Context:
         calls: earlier tool calls of this run, in order, in any shape that `conversation` recognises.
         metadata: ids for the audit record (``user_id``, ``session_id``, ...); never content.
         tenant: separates keys, tokens and records of one customer from another's.
-        fpe_context: token of an earlier ``encrypt``, so that values can be restored.
+        fpe_context: token of an earlier turn: values it knows are encrypted to the same again, and the result's token
+            covers it.
+
+    Raises:
+        ConfigError: a field of another type; a single string where several are expected would be read letter by letter.
     """
 
     _: KW_ONLY
@@ -198,6 +202,23 @@ class Context:
     metadata: Mapping[str, str] = field(default_factory=dict, repr=False)
     tenant: str = ""
     fpe_context: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("prompt", "system", "tenant"):
+            _require(name, getattr(self, name), str, "a string")
+        for name in ("history", "untrusted"):
+            texts = getattr(self, name)
+            _require(name, texts, (list, tuple), "a list of strings")
+            for index, text in enumerate(texts):
+                _require(f"{name}[{index}]", text, str, "a string")
+        _require("calls", self.calls, (list, tuple), "a list of tool calls")
+        _require("metadata", self.metadata, Mapping, "a mapping")
+        _require("fpe_context", self.fpe_context, (str, type(None)), "a token or None")
+
+
+def _require(name: str, value: object, kind: Any, expected: str) -> None:
+    if not isinstance(value, kind):
+        raise ConfigError(f"Context.{name}: expected {expected}, got {type(value).__name__}")
 
 
 NO_CONTEXT = Context()
@@ -276,7 +297,7 @@ class GuardResult:
         decisions: one per finding.
         detections: one per detector of the recipe, in order; see `summary`.
         timings: seconds by step.
-        fpe_context: token that turns encrypted values back, when any were made.
+        fpe_context: token that turns encrypted values back, when any were made; those of the context's own token too.
         raw: every candidate with its evidence, below the thresholds too (only with ``debug=True``).
         shadow: what the verdict would have been, when the recipe only watches; `verdict` then is REPORT at most.
     """

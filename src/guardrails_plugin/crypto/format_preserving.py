@@ -22,7 +22,7 @@ from guardrails_plugin.checksums import luhn_digit, mod97_digits
 from guardrails_plugin.crypto.ff1 import MINIMUM_DOMAIN
 from guardrails_plugin.crypto.keyring import Keyring
 
-__all__ = ["decrypt", "encrypt", "is_surrogate", "surrogate"]
+__all__ = ["decrypt", "encrypt", "is_surrogate", "surrogate", "surrogate_number"]
 
 _FIRST = {char: ord(first) for first, last in ("09", "az", "AZ") for char in map(chr, range(ord(first), ord(last) + 1))}
 """Every character that is encrypted, and the first of its class."""
@@ -114,8 +114,13 @@ def surrogate(entity_type: str, number: int) -> str:
 
 def is_surrogate(text: str, entity_type: str) -> bool:
     """True when this is a `surrogate` of that type."""
+    return surrogate_number(text, entity_type) is not None
+
+
+def surrogate_number(text: str, entity_type: str) -> int | None:
+    """The number in a `surrogate` of that type; None for any other text."""
     number = text.removeprefix(f"<{entity_type}_").removesuffix(">")
-    return number.isdecimal() and text == f"<{entity_type}_{number}>"
+    return int(number) if number.isdecimal() and text == f"<{entity_type}_{number}>" else None
 
 
 def _coverable(value: str) -> bool:

@@ -77,6 +77,10 @@ class FpeContext:
     def __repr__(self) -> str:
         return f"FpeContext({len(self.entries)} entries)"
 
+    def tweak(self, key_id: str) -> bytes | None:
+        """What values were last encrypted with under a key, so that equal ones can be made equal again."""
+        return next((group.tweak for group in reversed(self.groups) if group.key_id == key_id), None)
+
     def find(self, text: str, types: Container[str] | None = None) -> tuple[Found, ...]:
         """Where encrypted values stand in a text, and their originals; see `Restorer.find`."""
         return self.restorer.find(text, types)
