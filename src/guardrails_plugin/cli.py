@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from guardrails_plugin import __version__
+from guardrails_plugin.cli_input import content_of, read_text
 from guardrails_plugin.cli_recipes import add_recipes_command
 from guardrails_plugin.engine import Engine
 from guardrails_plugin.errors import ConfigError, GuardError
@@ -42,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="guardrails-plugin", description="Guard stages for LLM applications.")
+    parser.add_argument("--version", action="version", version=f"guardrails-plugin {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     stages = [stage.value for stage in Stage]
 
@@ -103,14 +106,9 @@ def _service_commands(commands: Any) -> None:
     export.set_defaults(run=_audit_export)
 
 
-def _read(name: str) -> str:
-    data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    return data.decode("utf-8-sig", "surrogateescape")
-
-
 def _check(options: argparse.Namespace) -> int:
-    text = _read(options.file)
-    content = text if options.text else _content(text)
+    text = read_text(options.file)
+    content = text if options.text else content_of(text)
     engine = Engine(recipes=options.recipes)
     result = engine.check(content, stage=options.stage, recipe=options.recipe)
     if options.json:
@@ -118,16 +116,6 @@ def _check(options: argparse.Namespace) -> int:
     else:
         _show(result)
     return _BLOCKED if result.blocked else 0
-
-
-def _content(text: str) -> Any:
-    """JSON objects and arrays as what they are, everything else as text."""
-    if text.lstrip()[:1] in ("{", "["):
-        try:
-            return json.loads(text)
-        except (ValueError, RecursionError):
-            return text
-    return text
 
 
 def _as_json(result: GuardResult) -> dict[str, Any]:
@@ -174,11 +162,12 @@ def _show(result: GuardResult) -> None:
     if not result.blocked:
         plain = isinstance(result.output, str)
         output = result.output if plain else json.dumps(result.output, indent=2, ensure_ascii=False)
-        sys.stdout.buffer.write(output.encode("utf-8", "surrogateescape") + b"\n")
+        # JSON may hold half a character; escaped, it is what it was.
+        sys.stdout.buffer.write(output.encode("utf-8", "backslashreplace") + b"\n")
 
 
 def _score(options: argparse.Namespace) -> int:
-    lines = [line for line in _read(options.file).splitlines() if line.strip()]
+    lines = [line for line in read_text(options.file).splitlines() if line.strip()]
     scores = Engine().score(options.detector, lines, origin=options.origin)
     for number, score in enumerate(scores, 1):
         print(json.dumps({"line": number, "score": round(score, 4)}) if options.json else f"{score:.4f}  line {number}")

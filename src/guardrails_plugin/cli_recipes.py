@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from guardrails_plugin.engine import Engine
-from guardrails_plugin.errors import unknown_name
+from guardrails_plugin.errors import ConfigError, unknown_name
 from guardrails_plugin.recipes import Recipe, Rule, load_recipes
 from guardrails_plugin.types import Stage
 
@@ -17,6 +18,9 @@ __all__ = ["add_recipes_command"]
 
 _PLAIN = Rule(detector="x")
 """A rule with nothing but defaults, which are not worth showing."""
+
+_WRONG = 2
+"""Exit code when a file is wrong."""
 
 _ANY = "any"
 """The stage of a recipe that has none of its own."""
@@ -76,13 +80,35 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _validate(options: argparse.Namespace) -> int:
-    for file in options.files:
+    good = [_is_valid(file, options) for given in options.files for file in _files(given)]
+    if not all(good):
+        return _WRONG
+    for folder in filter(Path.is_dir, options.files):
+        load_recipes(folder)  # two of its files may use one name
+    return 0
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted(path.glob("*.toml")) or [path] if path.is_dir() else [path]
+
+
+def _is_valid(file: Path, options: argparse.Namespace) -> bool:
+    """Tells what is in a file, or what is wrong with it; the files behind it are told as well."""
+    try:
         engine, own = Engine(recipes=file), load_recipes(file)
         for recipe in own:
             engine.fingerprint(stage=recipe.stage or Stage.PROMPT, recipe=recipe.name)
-        names = sorted({recipe.name for recipe in own})
-        print(json.dumps({"file": file.name, "recipes": names}) if options.json else f"{file.name}: {', '.join(names)}")
-    return 0
+    except ConfigError as error:
+        # Mistakes found while planning name the recipe, not the file.
+        told = str(error) if file.name in str(error) else f"{file.name}: {error}"
+        if options.json:
+            print(json.dumps({"file": file.name, "error": told}))
+        else:
+            print(f"guardrails-plugin: {told}", file=sys.stderr)
+        return False
+    names = sorted({recipe.name for recipe in own})
+    print(json.dumps({"file": file.name, "recipes": names}) if options.json else f"{file.name}: {', '.join(names)}")
+    return True
 
 
 def _diff(options: argparse.Namespace) -> int:

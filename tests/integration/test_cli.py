@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from guardrails_plugin import Stage
+from guardrails_plugin import Stage, __version__
 from guardrails_plugin.cli import main
 from guardrails_plugin.recipes import builtin_packs, compliance_policies
 
@@ -117,18 +117,64 @@ def test_json_is_text_when_asked(run: Run) -> None:
     assert run("check", "-", "--text", stdin=b'{"a":   "b"}')[:2] == (0, '{"a":   "b"}\n')
 
 
-def test_a_binary_file_is_guarded_as_text_and_otherwise_unchanged(run: Run, file: Any) -> None:
-    data = bytes(range(256)) + b" SSN 536-90-4399 " + b"\xff\xfe\x00\x80"
-    code, out, _ = run("check", file(data), "--text", "--stage", "response")
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize("order", ["", "-be", "-le"])
+def test_a_byte_order_mark_says_how_a_file_is_encoded(run: Run, file: Any, encoding: str, order: str) -> None:
+    marked = (
+        f"\ufeff{SSN} \u00fc".encode(encoding + order) if order and "-sig" not in encoding else SSN.encode(encoding)
+    )
+    code, out, _ = run("check", file(marked), "--stage", "response")
 
-    assert code == 0
-    assert out.encode("utf-8", "surrogateescape") == data.replace(b"536-90-4399", b"<US_SSN>") + b"\n"
+    assert (code, out.removesuffix(" \u00fc\n").removesuffix("\n")) == (0, "My SSN is <US_SSN>, thanks.")
 
 
-def test_a_binary_file_gives_valid_json(run: Run, file: Any) -> None:
-    code, out, _ = run("check", file(b"\x80\xff\x00"), "--json")
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (SSN.encode() + b"\xff\xfe", "input: not valid UTF-8 at byte 30; expected UTF-8, or UTF-16"),
+        (SSN.encode("utf-16-le"), "input: no text: a null at byte 1; expected UTF-8, or UTF-16"),
+        (SSN.encode("utf-16-be"), "input: no text: a null at byte 0"),
+        (b"\xff\xfeM\x00y", "input: not valid UTF-16 at byte 4"),
+        (b"\xef\xbb\xbfM\xff", "input: not valid UTF-8 at byte 4"),
+    ],
+)
+@pytest.mark.parametrize("options", [(), ("--text",), ("--json",)])
+def test_a_file_in_another_encoding_is_refused(
+    run: Run, file: Any, data: bytes, message: str, options: tuple[str, ...]
+) -> None:
+    code, out, err = run("check", file(data), *options)
 
-    assert (code, json.loads(out)["output"]) == (0, "\udc80\udcff\x00")
+    assert (code, out) == (2, "")
+    assert message in err
+    assert "536" not in err
+
+
+def test_standard_input_in_another_encoding_is_refused(run: Run) -> None:
+    told = "standard input: not valid UTF-8 at byte 0; expected UTF-8, or UTF-16 or UTF-32 with a byte order mark"
+    assert run("check", "-", stdin=b"\xff") == (2, "", f"guardrails-plugin: {told}\n")
+
+
+def test_what_looks_like_json_and_is_none_is_told(run: Run) -> None:
+    code, out, err = run("check", "-", "--stage", "llm_prompt", stdin=b'["good morning",\n "how are you?"')
+
+    assert (code, out) == (0, '["good morning",\n "how are you?"\n')
+    assert "not valid JSON (line 2, column 16), so guarded as one text" in err
+    assert "JSON" not in run("check", "-", "--text", stdin=b"[x")[2]
+
+
+def test_half_a_character_in_json_stays_what_it_was(run: Run) -> None:
+    assert json.loads(run("check", "-", "--stage", "response", stdin=b'["\\ud800 x"]')[1]) == ["\ud800 x"]
+
+
+def test_the_version_is_told(run: Run) -> None:
+    assert run("--version")[:2] == (0, f"guardrails-plugin {__version__}\n")
+
+
+def test_no_scanners_is_told(run: Run, tmp_path: Path) -> None:
+    code, out, err = run("scanners", "list", "--store", tmp_path / "none.json")
+
+    assert (code, out) == (0, "")
+    assert "no scanners in" in err
 
 
 def test_an_empty_file_is_allowed(run: Run, file: Any) -> None:
@@ -229,7 +275,29 @@ def test_recipes_of_ones_own_are_checked_down_to_their_settings(run: Run, tmp_pa
     assert run("recipes", "validate", good)[:2] == (0, "good.toml: good\n")
     code, _, err = run("recipes", "validate", bad)
     assert code == 2
+    assert "bad.toml" in err
     assert "rules[0].settings" in err
+
+
+def test_every_file_is_checked_whatever_is_wrong_with_others(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text('name = "a"\nrules = [{ detector = "pi" }]\n')
+    (tmp_path / "b.toml").write_text('name = "b"\nrules = [{ detector = "pii" }]\n')
+    (tmp_path / "c.toml").write_text("name = \n")
+    code, out, err = run("recipes", "validate", tmp_path, tmp_path / "none.toml")
+
+    assert (code, out) == (2, "b.toml: b\n")
+    assert [line.split(": ")[1] for line in err.splitlines()] == ["a.toml", "c.toml", "recipes"]
+    rows = [json.loads(line) for line in run("recipes", "validate", tmp_path, "--json")[1].splitlines()]
+    assert [(row["file"], "error" in row) for row in rows] == [("a.toml", True), ("b.toml", False), ("c.toml", True)]
+
+
+def test_two_files_with_one_name_are_a_mistake(run: Run, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.toml").write_text('name = "x"\nrules = [{ detector = "pii" }]\n')
+    code, _, err = run("recipes", "validate", tmp_path)
+
+    assert code == 2
+    assert "same name and stage" in err
 
 
 def test_a_recipe_of_ones_own_is_used(run: Run, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -142,6 +143,8 @@ def _list(options: argparse.Namespace) -> int:
     if options.json:
         _print("[" + ", ".join(scanner.model_dump_json() for scanner in found) + "]")
         return 0
+    if not found:
+        sys.stderr.write(f"guardrails-plugin: no scanners in {options.store}\n")
     for scanner in found:
         newest = scanner.newest
         kind = newest.definition.kind.replace("_", " ")
