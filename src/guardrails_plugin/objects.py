@@ -1,4 +1,4 @@
-"""Structured output, whatever the framework: pydantic models, dataclasses, and values that hold no free text."""
+"""Structured output, whatever the framework: pydantic models, dataclasses, text as bytes, and what holds no text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from guardrails_plugin.conversation import Walk
     from guardrails_plugin.types import Origin
 
-__all__ = ["walk_object"]
+__all__ = ["is_text", "walk_object"]
 
 _TEXTLESS = (date, time, timedelta, Decimal, Enum, UUID)
 
@@ -29,4 +29,15 @@ def walk_object(value: Any, origin: Origin, walk: Walk) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = [field.name for field in dataclasses.fields(value) if field.init]
         return dataclasses.replace(value, **{name: walk(getattr(value, name), origin, name) for name in names})
+    if isinstance(value, bytes) and is_text(value):
+        return str(walk(value.decode(), origin, "")).encode()
     return value if isinstance(value, _TEXTLESS) else NotImplemented
+
+
+def is_text(value: bytes) -> bool:
+    """Whether bytes are UTF-8; images, sounds and archives are not."""
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -8,6 +8,7 @@ from typing import Any
 from langchain_core.messages import AIMessageChunk
 
 from guardrails_plugin.errors import GuardBlocked
+from guardrails_plugin.langchain.metadata import quotes
 from guardrails_plugin.stream import StreamGuard
 from guardrails_plugin.types import GuardResult, Stage
 
@@ -120,7 +121,7 @@ class ChunkGuard:
         own = self._stage is Stage.RESPONSE
         if (chunk.tool_call_chunks and not own) or chunk.additional_kwargs.keys() - ({"tool_calls"} if own else set()):
             return None
-        return chunk.content
+        return None if quotes(chunk.response_metadata) else chunk.content
 
     def _refuse(self) -> Iterator[Any]:
         self._ended = True

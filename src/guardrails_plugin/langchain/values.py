@@ -26,6 +26,7 @@ from pydantic import BaseModel
 
 from guardrails_plugin import objects
 from guardrails_plugin.conversation import ROLES, Foreign, Walk
+from guardrails_plugin.langchain.metadata import guarded_metadata
 from guardrails_plugin.types import Origin
 
 __all__ = ["origin_of", "walker"]
@@ -77,13 +78,16 @@ def _message(message: BaseMessage, default: Origin, walk: Walk, *, tool_calls: b
     origin = origin_of(message, default)
     content = walk(message.content, origin, "")
     update: dict[str, Any] = {"content": content}
+    if message.name and not isinstance(message, (ToolMessage, FunctionMessage)):
+        update["name"] = walk(message.name, origin, "name")
     if isinstance(message, AIMessage):
         update |= _calls(message, walk) if tool_calls else {}
         update["additional_kwargs"] = _extras(message, walk, tool_calls=tool_calls)
-        if content != message.content and "logprobs" in message.response_metadata:
+        metadata = guarded_metadata(message.response_metadata, walk)
+        if content != message.content:
             # They spell the text that was just replaced.
-            kept = {key: value for key, value in message.response_metadata.items() if key != "logprobs"}
-            update["response_metadata"] = kept
+            metadata.pop("logprobs", None)
+        update["response_metadata"] = metadata
     elif message.additional_kwargs:
         update["additional_kwargs"] = walk(message.additional_kwargs, origin, "")
     if isinstance(message, ToolMessage) and _has_parts(message.artifact):
@@ -113,5 +117,7 @@ def _extras(message: AIMessage, walk: Walk, *, tool_calls: bool) -> dict[str, An
 
 def _has_parts(artifact: Any) -> bool:
     """True for artifacts that text can be found in; images and sounds, say, pass as they are."""
-    known = isinstance(artifact, (str, dict, list, tuple, BaseModel))
+    known = isinstance(artifact, (str, dict, list, tuple, BaseModel)) or (
+        isinstance(artifact, bytes) and objects.is_text(artifact)
+    )
     return known or (dataclasses.is_dataclass(artifact) and not isinstance(artifact, type))

@@ -70,7 +70,8 @@ def walker(*, tool_calls: bool = True) -> Foreign:
             return value.model_copy(update={"node": walk(value.node, origin, "")})
         if isinstance(value, BaseNode):
             return _node(value, walk)
-        return value if isinstance(value, _OPAQUE) else objects.walk_object(value, origin, walk)
+        known = objects.walk_object(value, origin, walk)
+        return value if known is NotImplemented and isinstance(value, _OPAQUE) else known
 
     return walk_object
 

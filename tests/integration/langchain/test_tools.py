@@ -117,12 +117,13 @@ class TestCalls:
         @tool(response_format="content_and_artifact")
         def both(kind: str) -> tuple[str, Any]:
             """Both."""
-            return SAID, b"1" if kind == "bytes" else {"raw": [SAID]}
+            return SAID, {"text": {"raw": [SAID]}, "bytes": SAID.encode(), "image": b"\x89PNG"}[kind]
 
         (own,) = guarded(both)
         result = self.invoke(own, call("both", kind="text"), asynchronous)
         assert (result.content, result.artifact) == (CLEAN, {"raw": [CLEAN]})
-        assert self.invoke(own, call("both", kind="bytes"), asynchronous).artifact is None
+        assert self.invoke(own, call("both", kind="bytes"), asynchronous).artifact == CLEAN.encode()
+        assert self.invoke(own, call("both", kind="image"), asynchronous).artifact is None
 
     def test_results_that_cannot_be_read_are_guarded_as_text(self, asynchronous: bool) -> None:
         class Odd:
@@ -181,8 +182,10 @@ class TestCalls:
 def test_artifacts_that_are_objects_are_guarded_in_messages() -> None:
     for artifact in (Where(city=SAID), (SAID,), [Where(city=SAID)]):
         assert RAW not in repr(guard("post_tool").invoke(ToolMessage("x", tool_call_id="1", artifact=artifact)))
-    picture = ToolMessage("x", tool_call_id="1", artifact=b"123")
-    assert guard("post_tool").invoke(picture).artifact == b"123"
+    text = ToolMessage("x", tool_call_id="1", artifact=SAID.encode())
+    assert guard("post_tool").invoke(text).artifact == CLEAN.encode()
+    picture = ToolMessage("x", tool_call_id="1", artifact=b"\x89PNG")
+    assert guard("post_tool").invoke(picture).artifact == b"\x89PNG"
 
 
 def told(tool: BaseTool) -> list[Any]:

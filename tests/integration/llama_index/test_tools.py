@@ -100,6 +100,19 @@ def test_content_and_raw_output_of_any_tool_are_guarded_sync_and_async(tool: Any
         assert not output.is_error
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"), [(f"Card {CARD}".encode(), b"Card <CREDIT_CARD>"), (b"\x89PNG", b"\x89PNG")]
+)
+def test_bytes_that_are_text_are_guarded_others_left(given: bytes, kept: bytes) -> None:
+    def load() -> bytes:
+        """Load it."""
+        return given
+
+    output = one(load)()
+    assert output.raw_output == kept
+    assert not leaks(output, output.raw_output)
+
+
 def test_raw_output_keeps_its_type_and_what_cannot_be_guarded_is_replaced_by_the_content() -> None:
     assert one(account)(name="Ann").raw_output == Account(owner="Ann", card="<CREDIT_CARD>")
     assert one(Echo())(input="x").raw_output == {"card": "<CREDIT_CARD>", "said": "x"}

@@ -1,0 +1,43 @@
+"""What providers say beside an answer (``response_metadata``): citations, filters and headers may quote it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from guardrails_plugin import objects
+from guardrails_plugin.conversation import Walk
+from guardrails_plugin.types import Origin
+
+__all__ = ["guarded_metadata", "quotes"]
+
+_FACTS = frozenset(
+    "id object created created_at done done_reason model model_name model_id model_version model_provider provider"
+    " ls_provider finish_reason stop_reason stop_sequence system_fingerprint service_tier token_usage usage"
+    " usage_metadata logprobs guard".split()
+)
+"""Entries that hold ids, names and counts, what LangChain's callers look up, or what is told by us."""
+
+
+def guarded_metadata(metadata: Mapping[str, Any], walk: Walk) -> dict[str, Any]:
+    """The metadata with its texts guarded. Numbers stay numbers: most are times and counts."""
+    return {key: value if key in _FACTS else _guarded(value, walk) for key, value in metadata.items()}
+
+
+def quotes(metadata: Mapping[str, Any]) -> bool:
+    """Whether there is anything in it to be guarded."""
+    return not _FACTS.issuperset(metadata)
+
+
+def _guarded(value: Any, walk: Walk) -> Any:
+    if isinstance(value, str):
+        return walk(value, Origin.MODEL, "")
+    if isinstance(value, Mapping):
+        return {key: _guarded(own, walk) for key, own in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_guarded(own, walk) for own in value]
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    known = objects.walk_object(value, Origin.MODEL, walk)
+    # An object of the provider's own may quote anything and cannot be read.
+    return None if known is NotImplemented else known
