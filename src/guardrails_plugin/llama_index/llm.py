@@ -88,8 +88,9 @@ def guard_llm(
         overrides: changes to them, by stage, then by rule name.
         context: what else is known, for every call.
         vault: where tokens of encrypted values go, for `guard_tools`.
-        completions: who wrote the text given to ``complete``. Engines that make it of a template of their own (the
-            condense_plus_context chat engine) need ``system``, or the template itself looks like an injection.
+        completions: who wrote the text given to ``complete``. What makes it of a template of its own (a
+            condense_plus_context chat engine with a ``condense_prompt``, a `QueryFusionRetriever`) needs ``system``,
+            or the template itself looks like an injection; LlamaIndex's own condense prompt is known.
         on_block: ``raise`` GuardBlocked, which ends an agent's run; ``refuse`` answers with `refusal`.
         refusal: the answer in place of a refused one.
 
@@ -173,20 +174,20 @@ class _Guards(Predicting):
         return aguarded(await self._inner.astream_chat(prompt.value, **kwargs), stream)
 
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: FBT001, FBT002
-        checked = self._checked(Stage.LLM_PROMPT, prompt)
+        checked = self._completed(prompt)
         if checked.result.blocked:
             return completion_refusal(self._guarding.refusal, checked.result)
         return self._completion(self._inner.complete(checked.value, formatted=formatted, **kwargs))
 
     async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: FBT001, FBT002
-        checked = await asyncio.to_thread(self._checked, Stage.LLM_PROMPT, prompt)
+        checked = await asyncio.to_thread(self._completed, prompt)
         if checked.result.blocked:
             return completion_refusal(self._guarding.refusal, checked.result)
         answer = await self._inner.acomplete(checked.value, formatted=formatted, **kwargs)
         return await asyncio.to_thread(self._completion, answer)
 
     def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:  # noqa: FBT001, FBT002
-        checked = self._checked(Stage.LLM_PROMPT, prompt)
+        checked = self._completed(prompt)
         if checked.result.blocked:
             return _once(completion_refusal(self._guarding.refusal, checked.result))
         stream = self._inner.stream_complete(checked.value, formatted=formatted, **kwargs)
@@ -198,7 +199,7 @@ class _Guards(Predicting):
         formatted: bool = False,  # noqa: FBT001, FBT002
         **kwargs: Any,
     ) -> CompletionResponseAsyncGen:
-        checked = await asyncio.to_thread(self._checked, Stage.LLM_PROMPT, prompt)
+        checked = await asyncio.to_thread(self._completed, prompt)
         if checked.result.blocked:
             return _aonce(completion_refusal(self._guarding.refusal, checked.result))
         stream = await self._inner.astream_complete(checked.value, formatted=formatted, **kwargs)
@@ -257,8 +258,7 @@ class _Guards(Predicting):
         return whole()
 
     def _checked(self, stage: Stage, value: Any) -> Checked:
-        origin = self._guarding.completions if isinstance(value, str) else None
-        return self._passed(self._guarding.check(stage, value, origin=origin))
+        return self._passed(self._guarding.check(stage, value))
 
     def _chat_refusal(self, result: GuardResult) -> ChatResponse:
         return chat_refusal(self._guarding.refusal, result)

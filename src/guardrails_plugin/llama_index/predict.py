@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
 from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, CompletionResponse, MessageRole
+from llama_index.core.chat_engine.condense_plus_context import DEFAULT_CONDENSE_PROMPT_TEMPLATE
 from llama_index.core.prompts import BasePromptTemplate, SelectorPromptTemplate
 
 from guardrails_plugin.llama_index.answers import ChatStream, CompletionStream, aguarded, guarded
@@ -27,6 +28,14 @@ _EXTERNAL = frozenset({"context_str", "context_msg", "context", "text", "context
 
 _TURN = re.compile(rf"^((?:{'|'.join(role.value for role in MessageRole)}): )", re.MULTILINE)
 """Where a turn begins in LlamaIndex's transcript of a chat: as one text it would look as if a user made up roles."""
+
+_CONDENSING = re.compile(
+    re.escape(DEFAULT_CONDENSE_PROMPT_TEMPLATE)
+    .replace(r"\{chat_history\}", "(?P<chat_history>.*)")
+    .replace(r"\{question\}", "(?P<question>.*)"),
+    re.DOTALL,
+)
+"""What the condense_plus_context chat engine has a model complete: its template, filled in before any model sees it."""
 
 
 class Predicting:
@@ -118,6 +127,21 @@ class Predicting:
             else:
                 turns.append(part)
         return Checked("".join(turns), checked.result)
+
+    def _completed(self, prompt: str) -> Checked:
+        """The guarded text to complete; LlamaIndex's own template in it is the developer's."""
+        who = self._guarding.completions
+        filled = None if who is Origin.SYSTEM else _CONDENSING.fullmatch(prompt)
+        if filled is None:
+            return self._passed(self._guarding.check(Stage.LLM_PROMPT, prompt, origin=who))
+        told = self._transcript(filled["chat_history"])
+        if told.result.blocked:
+            return told
+        asked = self._passed(self._guarding.check(Stage.LLM_PROMPT, filled["question"], origin=who))
+        if asked.result.blocked:
+            return asked
+        text = DEFAULT_CONDENSE_PROMPT_TEMPLATE.format(chat_history=told.value, question=asked.value)
+        return self._passed(self._guarding.check(Stage.LLM_PROMPT, text, origin=Origin.SYSTEM))
 
     def _passed(self, checked: Checked) -> Checked:
         if not self._guarding.refuses:
