@@ -134,7 +134,10 @@ class Pii(PatternBase):
 
     @cached_property
     def categories(self) -> Mapping[str, frozenset[str]]:  # type: ignore[override]
-        """``sensitive``, ``contact``, ``network``, ``crypto``, ``date``, ``location``, ``vehicle``; a type in one."""
+        """``sensitive``, ``contact``, ``network``, ``crypto``, ``date``, ``location``, ``vehicle``, ``authentication``.
+
+        A type is in one of them.
+        """
         groups: dict[str, set[str]] = {row.extra.get("category", _SENSITIVE): set() for row in load_table("pii")}
         for row in self._rows:
             groups[row.extra.get("category", _SENSITIVE)].add(row.entity_type)

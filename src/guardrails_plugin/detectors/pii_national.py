@@ -16,6 +16,7 @@ NATIONAL_IDS: Mapping[str, str] = MappingProxyType(
             "BE_NATIONAL_NUMBER", "BG_EGN", "RO_CNP", "HR_OIB", "NO_FODSELSNUMMER", "DK_CPR", "CZ_RODNE_CISLO",
             "EE_ISIKUKOOD", "GR_AMKA", "IE_PPSN", "IL_ID", "HK_ID", "TW_NATIONAL_ID", "TH_NATIONAL_ID", "CL_RUT",
             "AR_CUIT", "RU_INN", "RU_SNILS", "UA_TAX_ID", "PT_NIF", "NZ_IRD", "DE_SOCIAL_SECURITY", "PL_ID_CARD",
+            "DE_TAX_NUMBER", "CEDULA",
         ),
         "NATIONAL_ID",
     )

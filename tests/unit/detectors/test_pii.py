@@ -294,6 +294,13 @@ LABELS_DECIDE = {
     "account number: 8001015009087": "US_BANK_NUMBER",
     "account number: 4111111111111111": "CREDIT_CARD",
     "call 078-05-1120": "US_SSN",
+    "ΑΜΚΑ 01010100001": "GR_AMKA",
+    "Reisepassnummer C01X0006H1": "PASSPORT",
+    "Steuernummer 21/815/08150": "DE_TAX_NUMBER",
+    "Cédula de ciudadanía 1.020.304.050": "CEDULA",
+    "Kontonummer 12345678": "BANK_ACCOUNT",
+    "Mein PIN ist 4711": "PIN",
+    "Your verification code is 482913": "VERIFICATION_CODE",
 }
 
 
