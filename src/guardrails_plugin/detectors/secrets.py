@@ -265,7 +265,7 @@ _NAME = re.compile(r"[\w.$-]+")
 _SECRET_NAME = re.compile(r"key|token|secret|pass|pwd|cred|auth|bearer|session|_pat|_sid", re.IGNORECASE)
 _PART = re.compile(r"[A-Z]{2,}|[A-Z]?[a-z]+|\d+")
 _OTHER_NAME = re.compile(
-    r"(?:^|_)(?:public|publish(?:able)?|primary|foreign|partition|cache|sort|index|csrf|nonce|object|idempotency|next"
+    r"(?:^|_)(?:public|pubkey|publish(?:able)?|primary|foreign|partition|cache|sort|index|csrf|nonce|object|idempotency|next"
     r"|page|csv|pad|eos|bos|fingerprint|checksum|digest|hash|sha\d*|md)(?:_|$)"
     r"|keywords?|keyboard|authorit(?:y|ies)|secrets?_?manager"
     r"|(?:hot|mon|tur|don|hoc|joc|whis)key|tokeni[sz]|authors?(?:_|$)|credit|integrity"
@@ -282,7 +282,7 @@ _CODE = re.compile(
     r"^[/.~\\@&:$%#*+=|!?-]|://|^[A-Za-z_]\w*(?:(?:\.|->|::)[A-Za-z_]\w*)+$|[()]|^\d+(?:[.:/-]\d+)*$|^v?\d+\.\d+"
 )
 _TOKEN = re.compile(r"[A-Za-z0-9_+/.~:|!@#$^&*-]+={0,2}")
-_WORDS = _linear(r"_*(?:(?:[A-Z]?[a-z]{2,}|[A-Z]{2,})(?:\d{1,4})?[-_./:]?)+")
+_WORDS = _linear(r"_*(?:(?:[A-Z]?[a-z]{2,}|[A-Z]{2,})(?:\d{1,8})?[-_./:]?)+")
 _KNOWN = _linear(
     r"^(?:(?:test|demo|foo|bar|foobar)[\d_]{0,6}|(?:sha|aes|rsa)-?\d+|md5|utf-?8|base64|bcrypt|argon2\w*|oauth2?|ed25519"
     r"|[reh]s\d+)(?:-[a-z]+)?$",
