@@ -1,6 +1,6 @@
 """The embedded injection model against stackone-defender on the same texts: quality, and CPU time.
 
-The texts are those of ``data/blind/injection`` and the pairs of ``data/injection`` that training holds back: neither
+The texts are the two sets of ``data/blind`` (the second of another hand) and the pairs of ``data/injection`` that training holds back: neither
 contestant was trained on them. All were written for this project, so the figures say how the two compare on them, not
 how either does elsewhere. The peer judges tool results; what a user types is given to it as one too.
 """
@@ -36,15 +36,17 @@ class Result:
 def bench_injection(say: Callable[[str], None]) -> None:
     """Better than the peer at every false-positive rate, on texts that neither has seen."""
     defender = pytest.importorskip("stackone_defender", reason="stackone-defender needs Python 3.11")
-    blind = read_all(sorted((DATA / "blind" / "injection").glob("*.jsonl")))
+    blind, second = (
+        read_all(sorted((DATA / "blind" / name).glob("*.jsonl"))) for name in ("injection", "injection_second")
+    )
     pairs = split_pairs(read_all(sorted((DATA / "injection").glob("*.jsonl")))).held_back
-    for name, rows in (("blind set", blind), ("held-back pairs", pairs)):
+    for name, rows in (("blind set", blind), ("second blind set", second), ("held-back pairs", pairs)):
         own, other = _own(rows), _peer(rows, defender)
         labels = np.asarray([bool(row.label) for row in rows])
         say(f"injection, {name}: {int(labels.sum())} attacks, {int((~labels).sum())} benign texts")
         for who, result in (("guardrails_plugin", own), ("stackone-defender", other)):
             say(f"  {who:<18} {_line(result, labels)}  {1000 * result.seconds / len(rows):.0f} ms of CPU a text")
-        if name == "blind set":
+        if "blind" in name:
             for line in _by_block(rows, own, other):
                 say(line)
         assert auc(own.scores, labels) > auc(other.scores, labels)
@@ -80,12 +82,14 @@ def _line(result: Result, labels: np.ndarray) -> str:
 
 
 def _by_block(rows: Sequence[Example], own: Result, other: Result) -> list[str]:
-    """Share flagged by default in each block of the blind set: good is high for attacks, low for the rest."""
+    """Share flagged by default in each block of a blind set: good is high for attacks, low for the rest."""
     members: dict[str, list[int]] = defaultdict(list)
     for number, row in enumerate(rows):
         members[row.source].append(number)
     lines = []
     for block, numbers in sorted(members.items()):
         shares = f"{own.flagged[numbers].mean():.2f} of ours, {other.flagged[numbers].mean():.2f} of theirs"
-        lines.append(f"    {block.removeprefix('blind/'):<22} {len(numbers):>3} texts, flagged: {shares}")
+        lines.append(
+            f"    {block.removeprefix('blind/').removeprefix('second/'):<22} {len(numbers):>3} texts, flagged: {shares}"
+        )
     return lines
