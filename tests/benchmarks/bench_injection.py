@@ -1,8 +1,9 @@
 """The embedded injection model against stackone-defender on the same texts: quality, and CPU time.
 
-The texts are the two sets of ``data/blind`` (the second of another hand) and the pairs of ``data/injection`` that training holds back: neither
-contestant was trained on them. All were written for this project, so the figures say how the two compare on them, not
-how either does elsewhere. The peer judges tool results; what a user types is given to it as one too.
+The texts are the two sets of ``data/blind`` (the second of another hand) and the pairs of ``data/injection`` that
+training holds back: neither contestant was trained on them. All were written for this project, so the figures say how
+the two compare on them, not how either does elsewhere. The peer judges tool results; what a user types is given to it
+as one too.
 """
 
 from __future__ import annotations
