@@ -13,6 +13,7 @@ from time import perf_counter
 from typing import Any
 
 from guardrails_plugin.allow_list import AllowList
+from guardrails_plugin.contract import BreachError, all_findings, is_shipped
 from guardrails_plugin.detectors.base import PatternBase, confirmed
 from guardrails_plugin.matching import Match, Matcher
 from guardrails_plugin.normalize import normalize
@@ -39,12 +40,15 @@ class Step:
     timeout: float | None = None
     pattern_only: bool = field(init=False)
     """True when it has nothing to say about texts in which none of its patterns matched."""
+    shipped: bool = field(init=False)
+    """True when what it returns needs no checking."""
     quick: bool = field(init=False)
     """True when it asks no model about a text without context: short ones take it well under a millisecond."""
 
     def __post_init__(self) -> None:
         pattern_only = isinstance(self.detector, PatternBase) and not self.detector.judges
         object.__setattr__(self, "pattern_only", pattern_only)
+        object.__setattr__(self, "shipped", is_shipped(self.detector))
         object.__setattr__(self, "quick", pattern_only or getattr(self.detector, "quick", False))
 
 
@@ -175,7 +179,7 @@ def _find(
         return [_Failed("timed out")] * len(contents)
     except Exception as error:  # noqa: BLE001 - whatever a detector raises, its rule decides what it means
         if len(contents) == 1:
-            return [_Failed(type(error).__name__)]
+            return [_Failed(error.failure if isinstance(error, BreachError) else type(error).__name__)]
         alone = (_find(step, [texts], [context], matches) for texts, context in zip(contents, contexts, strict=True))
         return [found[0] for found in alone]
 
@@ -190,10 +194,11 @@ def _detect(
     flat = [text for texts in contents for text in texts]
     if isinstance(step.detector, PatternBase):
         confirmed_ = [confirmed(step.detector, matches.of(text, step.name), _skipped(step, text)) for text in flat]
-        found = iter(step.detector.judge(flat, contexts[0], confirmed_))
+        found = step.detector.judge(flat, contexts[0], confirmed_)
     else:
-        found = iter(step.detector.detect(flat, contexts[0]))
-    return [[finding for _ in texts for finding in next(found)] for texts in contents]
+        found = step.detector.detect(flat, contexts[0])
+    rows = iter(found if step.shipped else all_findings(step.name, step.detector, flat, found))
+    return [[finding for _ in texts for finding in next(rows)] for texts in contents]
 
 
 def _skipped(step: Step, text: Text) -> Callable[[Finding], bool] | None:

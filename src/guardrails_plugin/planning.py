@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from guardrails_plugin import registry
 from guardrails_plugin.allow_list import AllowList
+from guardrails_plugin.contract import require_named, require_parts
 from guardrails_plugin.crypto.keyring import Keyring
 from guardrails_plugin.detect import Plan, Step
 from guardrails_plugin.detectors.base import PatternBase
@@ -52,6 +53,8 @@ class Planner:
     ) -> None:
         self._keyring = keyring
         self._detectors: MutableMapping[tuple[str, str], Detector] = {}
+        require_named("detector", detectors or {})
+        require_named("action", actions or {})
         self._given = dict(detectors or {})
         self._actions: dict[str, Action] = dict(actions or {})
         self._matchers: MutableMapping[frozenset[tuple[str, int]], Matcher] = {}
@@ -184,6 +187,7 @@ def _build(name: str, settings: Mapping[str, Any], where: str) -> Detector:
         detector: Detector = registry.load("detectors", name)(**settings)
     except ValidationError as error:
         raise explain(error, f"{where}.settings", ".") from None
+    require_parts("detector", detector, f"{where}: detector {name!r}")
     return detector
 
 
