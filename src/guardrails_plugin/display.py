@@ -1,4 +1,4 @@
-"""How a result shows itself in a notebook: before with marked findings, after with marked replacements."""
+"""How a result shows itself in a notebook: what goes on, with marks; on request also what came in."""
 
 from __future__ import annotations
 
@@ -24,10 +24,12 @@ _SHOWN = 4000
 _Mark = tuple[int, int, str, Verdict]
 
 
-def result_html(result: GuardResult) -> str:
+def result_html(result: GuardResult, *, original: bool = False) -> str:
     """An HTML fragment without scripts; every character of the content is escaped.
 
-    It shows the content itself: that is what a person in a notebook asks for. Logs and audit records never hold it.
+    Args:
+        result: what to show: the output with what was replaced and what was merely found, or why there is none.
+        original: also what came in. It holds all that was found, and a notebook keeps what it shows.
     """
     colour = _COLOURS[result.verdict]
     head = (
@@ -35,10 +37,21 @@ def result_html(result: GuardResult) -> str:
         f"(recipe <code>{escape(result.recipe)}</code>, {result.seconds * 1000:.1f} ms)"
     )
     summary = f'<div style="color:#57606a">{escape(result.summary)}</div>'
-    parts = [f"<div>{head}</div>", summary, _text("before", _before(result))]
-    if not result.blocked:
-        parts.append(_text("after", _after(result)))
+    parts = [f"<div>{head}</div>", summary]
+    if original and result.original is not None:
+        parts.append(_text("before", _before(result)))
+    parts.append(_text("found", _found(result)) if result.blocked else _text("after", _after(result)))
     return f'<div style="font-family:sans-serif;font-size:13px;line-height:1.5">{"".join(parts)}</div>'
+
+
+def _found(result: GuardResult) -> str:
+    """What a blocked content held, by type and place."""
+    lines = [f"{escape(reason)}" for reason in result.reasons if not result.decisions]
+    for decision in result.decisions:
+        finding = decision.finding
+        place = f"{finding.segment}:{finding.start}-{finding.end}"
+        lines.append(f"{escape(finding.entity_type)} at {place} ({finding.score:.2f}, {escape(decision.action)})")
+    return "<br>".join(lines)
 
 
 def _text(title: str, body: str) -> str:
@@ -58,8 +71,21 @@ def _before(result: GuardResult) -> str:
 def _after(result: GuardResult) -> str:
     if isinstance(result.output, str):
         marks = [(r.start, r.end, r.decision.finding.entity_type, Verdict.TRANSFORM) for r in result.replacements]
-        return _marked(result.output, marks)
+        return _marked(result.output, [*marks, *_kept(result)])
     return _marked(json.dumps(result.output, indent=2, ensure_ascii=False, default=str), [])
+
+
+def _kept(result: GuardResult) -> list[_Mark]:
+    """What was found and left as it was, at its place in a text as output."""
+    marks: list[_Mark] = []
+    for decision in result.decisions:
+        start, end = decision.finding.start, decision.finding.end
+        apart = all(r.source.end <= start or end <= r.source.start for r in result.replacements)
+        if start < end and apart and all(end <= mark[0] or mark[1] <= start for mark in marks):
+            marks.append((start, end, decision.finding.entity_type, decision.verdict))
+    moved = [(r.source.end, len(r.text) - (r.source.end - r.source.start)) for r in result.replacements]
+    shifts = [sum(by for at, by in moved if at <= mark[0]) for mark in marks]
+    return [(mark[0] + by, mark[1] + by, *mark[2:]) for mark, by in zip(marks, shifts, strict=True)]
 
 
 def _marks(text: str, decisions: Sequence[Decision]) -> list[_Mark]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, field, replace
+from dataclasses import KW_ONLY, InitVar, dataclass, field, replace
 from enum import Enum, IntEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from guardrails_plugin.errors import ConfigError, GuardBlocked, GuardUnavailable
 
@@ -27,6 +27,7 @@ __all__ = [
     "Piece",
     "Replacement",
     "Segment",
+    "Shown",
     "Span",
     "Stage",
     "Text",
@@ -287,9 +288,22 @@ class Replacement:
     end: int
 
 
+class _Held:
+    """Keeps what was checked outside of a result's fields, so that it is in no copy, pickle or `asdict` of it."""
+
+    __slots__ = ("_original",)
+
+    if not TYPE_CHECKING:
+
+        @property
+        def original(self) -> Any:
+            """What was checked; None in a copy, or when the result came through a pickle or an error."""
+            return getattr(self, "_original", None)
+
+
 @dataclass(frozen=True, slots=True)
-class GuardResult:
-    """Everything a check decided. Immutable; its repr holds no guarded text.
+class GuardResult(_Held):
+    """Everything a check decided. Immutable; its repr, pickles and copies do not hold what was checked.
 
     Attributes:
         output: the content to go on with, in the shape it came in; None when blocked.
@@ -299,6 +313,7 @@ class GuardResult:
         timings: seconds by step.
         fpe_context: token that turns encrypted values back, when any were made; those of the context's own token too.
         raw: every candidate with its evidence, below the thresholds too (only with ``debug=True``).
+        original: what was checked, in this process only.
         shadow: what the verdict would have been, when the recipe only watches; `verdict` then is REPORT at most.
     """
 
@@ -316,8 +331,15 @@ class GuardResult:
     timings: Mapping[str, float] = field(default_factory=dict)
     fpe_context: str | None = field(default=None, repr=False)
     raw: tuple[Finding, ...] | None = None
-    original: Any = field(default=None, repr=False)
     shadow: Verdict | None = None
+    if TYPE_CHECKING:
+        original: Any = field(default=None, repr=False)
+    else:
+        # To the constructor an argument like the others; no field, so that `asdict` and pickles go without.
+        original: InitVar[Any] = None
+
+        def __post_init__(self, original: Any) -> None:
+            object.__setattr__(self, "_original", original)
 
     @property
     def blocked(self) -> bool:
@@ -358,11 +380,33 @@ class GuardResult:
         # Without the content: errors end up in logs and traces with all they hold.
         raise error(self.stage.value, self.reasons, self.id, replace(self, original=None))
 
-    def _repr_html_(self) -> str:
+    def show(self, *, original: bool = False) -> Shown:
+        """How a notebook shows it.
+
+        Args:
+            original: also what came in, with its findings marked. A notebook is saved with all that it shows.
+        """
         # Deferred: only notebooks need it.
         from guardrails_plugin.display import result_html
 
-        return result_html(self)
+        return Shown(result_html(self, original=original))
+
+    def _repr_html_(self) -> str:
+        return self.show().html
+
+
+if not TYPE_CHECKING:
+    del GuardResult.original  # the argument's default, which would hide the property
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A result made ready for a notebook, which shows the last value of a cell."""
+
+    html: str = field(repr=False)
+
+    def _repr_html_(self) -> str:
+        return self.html
 
 
 _DONE = {

@@ -61,7 +61,7 @@ def test_what_the_caller_changes_later_changes_nothing() -> None:
 
 
 def test_a_detector_that_no_recipe_runs_may_be_switched_off() -> None:
-    assert Engine(overrides={"topics": {"disabled": True}})
+    assert Engine(overrides={"topics": {"disabled": True}}).recipes()
 
 
 @pytest.mark.parametrize(

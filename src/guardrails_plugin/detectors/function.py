@@ -73,10 +73,10 @@ class FunctionDetector:
             ValueError: the function returned a place outside the text, or a score outside 0..1.
         """
         del context
-        return [by_place(self._finding(text, *found) for found in self.find(text.canonical)) for text in texts]
+        return [by_place(self._finding(text, found) for found in self.find(text.canonical)) for text in texts]
 
-    def _finding(self, text: Text, start: int, end: int, score: float | None = None) -> Finding:
-        score = self.score if score is None else score
+    def _finding(self, text: Text, found: Found) -> Finding:
+        start, end, score = (*found, self.score) if len(found) == 2 else found
         if not (0 <= start <= end <= len(text.canonical) and 0 <= score <= 1):
             raise ValueError("a place outside the text or a score outside 0..1")
         span = text.views[0].span(start, end)
