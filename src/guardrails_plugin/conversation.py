@@ -15,12 +15,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from guardrails_plugin import structural
 from guardrails_plugin.errors import ContentError
+from guardrails_plugin.objects import walk_object
 from guardrails_plugin.types import CallPart, Origin, Segment
 
 __all__ = ["MAX_DEPTH", "ROLES", "Foreign", "Walk", "called", "segments", "substitute"]
@@ -75,10 +76,11 @@ def segments(content: object, default: Origin, foreign: Foreign | None = None) -
     Args:
         content: a string, a `Segment`, or JSON (dict, list, tuple, numbers, None) nesting them.
         default: origin of strings that no message or segment gives one.
-        foreign: asked first about everything that is not a string; walks objects of a framework.
+        foreign: asked first about everything that is not a string; walks objects of a framework. By default
+            `objects.walk_object`.
 
     Raises:
-        ContentError: a value of another type, or nesting deeper than `MAX_DEPTH`.
+        ContentError: a value of another type (the message says where), or nesting deeper than `MAX_DEPTH`.
     """
     if isinstance(content, str):
         return [Segment(content, default)]
@@ -88,7 +90,7 @@ def segments(content: object, default: Origin, foreign: Foreign | None = None) -
         found.append(segment)
         return segment.text
 
-    _Walker(collect, foreign).walk(content, default)
+    _walked(content, default, collect, foreign)
     return found
 
 
@@ -105,13 +107,43 @@ def substitute(content: object, texts: Sequence[str], foreign: Foreign | None = 
     def take(_segment: Segment) -> str:
         return next(waiting)
 
-    return _Walker(take, foreign).walk(content, Origin.USER)
+    return _walked(content, Origin.USER, take, foreign)
+
+
+class _UnreadableError(Exception):
+    """A value that cannot be guarded; on its way up it learns where it stands, innermost step first."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
+        self.steps: list[str] = []
+
+    def within(self, step: str) -> _UnreadableError:
+        self.steps.append(step)
+        return self
+
+
+def _walked(content: object, default: Origin, visit: _Visit, foreign: Foreign | None) -> Any:
+    try:
+        return _Walker(visit, foreign or walk_object).walk(content, default)
+    except _UnreadableError as error:
+        place = "".join(reversed(error.steps)).lstrip(".")
+        raise ContentError(
+            f"{place}{': ' if place else ''}content of type {error.kind!r} cannot be guarded; valid: str, Segment,"
+            " dict, list, tuple, set, int, float, bool, None, pydantic models, dataclasses, dates, paths, UUIDs"
+            " (decode other bytes, dump other objects to JSON first)"
+        ) from None
+
+
+def _step(name: str) -> str:
+    """A field as error messages name it; a key that may be data is not shown."""
+    return f".{name}" if structural.is_field_name(name) else ".*"
 
 
 class _Walker:
     """Copies a content, showing every string to ``visit`` and taking what it returns."""
 
-    def __init__(self, visit: _Visit, foreign: Foreign | None) -> None:
+    def __init__(self, visit: _Visit, foreign: Foreign) -> None:
         self._visit = visit
         self._foreign = foreign
         self._part: CallPart | None = None
@@ -130,27 +162,42 @@ class _Walker:
             raise ContentError(f"content is nested deeper than {MAX_DEPTH} levels")
         if isinstance(value, Segment):
             return self._visit(Segment(value.text, value.origin, value.hint or hint, value.part or self._part))
-        if self._foreign is not None:
-            own = self._foreign(value, origin, lambda part, who, name: self.walk(part, who, name, depth + 1))
-            if own is not NotImplemented:
-                return own
-        return self._nested(value, origin, hint, depth)
+        if self._foreign is walk_object and isinstance(value, (dict, list, tuple)):
+            return self._nested(value, origin, hint, depth)
+
+        def walk(part: Any, who: Origin, name: str) -> Any:
+            try:
+                return self.walk(part, who, name or hint, depth + 1)
+            except _UnreadableError as error:
+                raise error.within(_step(name) if name else "") from None
+
+        own = self._foreign(value, origin, walk)
+        return self._nested(value, origin, hint, depth) if own is NotImplemented else own
 
     def _nested(self, value: Any, origin: Origin, hint: str, depth: int) -> Any:
         if isinstance(value, Mapping):
             return self._object(value, origin, hint, depth)
         if isinstance(value, (list, tuple)):
-            items = [self.walk(item, origin, hint, depth + 1) for item in value]
+            items = self._items(value, origin, hint, depth)
             return items if isinstance(value, list) else _like(value, items)
-        raise ContentError(
-            f"content of type {type(value).__name__!r} cannot be guarded; valid: str, Segment, dict, list, tuple, "
-            "int, float, bool, None (decode bytes, dump objects to JSON first)"
-        )
+        if isinstance(value, (set, frozenset)):
+            return type(value)(self._items(value, origin, hint, depth))
+        raise _UnreadableError(type(value).__name__)
+
+    def _items(self, values: Iterable[Any], origin: Origin, hint: str, depth: int) -> list[Any]:
+        items: list[Any] = []
+        try:
+            for item in values:
+                items.append(self.walk(item, origin, hint, depth + 1))  # noqa: PERF401 - an error says how far it came
+        except _UnreadableError as error:
+            raise error.within(f"[{len(items)}]") from None
+        return items
 
     def _number(self, value: float, origin: Origin, hint: str, least: int = _LONG_NUMBER) -> float | str:
         if abs(value) < least:
             return value
-        text = repr(value)
+        # Not its own repr: numpy's numbers and enumerations have names in theirs.
+        text = float.__repr__(value) if isinstance(value, float) else int.__repr__(value)
         new = self._visit(Segment(text, origin, hint, self._part))
         return value if new == text else new
 
@@ -191,7 +238,10 @@ class _Walker:
         elif call is not None and (name == "name" or name in _ARGUMENTS):
             self._part = call if name == "name" else replace(call, argument="")
         short = outer is not None and isinstance(item, (int, float)) and not isinstance(item, bool)
-        new = self._number(item, origin, hint, least=0) if short else self.walk(item, origin, hint, depth + 1)
+        try:
+            new = self._number(item, origin, hint, least=0) if short else self.walk(item, origin, hint, depth + 1)
+        except _UnreadableError as error:
+            raise error.within(_step(name)) from None
         self._part = outer
         return new
 

@@ -1,4 +1,4 @@
-"""Structured output, whatever the framework: pydantic models, dataclasses, text as bytes, and what holds no text."""
+"""Objects in contents, whatever the framework: structured output, text as bytes, dates, paths, what holds no text."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import dataclasses
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["is_text", "walk_object"]
 
-_TEXTLESS = (date, time, timedelta, Decimal, Enum, UUID)
+_TEXTLESS = (time, timedelta, Enum)
+_WRITTEN = (date, Decimal, PurePath, UUID)
+"""What is read as it is written, and stays what it is when there is nothing in it."""
 
 
 def walk_object(value: Any, origin: Origin, walk: Walk) -> Any:
@@ -31,7 +34,19 @@ def walk_object(value: Any, origin: Origin, walk: Walk) -> Any:
         return dataclasses.replace(value, **{name: walk(getattr(value, name), origin, name) for name in names})
     if isinstance(value, bytes) and is_text(value):
         return str(walk(value.decode(), origin, "")).encode()
-    return value if isinstance(value, _TEXTLESS) else NotImplemented
+    if isinstance(value, _TEXTLESS):
+        return value
+    if isinstance(value, _WRITTEN):
+        return _unless_changed(value, str(value), origin, walk)
+    # Scalars of numpy and the like, known by their looks: this package does without numpy here.
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "dtype") and hasattr(value, "item"):
+        return _unless_changed(value, value.item(), origin, walk)
+    return NotImplemented
+
+
+def _unless_changed(value: Any, plain: Any, origin: Origin, walk: Walk) -> Any:
+    new = walk(plain, origin, "")
+    return value if new is plain or new == plain else new
 
 
 def is_text(value: bytes) -> bool:

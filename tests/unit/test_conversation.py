@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import PurePosixPath
 from typing import Any
+from uuid import UUID
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +19,14 @@ from hypothesis import strategies as st
 from guardrails_plugin import ContentError, Origin, Segment
 from guardrails_plugin.conversation import MAX_DEPTH, called, segments, substitute
 
-IMAGE = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
+@dataclass
+class Note:
+    text: str
+    more: Any
+
+
+IMAGE = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAA"
 OPENAI = [
     {"role": "system", "content": "S"},
     {"role": "user", "content": [{"type": "text", "text": "U"}, {"type": "image_url", "image_url": {"url": IMAGE}}]},
@@ -121,10 +134,59 @@ def test_segments_say_where_they_come_from() -> None:
     assert substitute([Segment("x", Origin.EXTERNAL)], ["y"]) == ["y"]
 
 
-@pytest.mark.parametrize("content", [b"bytes", object(), {1, 2}, [b"x"], {"a": {"b": object()}}])
+@pytest.mark.parametrize("content", [b"\xff", object(), {object()}, [b"\xff"], {"a": {"b": object()}}])
 def test_what_cannot_be_guarded_is_refused_with_the_valid_types(content: object) -> None:
     with pytest.raises(ContentError, match=r"cannot be guarded; valid: str"):
         segments(content, Origin.USER)
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        ({"metadata": {"row": object()}}, "metadata.row"),
+        ({"rows": [1, {"thumb": b"\xff"}]}, r"rows\[1\].thumb"),
+        ([("a", {"ann@example.com": object()})], r"\[0\]\[1\]\.\*"),
+        ({"note": Note("x", object())}, "note.more"),
+    ],
+)
+def test_the_error_says_where_and_quotes_no_data(content: object, place: str) -> None:
+    with pytest.raises(ContentError, match=f"^{place}: content of type"):
+        segments(content, Origin.USER)
+
+
+ORDINARY: list[Any] = [
+    np.int64(7),
+    np.int64(536904399),
+    np.float64(536904399.5),
+    np.float32(1.5),
+    np.bool_(True),
+    np.datetime64("2024-05-01"),
+    PurePosixPath("/home/ann/notes.txt"),
+    UUID("0198c3d2-6f1a-7c55-9d2e-0f6e1c2b3a4d"),
+    datetime(2024, 5, 1, 12, 30, tzinfo=timezone.utc),
+    date(2024, 5, 1),
+    timedelta(3),
+    Decimal(536904399),
+]
+
+
+@pytest.mark.parametrize("value", ORDINARY, ids=lambda value: type(value).__name__)
+def test_values_of_metadata_stay_what_they_are_when_nothing_is_found(value: Any) -> None:
+    content = {"metadata": {"row": value}}
+    same = substitute(content, [s.text for s in segments(content, Origin.EXTERNAL)])
+    assert same["metadata"]["row"] is value
+
+
+@pytest.mark.parametrize("value", [*ORDINARY[1:3], *ORDINARY[6:10], ORDINARY[-1]], ids=lambda v: type(v).__name__)
+def test_and_are_replaced_by_text_when_something_is(value: Any) -> None:
+    (found,) = segments({"ssn": value}, Origin.EXTERNAL)
+    assert (found.text, found.hint) == (str(value), "ssn")
+    assert substitute({"ssn": value}, ["<X>"]) == {"ssn": "<X>"}
+
+
+def test_sets_and_objects_are_walked() -> None:
+    content = {"tags": {"a"}, "more": frozenset({"b"}), "note": Note("c", None)}
+    assert substitute(content, ["A", "B", "C"]) == {"tags": {"A"}, "more": frozenset({"B"}), "note": Note("C", None)}
 
 
 def test_nesting_has_a_limit_and_loops_end_there() -> None:
