@@ -11,10 +11,11 @@ from typing import Any
 
 from guardrails_plugin import conversation
 from guardrails_plugin.audit.record import audit_record
+from guardrails_plugin.contract import require_parts
 from guardrails_plugin.crypto import fpe_context
 from guardrails_plugin.crypto.keyring import Keyring
 from guardrails_plugin.detect import Plan, detect
-from guardrails_plugin.errors import ConfigError, unknown_name
+from guardrails_plugin.errors import ConfigError, SinkError, unknown_name
 from guardrails_plugin.normalize import normalize
 from guardrails_plugin.planning import Overrides, Planner
 from guardrails_plugin.protocols import Action, Call, Detector, Scorer, Sink
@@ -87,8 +88,12 @@ class Engine:
     ) -> None:
         own = load_recipes(recipes)
         self._recipes = _by_name((*builtin_recipes(), *own))
+        if keyring is not None and not isinstance(keyring, Keyring):
+            raise ConfigError(f"keyring: expected a Keyring, such as Keyring.from_env(), got {type(keyring).__name__}")
         self._keyring = keyring
-        self._sinks = tuple(sinks)
+        self._sinks = _listed("sinks", sinks)
+        for index, sink in enumerate(self._sinks):
+            require_parts("sink", sink, f"sinks[{index}]")
         self._planner = Planner(
             keyring=keyring, detectors=detectors, actions=actions, use_hyperscan=use_hyperscan, overrides=overrides
         )
@@ -138,12 +143,13 @@ class Engine:
         Raises:
             ConfigError: unknown stage, recipe, rule, action, contradictory overrides, or something else than a context.
             ContentError: a content that cannot be guarded.
+            SinkError: an audit sink failed: nothing passes unrecorded.
         """
         return self._check([content], self._plan(stage, recipe, overrides), [_context(context)], debug=debug)[0]
 
     def check_batch(
         self,
-        contents: Sequence[object],
+        contents: Iterable[object],
         *,
         stage: Stage | str,
         recipe: str | None = None,
@@ -164,6 +170,7 @@ class Engine:
         Returns:
             One result per content, in order.
         """
+        contents = _listed("contents", contents)
         plan = self._plan(stage, recipe, overrides)
         contexts = (
             [_context(one) for one in context]
@@ -225,26 +232,29 @@ class Engine:
             content: a string or any JSON.
             token: ``fpe_context`` of the result that encrypted them.
             tenant: the tenant of the context they were encrypted under.
-            types: entity types to turn back; all by default.
+            types: entity types to turn back, in any case; all by default.
 
         Raises:
-            ConfigError: no keyring, a single string for types, or a token that is not ours, was changed, or belongs to
-                another tenant.
+            ConfigError: no keyring, a single string for types, a type that does not exist, or a token that is not
+                ours, was changed, or belongs to another tenant.
         """
         if self._keyring is None:
             raise ConfigError("unredact needs the keyring that encrypted: Engine(keyring=...)")
         if isinstance(types, str):
             raise ConfigError(f"types: expected a list of entity types, got the string {types[:80]!r}")
         opened = fpe_context.open_(token, self._keyring, tenant)
+        if isinstance(types, Iterable):
+            types = self._planner.entity_types(types, {entry.entity_type for entry in opened.entries})
         found = conversation.segments(content, Origin.MODEL)
         return conversation.substitute(content, [opened.restore(segment.text, types) for segment in found])
 
-    def score(self, detector: str, texts: Sequence[str], *, origin: Origin | str = Origin.USER) -> list[float]:
+    def score(self, detector: str, texts: Iterable[str], *, origin: Origin | str = Origin.USER) -> list[float]:
         """Calibrated probabilities, one per text, below any threshold too.
 
         Raises:
-            ConfigError: the detector gives no probabilities, or the origin does not exist.
+            ConfigError: the detector gives no probabilities, the origin does not exist, or a single string for texts.
         """
+        texts = _listed("texts", texts)
         scorer = self._planner.detector(detector)
         if not isinstance(scorer, Scorer):
             raise ConfigError(f"detector {detector!r} does not score texts")
@@ -305,7 +315,7 @@ class Engine:
             if self._sinks:
                 record = audit_record(result, context, plan.fingerprint)
                 for sink in self._sinks:
-                    sink.write(record)
+                    _write(sink, record)
         return results
 
     def _plan(self, stage: Stage | str, recipe: str | None, overrides: Overrides | None) -> Plan:
@@ -353,6 +363,20 @@ def _rebuilt(config: Mapping[str, Any]) -> Engine:
 def default_engine() -> Engine:
     """The engine of this process with the built-in recipes, made at first use; adapters share it."""
     return Engine()
+
+
+def _listed(name: str, given: Any) -> tuple[Any, ...]:
+    """What was given one after the other; a string or a mapping would be taken apart."""
+    if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
+        raise ConfigError(f"{name}: expected a list, got {type(given).__name__}")
+    return tuple(given)
+
+
+def _write(sink: Sink, record: Mapping[str, Any]) -> None:
+    try:
+        sink.write(record)
+    except Exception as error:
+        raise SinkError(type(sink).__name__, type(error).__name__) from error
 
 
 def _context(given: object) -> Context:

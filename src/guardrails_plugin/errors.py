@@ -6,6 +6,7 @@
     ├── ConfigError (also ValueError)     a recipe, override, key or argument is wrong
     ├── ContentError (also ValueError)    the content handed in cannot be guarded as it is
     ├── DetectorError                     a detector failed; the recipe's policy decides what follows
+    ├── SinkError                         an audit sink failed; what it could not record does not pass
     └── GuardBlocked                      a guard refused the content
         └── GuardUnavailable              ... because a detector failed and the recipe fails closed
 
@@ -28,6 +29,7 @@ __all__ = [
     "GuardBlocked",
     "GuardError",
     "GuardUnavailable",
+    "SinkError",
     "unknown_name",
 ]
 
@@ -54,6 +56,18 @@ class DetectorError(GuardError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.detector, self.failure)
+
+
+class SinkError(GuardError):
+    """An audit sink failed. Holds the sink's type and the failure's; the failure itself is its cause."""
+
+    def __init__(self, sink: str, failure: str) -> None:
+        self.sink = sink
+        self.failure = failure
+        super().__init__(f"audit sink {sink} failed: {failure}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.sink, self.failure)
 
 
 class GuardBlocked(GuardError):  # noqa: N818 - the name users catch; it reports a decision, not a mistake
@@ -85,4 +99,10 @@ def unknown_name(kind: str, given: object, valid: Iterable[str], where: str = ""
     """A `ConfigError` for a name that does not exist, listing the valid ones."""
     place = f"{where}: " if where else ""
     shown = repr(given)[:80]
-    return ConfigError(f"{place}unknown {kind} {shown}; valid: {', '.join(sorted(valid))}")
+    known = sorted(set(valid))
+    # Deferred: needed for mistakes only.
+    from difflib import get_close_matches
+
+    close = get_close_matches(str(given)[:80], known, n=1)
+    guess = f"; did you mean {close[0]!r}?" if close else ""
+    return ConfigError(f"{place}unknown {kind} {shown}; valid: {', '.join(known)}{guess}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import ChainMap
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Container, Iterable, Mapping, MutableMapping
 from copy import deepcopy
 from typing import Any
 
@@ -117,6 +117,22 @@ class Planner:
         if key not in self._detectors:
             self._detectors[key] = _build(name, settings, where)
         return self._detectors[key]
+
+    def entity_types(self, names: Iterable[str], also: Container[str]) -> frozenset[str]:
+        """Entity types by their names in any case.
+
+        Raises:
+            ConfigError: one that is neither of ``also`` nor of any detector in use or of `pii` and `secrets`.
+        """
+        wanted = {str(name).upper() for name in names}
+        if all(name in also for name in wanted):
+            return frozenset(wanted)
+        used = (*self._given.values(), *self._detectors.values(), self.detector("pii"), self.detector("secrets"))
+        known = frozenset().union(*(detector.entity_types for detector in used))
+        for name in wanted:
+            if name not in also and name not in known:
+                raise unknown_name("entity type", name, known, "types")
+        return frozenset(wanted)
 
     def _step(self, rule: Rule, recipe: Recipe, index: int) -> Step:
         where = f"recipe {recipe.name!r}: rules[{index}]"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import pickle
 from typing import Any, ClassVar
 
 import pytest
@@ -21,6 +22,7 @@ from guardrails_plugin import (
     Stage,
     Verdict,
 )
+from guardrails_plugin.errors import SinkError
 from guardrails_plugin.recipes import Recipe, Rule
 from tests.strategies import NO_MODEL
 
@@ -326,3 +328,58 @@ def test_an_extended_engine_knows_more_and_shares_what_was_compiled() -> None:
     assert more._plan("response", "own", None).matcher._scanner is plan.matcher._scanner
     assert more._plan("response", None, None).matcher is plan.matcher
     assert len(engine._planner._matchers) == 1
+
+
+class Full:
+    def write(self, record: Any) -> None:
+        raise OSError("disk full")
+
+
+class TestArguments:
+    def test_one_string_is_no_batch(self, engine: Engine) -> None:
+        with pytest.raises(ConfigError, match="contents: expected a list, got str"):
+            engine.check_batch("abc", stage="prompt")
+        with pytest.raises(ConfigError, match="texts: expected a list, got str"):
+            engine.score("prompt_injection", "hello")
+
+    def test_a_generator_is(self, engine: Engine) -> None:
+        assert len(engine.check_batch((t for t in "ab"), stage="prompt", overrides=NO_MODEL)) == 2
+
+    @pytest.mark.parametrize(
+        ("given", "message"),
+        [
+            ({"keyring": "abc"}, "keyring: expected a Keyring, such as .*got str"),
+            ({"sinks": ["log"]}, r"sinks\[0\]: expected an object with write, got str without write"),
+            ({"sinks": "log"}, "sinks: expected a list, got str"),
+        ],
+    )
+    def test_an_engine_refuses_what_it_cannot_use(self, given: Any, message: str) -> None:
+        with pytest.raises(ConfigError, match=message):
+            Engine(**given)
+
+    def test_a_failing_sink_is_named(self) -> None:
+        with pytest.raises(SinkError, match="audit sink Full failed: OSError") as raised:
+            Engine(sinks=[Full()]).check("Hello.", stage="prompt", overrides=NO_MODEL)
+        assert isinstance(raised.value.__cause__, OSError)
+        assert str(pickle.loads(pickle.dumps(raised.value))) == str(raised.value)
+
+    def test_types_are_named_in_any_case_or_refused(self) -> None:
+        own = Engine(keyring=Keyring.generate())
+        hidden = own.check(SSN, stage="prompt", overrides={**NO_MODEL, "pii": {"us_ssn": "encrypt"}})
+        token = hidden.fpe_context or ""
+        assert own.unredact(hidden.output, token, types=["us_ssn"]) == SSN
+        assert own.unredact(hidden.output, token, types=["EMAIL_ADDRESS"]) == hidden.output
+        with pytest.raises(ConfigError, match=r"types: unknown entity type 'US_SNS'.*did you mean 'US_SSN'"):
+            own.unredact(hidden.output, token, types=["US_SNS"])
+
+    def test_names_are_listed_once(self, engine: Engine) -> None:
+        with pytest.raises(ConfigError) as raised:
+            engine.check("x", stage="prompt", overrides={"pii": {"us_ssn": "blok"}})
+        assert str(raised.value).partition("valid: ")[2].split(";")[0].split(", ").count("block") == 1
+
+
+def test_a_keyring_variable_without_ids_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GUARDRAILS_KEYRING", "supersecretvalue")
+    with pytest.raises(ConfigError, match="entry 1: expected id:base64key") as raised:
+        Keyring.from_env()
+    assert "supersecret" not in str(raised.value)

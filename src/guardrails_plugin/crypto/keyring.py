@@ -106,7 +106,9 @@ class Keyring:
         starred: list[str] = []
         for number, entry in enumerate((entry.strip() for entry in entries if entry.strip()), 1):
             place = f"{where}: entry {number}"
-            key_id, _, text = entry.removeprefix("*").partition(":")
+            key_id, colon, text = entry.removeprefix("*").partition(":")
+            if not colon:
+                raise ConfigError(f"{place}: expected id:base64key, got no ':'")
             key = _decoded(text.strip(), place)
             _validate(key_id.strip(), key, place)
             if key_id.strip() in keys:
