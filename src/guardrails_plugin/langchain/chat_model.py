@@ -14,6 +14,7 @@ from langchain_core.language_models.base import LangSmithParams
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, message_chunk_to_message
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableBinding
+from langchain_core.runnables.base import RunnableBindingBase
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import ConfigDict, Field
@@ -26,6 +27,7 @@ from guardrails_plugin.langchain.exchange import Exchange, hidden
 from guardrails_plugin.langchain.fields import guard_at
 from guardrails_plugin.langchain.run_aware import RunAwareChatModel
 from guardrails_plugin.langchain.runnable import Guard
+from guardrails_plugin.recipes.construction import constructing
 from guardrails_plugin.types import Stage
 
 __all__ = ["GuardedChatModel", "guard_model"]
@@ -57,6 +59,10 @@ class GuardedChatModel(RunAwareChatModel):
     refusal: str = "This was blocked by policy."
     answer_tools: frozenset[str] = frozenset()
     cache: Any = Field(default=False, exclude=True)
+
+    def __init__(self, **fields: Any) -> None:
+        with constructing(type(self)):
+            super().__init__(**fields)
 
     def bind_tools(
         self,
@@ -235,15 +241,24 @@ def guard_model(
     Raises:
         ConfigError: a guard of another stage, no chat model, or no such choice.
     """
-    if not isinstance(model, Runnable):
+    if not _is_chat_model(model):
         raise ConfigError(
-            f"guard_model: expected a chat model, got {type(model).__name__}; init_chat_model(...) makes one of a name"
+            f"guard_model: expected a chat model, got {type(model).__name__}; "
+            "init_chat_model(...) makes one of a name; "
+            "chains are guarded by a Guard"
         )
     if on_block not in {"raise", "refuse"}:
         raise unknown_name("on_block", on_block, ["raise", "refuse"], "guard_model")
     checks = check_at(prompt, Stage.LLM_PROMPT, engine), check_at(response, Stage.RESPONSE, engine)
     guards = [check.guard if check is not None else None for check in checks]
     return GuardedChatModel(inner=model, prompt=guards[0], response=guards[1], on_block=on_block, refusal=refusal)
+
+
+def _is_chat_model(model: object) -> bool:
+    """Whether it is one, or a variant of one: bound to options, with fallbacks or retries, configurable."""
+    while isinstance(model, RunnableBindingBase):
+        model = model.bound
+    return isinstance(model, BaseChatModel) or (isinstance(model, Runnable) and hasattr(model, "bind_tools"))
 
 
 def _options(stop: list[str] | None, kwargs: dict[str, Any]) -> dict[str, Any]:

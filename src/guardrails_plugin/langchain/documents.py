@@ -16,6 +16,7 @@ from guardrails_plugin.errors import GuardBlocked, unknown_name
 from guardrails_plugin.langchain.check import Option, StageCheck, check_at
 from guardrails_plugin.langchain.fields import guard_at
 from guardrails_plugin.langchain.runnable import Guard
+from guardrails_plugin.recipes.construction import constructing
 from guardrails_plugin.types import Stage
 
 __all__ = ["GuardDocumentCompressor", "GuardDocumentTransformer", "OnBlocked", "checked_choice", "kept"]
@@ -89,7 +90,8 @@ class GuardDocumentCompressor(BaseDocumentCompressor):
 
     def __init__(self, *, post_tool: Option | None = True, engine: Engine | None = None, **fields: Any) -> None:
         own = Guard(Stage.POST_TOOL, engine=engine) if post_tool is True else post_tool
-        super().__init__(**{"post_tool": own, **fields})
+        with constructing(type(self)):
+            super().__init__(**{"post_tool": own, **fields})
 
     def compress_documents(
         self, documents: Sequence[Document], query: str, callbacks: Callbacks = None

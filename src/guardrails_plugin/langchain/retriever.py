@@ -9,14 +9,17 @@ from typing import Annotated, Any
 from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
+from langchain_core.runnables import Runnable
 from pydantic import ConfigDict, Field
 
 from guardrails_plugin.engine import Engine
+from guardrails_plugin.errors import ConfigError
 from guardrails_plugin.langchain.check import Option, StageCheck, check_at
 from guardrails_plugin.langchain.documents import OnBlocked, checked_choice, kept
 from guardrails_plugin.langchain.exchange import hidden
 from guardrails_plugin.langchain.fields import guard_at
 from guardrails_plugin.langchain.runnable import Guard
+from guardrails_plugin.recipes.construction import constructing
 from guardrails_plugin.types import Stage
 
 __all__ = ["GuardedRetriever", "guard_retriever"]
@@ -36,6 +39,10 @@ class GuardedRetriever(BaseRetriever):
     inner: Any
     post_tool: Annotated[Guard | None, guard_at(Stage.POST_TOOL)] = Field(default_factory=partial(Guard, "post_tool"))
     on_block: OnBlocked = "drop"
+
+    def __init__(self, **fields: Any) -> None:
+        with constructing(type(self)):
+            super().__init__(**fields)
 
     def _of_run(self, run_manager: Any) -> StageCheck | None:
         return StageCheck(self.post_tool).of_run(run_manager) if self.post_tool is not None else None
@@ -69,7 +76,15 @@ def guard_retriever(
         post_tool: a guard of one's own; True for the post_tool recipe.
         engine: of the guard that is not given.
         on_block: ``drop`` blocked documents, or ``raise`` GuardBlocked.
+
+    Raises:
+        ConfigError: no retriever, a guard of another stage, or no such choice.
     """
+    if not isinstance(retriever, Runnable):
+        what = type(retriever).__name__
+        raise ConfigError(
+            f"guard_retriever: expected a retriever, got {what}; a vector store makes one: store.as_retriever()"
+        )
     checked_choice(on_block, "guard_retriever")
     check = check_at(post_tool, Stage.POST_TOOL, engine)
     return GuardedRetriever(inner=retriever, post_tool=check.guard if check is not None else None, on_block=on_block)

@@ -23,6 +23,7 @@ from guardrails_plugin.langchain.refusals import refusal_like
 from guardrails_plugin.langchain.review import approved
 from guardrails_plugin.langchain.runs import AsyncRun, Run
 from guardrails_plugin.langchain.values import walker
+from guardrails_plugin.recipes.construction import constructing
 from guardrails_plugin.types import Context, GuardResult, Stage
 
 __all__ = ["Guard"]
@@ -57,6 +58,9 @@ class Guard(RunnableSerializable[Any, Any]):
     verdict, types and actions. `langchain_core.load` writes and loads guards with the default engine; one with an
     engine of its own is written as a reference that does not load, since its keys and detectors must not travel.
 
+    Raises:
+        ConfigError: an argument is wrong, or names a recipe, rule, action or entity type that there is not.
+
     `with_retry` repeats a block like any error: tell it which to repeat, ``retry_if_exception_type=(...)``.
 
     Streams are guarded chunk by chunk: what can no longer change is released, the rest held back. The run that
@@ -77,7 +81,11 @@ class Guard(RunnableSerializable[Any, Any]):
 
     def __init__(self, stage: Stage | str, *, engine: Engine | None = None, **fields: Any) -> None:
         given: dict[str, Any] = {"stage": stage, "engine": engine, **fields}
-        super().__init__(**given)
+        with constructing(type(self)):
+            super().__init__(**given)
+        if self.recipe is not None or self.overrides:
+            # The stage's own recipe is there; what else is asked for is looked up now, not with the first content.
+            self.engine.fingerprint(stage=self.stage, recipe=self.recipe, overrides=self.overrides)
 
     @field_validator("engine", mode="before")
     @classmethod

@@ -11,6 +11,7 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores import VectorStore
 
 from guardrails_plugin.engine import Engine
+from guardrails_plugin.errors import ConfigError
 from guardrails_plugin.langchain.check import Option, StageCheck, check_at
 from guardrails_plugin.langchain.documents import OnBlocked, checked_choice, kept
 from guardrails_plugin.types import Stage
@@ -27,6 +28,9 @@ class GuardVectorStore(VectorStore):
         post_tool: guard for what comes out; likewise.
         engine: of the guards that are not given.
         on_block: ``drop`` blocked documents (their ids with them), or ``raise`` GuardBlocked.
+
+    Raises:
+        ConfigError: no vector store, a guard of another stage, or no such choice.
     """
 
     def __init__(
@@ -38,6 +42,11 @@ class GuardVectorStore(VectorStore):
         engine: Engine | None = None,
         on_block: OnBlocked = "drop",
     ) -> None:
+        if not isinstance(inner, VectorStore):
+            given = type(inner).__name__
+            raise ConfigError(
+                f"GuardVectorStore: expected a vector store, got {given}; retrievers: guard_retriever(...)"
+            )
         self.inner = inner
         self._in = check_at(ingestion, Stage.INGESTION, engine)
         self._out = check_at(post_tool, Stage.POST_TOOL, engine)

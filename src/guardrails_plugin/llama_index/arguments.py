@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from llama_index.core.schema import BaseNode
 from llama_index.core.tools import BaseTool
+from pydantic import BaseModel
 
 from guardrails_plugin.errors import ConfigError
 
-__all__ = ["require", "require_tools"]
+__all__ = ["require", "require_nodes", "require_tools"]
 
 
 def require(name: str, given: object, kind: type | tuple[type, ...], valid: str) -> None:
@@ -35,6 +37,19 @@ def require_tools(tools: object) -> list[Any]:
         if not isinstance(tool, BaseTool) and not callable(tool):
             raise ConfigError(f"tools[{place}]: expected a LlamaIndex tool or a function, got {_kind(tool)}")
     return listed
+
+
+def require_nodes(name: str, given: object, valid: str, kind: type = BaseNode) -> None:
+    """Nothing, when it is a list of those.
+
+    Raises:
+        ConfigError: it is something else, or holds something else.
+    """
+    # A pydantic object is iterable, too: over its fields.
+    if isinstance(given, (str, bytes, Mapping, BaseModel)) or not isinstance(given, Iterable):
+        raise ConfigError(f"{name}: expected a list of {name}, got {_kind(given)}")
+    for place, one in enumerate(given):
+        require(f"{name}[{place}]", one, kind, valid)
 
 
 def _kind(given: object) -> str:

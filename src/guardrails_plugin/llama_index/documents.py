@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from llama_index.core.schema import Document
 
 from guardrails_plugin.engine import Engine, default_engine
+from guardrails_plugin.llama_index.arguments import require_nodes
 from guardrails_plugin.llama_index.nodes import guard_nodes
 from guardrails_plugin.types import Context, Stage
 
@@ -26,7 +27,12 @@ def guard_documents(
 
     Use it on what goes into a pipeline with a docstore: LlamaIndex stores the documents it is handed, before any
     transformation has seen them.
+
+    Raises:
+        ConfigError: no list of documents; a recipe or rule that there is not.
     """
+    documents = list(documents) if isinstance(documents, Iterator) else documents
+    require_nodes("documents", documents, "a LlamaIndex document or node")
     guarded = guard_nodes(
         documents, engine or default_engine(), Stage.INGESTION, recipe=recipe, overrides=overrides, context=context
     )

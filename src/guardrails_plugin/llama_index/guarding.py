@@ -128,8 +128,8 @@ def guarding(
     """A `Guarding` from what users give.
 
     Raises:
-        ConfigError: an unknown stage, origin or ``on_block``; a vault of another tenant than the context's; something
-            of the wrong kind.
+        ConfigError: an unknown stage, recipe, override, origin or ``on_block``; a vault of another tenant than the
+            context's; something of the wrong kind.
     """
     require("engine", engine, (Engine, NoneType), "an Engine")
     require("context", context, (Context, NoneType), "a Context")
@@ -143,10 +143,15 @@ def guarding(
         raise ConfigError(
             f"vault: is of tenant {vault.tenant!r}, the context of {tenant!r}: Vault(keyring, tenant=...)"
         )
+    own = engine or default_engine()
+    named, changed = _by_stage("recipes", recipes, "names of recipes"), _by_stage("overrides", overrides, "overrides")
+    for stage in {**named, **changed}:
+        # Now, not with the first content.
+        own.fingerprint(stage=stage, recipe=named.get(stage), overrides=changed.get(stage))
     return Guarding(
-        engine or default_engine(),
-        recipes=_by_stage("recipes", recipes, "names of recipes"),
-        overrides=_by_stage("overrides", overrides, "overrides"),
+        own,
+        recipes=named,
+        overrides=changed,
         context=context or NO_CONTEXT,
         vault=vault,
         completions=Origin(completions),

@@ -9,7 +9,9 @@ from llama_index.core.schema import NodeWithScore, QueryBundle
 from pydantic import ConfigDict, PrivateAttr
 
 from guardrails_plugin.engine import Engine, default_engine
+from guardrails_plugin.llama_index.arguments import require_nodes
 from guardrails_plugin.llama_index.nodes import guard_nodes
+from guardrails_plugin.recipes.construction import constructing
 from guardrails_plugin.types import Context, Stage
 
 __all__ = ["GuardNodePostprocessor"]
@@ -34,9 +36,12 @@ class GuardNodePostprocessor(BaseNodePostprocessor):
     _engine: Engine = PrivateAttr(default_factory=default_engine)
 
     def __init__(self, *, engine: Engine | None = None, **fields: Any) -> None:
-        super().__init__(**fields)
+        with constructing(type(self)):
+            super().__init__(**fields)
         if engine is not None:
             self._engine = engine
+        if self.recipe is not None or self.overrides:
+            self._engine.fingerprint(stage=Stage.POST_TOOL, recipe=self.recipe, overrides=self.overrides)
 
     @classmethod
     def class_name(cls) -> str:
@@ -45,6 +50,7 @@ class GuardNodePostprocessor(BaseNodePostprocessor):
     def _postprocess_nodes(
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
     ) -> list[NodeWithScore]:
+        require_nodes("nodes", nodes, "a NodeWithScore", NodeWithScore)
         context = Context(prompt=query_bundle.query_str if query_bundle else "", tenant=self.tenant)
         guarded = guard_nodes(
             [scored.node for scored in nodes],

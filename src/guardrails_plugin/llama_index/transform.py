@@ -10,7 +10,9 @@ from llama_index.core.schema import BaseNode, TransformComponent
 from pydantic import ConfigDict, PrivateAttr
 
 from guardrails_plugin.engine import Engine, default_engine
+from guardrails_plugin.llama_index.arguments import require_nodes
 from guardrails_plugin.llama_index.nodes import guard_nodes
+from guardrails_plugin.recipes.construction import constructing
 from guardrails_plugin.types import Context, GuardResult, Stage
 
 __all__ = ["GuardTransform"]
@@ -41,7 +43,8 @@ class GuardTransform(TransformComponent):
     _dropped: list[GuardResult] = PrivateAttr(default_factory=list)
 
     def __init__(self, *, engine: Engine | None = None, **fields: Any) -> None:
-        super().__init__(**fields)
+        with constructing(type(self)):
+            super().__init__(**fields)
         if engine is not None:
             self._engine = engine
         self.policy_fingerprint = self._engine.fingerprint(
@@ -58,7 +61,12 @@ class GuardTransform(TransformComponent):
         return tuple(self._dropped)
 
     def __call__(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
-        """Guarded copies of the nodes that may stay."""
+        """Guarded copies of the nodes that may stay.
+
+        Raises:
+            ConfigError: no list of nodes.
+        """
+        require_nodes("nodes", nodes, "a LlamaIndex node (of a NodeWithScore: its .node)")
         guarded = guard_nodes(
             nodes,
             self._engine,

@@ -34,9 +34,9 @@ class TestResponseMetadata:
 
     def test_in_a_stream_too(self) -> None:
         chunks = [
-            AIMessageChunk("Hi ", id="1"),
-            AIMessageChunk("there.", id="1", response_metadata={"citations": [SAID]}),
-            AIMessageChunk("", id="1", response_metadata=FACTS),
+            AIMessageChunk(content="Hi ", id="1"),
+            AIMessageChunk(content="there.", id="1", response_metadata={"citations": [SAID]}),
+            AIMessageChunk(content="", id="1", response_metadata=FACTS),
         ]
         given = list(guard("response").transform(iter(chunks)))
         assert RAW not in repr(given)

@@ -14,7 +14,7 @@ from langchain_core.callbacks import BaseCallbackHandler, get_usage_metadata_cal
 from langchain_core.globals import set_llm_cache
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.runnables import RunnableBinding
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from guardrails_plugin import ConfigError, Engine, GuardBlocked, Keyring
 from guardrails_plugin.langchain import Guard
@@ -393,7 +393,7 @@ class TestObject:
         assert model.model_name == ""
 
     def test_options_that_do_not_exist_are_refused(self) -> None:
-        with pytest.raises(ValidationError, match="on_blok"):
+        with pytest.raises(ConfigError, match="on_blok"):
             GuardedChatModel(inner=says(), on_blok="raise")  # type: ignore[call-arg]
         with pytest.raises(
             ConfigError, match="llm_prompt: expected a Guard of this stage, got one of stage 'response'"

@@ -28,9 +28,9 @@ from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompt_values import ChatPromptValue, StringPromptValue
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from guardrails_plugin import Engine, GuardBlocked, Keyring
+from guardrails_plugin import ConfigError, Engine, GuardBlocked, Keyring
 from guardrails_plugin.langchain import Guard
 from tests.integration.langchain.fakes import says
 from tests.strategies import NO_MODEL
@@ -354,11 +354,11 @@ def test_run_ids_and_user_ids_reach_the_audit_record() -> None:
 
 class TestObject:
     def test_misspelt_options_are_refused(self) -> None:
-        with pytest.raises(ValidationError, match="on_blok"):
+        with pytest.raises(ConfigError, match="on_blok"):
             Guard("prompt", on_blok="raise")
 
     def test_unknown_stages_are_refused_with_the_valid_ones(self) -> None:
-        with pytest.raises(ValidationError, match="unknown stage 'promt'; valid: ingestion"):
+        with pytest.raises(ConfigError, match="unknown stage 'promt'; valid: ingestion"):
             Guard("promt")
 
     def test_copies_share_the_engine_and_pickles_work(self) -> None:

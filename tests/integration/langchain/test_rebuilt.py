@@ -16,7 +16,7 @@ from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import ConfigurableField, Runnable
 from langchain_core.tools import tool
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 import guardrails_plugin.langchain as ours
 from guardrails_plugin import ConfigError, Engine, Keyring, Recipe
@@ -157,9 +157,7 @@ class TestByHand:
         assert GuardedChatModel(inner=says(SAID), response=none).invoke("hi").content == SAID
 
     def test_a_guard_of_another_stage_is_not_taken(self) -> None:
-        with pytest.raises(
-            ValidationError, match="response: expected a Guard of this stage, got one of stage 'prompt'"
-        ):
+        with pytest.raises(ConfigError, match="response: expected a Guard of this stage, got one of stage 'prompt'"):
             GuardedChatModel(inner=says(SAID), response=Guard("prompt"))
 
 

@@ -9,9 +9,8 @@ import pytest
 from llama_index.core.ingestion import IngestionCache, IngestionPipeline
 from llama_index.core.node_parser import SentenceSplitter
 from llama_index.core.schema import Document, MetadataMode, NodeWithScore, QueryBundle, TextNode
-from pydantic import ValidationError
 
-from guardrails_plugin import Engine, Keyring
+from guardrails_plugin import ConfigError, Engine, Keyring
 from guardrails_plugin.llama_index import GuardNodePostprocessor, GuardTransform, guard_documents
 from tests.strategies import NO_MODEL
 
@@ -90,7 +89,7 @@ def test_transforms_travel_to_worker_processes() -> None:
 
 
 def test_misspelt_options_are_refused() -> None:
-    with pytest.raises(ValidationError, match="recipee"):
+    with pytest.raises(ConfigError, match="recipee"):
         GuardTransform(recipee="x")
 
 
