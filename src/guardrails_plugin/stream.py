@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from guardrails_plugin.detect import Outcome, Plan, Step, detect
+from guardrails_plugin.errors import ContentError
 from guardrails_plugin.matching import CONTEXT_CHARS
 from guardrails_plugin.normalize import normalize, open_run
 from guardrails_plugin.policy import verdict
@@ -29,6 +30,10 @@ _JUDGED_AGAIN = 512
 
 _STEP = 32
 """Characters that are waited for before the window is looked at again: half a line, a few tokens."""
+
+_FINISHED = (
+    "the stream is finished: its result is in .result; the next stream needs a guard of its own, Engine.stream()"
+)
 
 _BOUNDARY = re.compile(r"[^A-Za-z0-9+/=_%&#;\\-]")
 
@@ -91,9 +96,18 @@ class StreamGuard:
         return self._result
 
     def feed(self, chunk: str) -> str:
-        """Take a chunk; returns the text released by it, often "" or more than the chunk."""
+        """Take a chunk; returns the text released by it, often "" or more than the chunk.
+
+        Raises:
+            ContentError: the chunk is no text.
+            RuntimeError: the stream is finished.
+        """
+        if not isinstance(chunk, str):
+            hint = "; decode bytes as they arrive: codecs.getincrementaldecoder('utf-8')()"
+            given = type(chunk).__name__
+            raise ContentError(f"feed: expected a str, got {given}{hint if isinstance(chunk, bytes) else ''}")
         if self._result is not None:
-            raise RuntimeError("the stream is finished")
+            raise RuntimeError(_FINISHED)
         self._chunks.append(chunk)
         if self._blocked or self._buffers:
             return ""
@@ -109,9 +123,13 @@ class StreamGuard:
         return "" if self._blocked else released
 
     def finish(self) -> str:
-        """The end of the stream: releases the rest, unless the whole text is refused. `result` is there afterwards."""
+        """The end of the stream: releases the rest, unless the whole text is refused. `result` is there afterwards.
+
+        Raises:
+            RuntimeError: the stream is finished.
+        """
         if self._result is not None:
-            raise RuntimeError("the stream is finished")
+            raise RuntimeError(_FINISHED)
         result = self._whole("".join(self._chunks))
         if self._blocked and not result.blocked:
             result = self._refused(result)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
-from guardrails_plugin import Context, Engine, Finding, Recipe, Rule
+from guardrails_plugin import ContentError, Context, Engine, Finding, Recipe, Rule
 from guardrails_plugin.recipes import StreamSettings
 from guardrails_plugin.types import Text
 from tests.strategies import NO_MODEL
@@ -134,3 +134,15 @@ def test_ten_times_the_chunks_take_at_most_fifteen_times_as_long(engine: Engine)
 
     seconds(PROSE)
     assert min(seconds(PROSE * 400) / seconds(PROSE * 40) for _ in range(3)) <= 15
+
+
+def test_what_is_no_text_or_comes_too_late_is_refused_with_what_to_do() -> None:
+    stream: Any = Engine().stream(stage="response")
+    with pytest.raises(ContentError, match=r"feed: expected a str, got bytes; decode bytes as they arrive"):
+        stream.feed(b"x")
+    with pytest.raises(ContentError, match=r"feed: expected a str, got NoneType$"):
+        stream.feed(None)
+    assert stream.feed("Fine.") + stream.finish() == "Fine."
+    for late in (lambda: stream.feed("x"), stream.finish):
+        with pytest.raises(RuntimeError, match=r"the stream is finished: its result is in \.result"):
+            late()
