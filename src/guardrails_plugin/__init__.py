@@ -8,6 +8,7 @@ from guardrails_plugin.errors import DetectorError as DetectorError
 from guardrails_plugin.errors import GuardBlocked as GuardBlocked
 from guardrails_plugin.errors import GuardError as GuardError
 from guardrails_plugin.errors import GuardUnavailable as GuardUnavailable
+from guardrails_plugin.errors import SinkError as SinkError
 from guardrails_plugin.recipes import Recipe as Recipe
 from guardrails_plugin.recipes import Rule as Rule
 from guardrails_plugin.types import Context as Context
@@ -36,6 +37,7 @@ __all__ = [
     "Recipe",
     "Rule",
     "Segment",
+    "SinkError",
     "Stage",
     "Verdict",
 ]

@@ -76,7 +76,7 @@ def all_findings(name: str, detector: Detector, texts: Sequence[Text], found: ob
     rows = _rows(name, found, "one list of findings for each text")
     if len(rows) != len(texts):
         raise BreachError(name, f"returned {len(rows)} lists of findings for {len(texts)} texts")
-    known = [_rows(name, row, "a list of findings for a text") for row in rows]
+    known: list[Sequence[Finding]] = [_rows(name, row, "a list of findings for a text") for row in rows]
     for text, row in zip(texts, known, strict=True):
         for finding in row:
             if wrong := _wrong(finding, text, detector.entity_types):

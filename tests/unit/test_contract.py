@@ -36,7 +36,7 @@ def engine(detector: Any, on_error: Any = "block") -> Engine:
     return Engine(recipes=Recipe(name="r", rules=[rule]), detectors={"own": detector})
 
 
-BREACHES = [
+BREACHES: list[tuple[Any, str]] = [
     ([], "returned 0 lists of findings for 1 texts"),
     ([[], []], "returned 2 lists of findings for 1 texts"),
     (None, "returned NoneType in place of one list"),
