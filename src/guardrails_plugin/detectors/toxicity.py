@@ -4,10 +4,10 @@ How: further heads of the encoder that also judges prompt injection, so that a t
 Each of the seven labels has a calibrated probability; a long text counts as its worst window, and the finding covers
 that window. Every view of a text is read, so spelling with zero-width characters or look-alikes hides nothing.
 
-Quality, by label and on texts not trained on: ``models/injection/MODEL_CARD.md``. Limits: trained mostly on English
-tweets and Korean comments; other languages lean on the encoder. Quotation, counter-speech and reclaimed words are told
-from abuse only partly, and English dialects that such data over-represents are flagged more often than they should be:
-report before you block. Labels other than toxicity, obscenity and attacks on identity have few positive examples.
+Quality, by label and on texts not trained on: ``models/injection/MODEL_CARD.md``. Limits: trained on English tweets,
+Korean comments and hand-written texts with calm twins in some 40 languages, most of them English. Quotation and banter
+are told from abuse only partly, insults without a rude word and veiled threats are often missed, and English dialects
+that public data over-represents are flagged more often than they should be: report before you block.
 """
 
 from __future__ import annotations
