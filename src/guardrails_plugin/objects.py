@@ -39,8 +39,9 @@ def walk_object(value: Any, origin: Origin, walk: Walk) -> Any:
     if isinstance(value, _WRITTEN):
         return _unless_changed(value, str(value), origin, walk)
     # Scalars of numpy and the like, known by their looks: this package does without numpy here.
-    if getattr(value, "ndim", None) == 0 and hasattr(value, "dtype") and hasattr(value, "item"):
-        return _unless_changed(value, value.item(), origin, walk)
+    item = getattr(value, "item", None)
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "dtype") and callable(item):
+        return _unless_changed(value, item(), origin, walk)
     return NotImplemented
 
 

@@ -35,7 +35,7 @@ def guarded_failure(error: Exception, gate: ToolGate, name: str) -> Exception:
     """
     if _passes(error) or gate.post is None:
         return error
-    told = list(_told(error))
+    told = said = list(_told(error))
     try:
         said = gate.guarded(told)
         if said == told:

@@ -394,7 +394,7 @@ class TestObject:
 
     def test_options_that_do_not_exist_are_refused(self) -> None:
         with pytest.raises(ConfigError, match="on_blok"):
-            GuardedChatModel(inner=says(), on_blok="raise")  # type: ignore[call-arg]
+            GuardedChatModel(inner=says(), on_blok="raise")
         with pytest.raises(
             ConfigError, match="llm_prompt: expected a Guard of this stage, got one of stage 'response'"
         ):
