@@ -119,7 +119,7 @@ def test_every_python_block_runs_and_prints_what_it_says(  # noqa: PLR0917 - fix
     asyncio.set_event_loop(loop)
     try:
         # Padded, so that a traceback names the line of the page.
-        exec(compile("\n" * (line - 1) + code, str(page), "exec"), {"__name__": "__main__"})
+        exec(compile("\n" * (line - 1) + code, str(page), "exec", dont_inherit=True), {"__name__": "__main__"})
     finally:
         asyncio.set_event_loop(None)
         loop.close()
