@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from guardrails_plugin import Context, Engine, Keyring, Verdict
@@ -77,6 +77,7 @@ def test_a_second_check_finds_nothing_more_to_do(engine: Engine, action: str, te
     assert second.output == first.output
 
 
+@example(text=" ".join(["616c6963652e646f65406578616d706c652e636f6d"] * 2) + "GB29 NWBK 6016 1331 9268 19", tenant="")
 @given(text=texts, tenant=st.text(max_size=5))
 def test_unredact_turns_encryption_back(keyed: Engine, text: str, tenant: str) -> None:
     context = Context(tenant=tenant)

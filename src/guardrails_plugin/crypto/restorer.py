@@ -127,6 +127,8 @@ class Restorer:
         known = self._exact.setdefault(value.text, value)
         if known is not value and known.reveal() != value.reveal():
             raise ContentError("an encrypted value stands for two different values; encrypt again with a new tweak")
+        if value.touching and not known.touching:  # it stood twice, once by itself
+            self._exact[value.text] = value
         run = _RUN.search(value.text)
         self._shapes.setdefault(run.group() if run else "", set()).add((run.start() if run else 0, len(value.text)))
         key = _plain(value.text)

@@ -81,10 +81,12 @@ class SqlStore:
         self._engine.dispose()
 
     def _create(self, connection: sa.Connection) -> None:
+        from sqlalchemy.schema import CreateTable
+
         if self._engine.dialect.name == "postgresql":
             # Processes that start together would both find no table.
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('guardrails_scanners'))")
-        self._table.create(connection, checkfirst=True)
+        connection.execute(CreateTable(self._table, if_not_exists=True))
 
     def _insert(self) -> Any:
         from sqlalchemy.dialects import postgresql, sqlite

@@ -39,7 +39,7 @@ def common(examples: Iterable[Example]) -> dict[str, list[str]]:
 
     >>> from guardrails_plugin.training.data import Example
     >>> common([Example("the cat", 0, "user", lang="en")] * 5 + [Example("die the Katze", 0, "user", lang="de")] * 6)
-    {'en': ['the', 'cat'], 'de': ['die', 'katze']}
+    {'en': ['cat', 'the'], 'de': ['die', 'katze']}
     """
     counts: Mapping[str, Counter[str]] = {language: Counter() for language in LANGUAGES}
     for example in examples:
