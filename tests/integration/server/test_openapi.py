@@ -35,7 +35,7 @@ _CHECKS = [
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
-_SECONDS = 35.0
+_SECONDS = 15.0
 """For the routes of the four products together, beyond the one request that each of them gets in any case."""
 
 _SEED = 7
