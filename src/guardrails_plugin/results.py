@@ -85,15 +85,17 @@ class _Ordinals:
 
     def __init__(self, earlier: Iterable[fpe_context.Entry] = ()) -> None:
         self._numbers: dict[str, dict[str, int]] = {}
+        self._last: dict[str, int] = {}
         for entry in earlier:
             number = surrogate_number(entry.text, entry.entity_type)
             if number is not None and entry.plaintext is not None:
                 self._numbers.setdefault(entry.entity_type, {})[entry.plaintext] = number
+                self._last[entry.entity_type] = max(number, self._last.get(entry.entity_type, 0))
 
     def number(self, entity_type: str, value: str) -> int:
         known = self._numbers.setdefault(entity_type, {})
         if value not in known:
-            known[value] = max(known.values(), default=0) + 1
+            known[value] = self._last[entity_type] = self._last.get(entity_type, 0) + 1
         return known[value]
 
 

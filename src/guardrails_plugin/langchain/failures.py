@@ -14,6 +14,9 @@ from guardrails_plugin.langchain.tool_gate import ToolGate
 __all__ = ["ToolFailedError", "guarded_failure"]
 
 
+_UNGUARDED = "The tool failed; what it said was left out: it cannot be guarded."
+
+
 class ToolFailedError(Exception):
     """A tool failed with an exception that cannot be made anew with a guarded text; this is that text."""
 
@@ -35,7 +38,7 @@ def guarded_failure(error: Exception, gate: ToolGate, name: str) -> Exception:
     """
     if _passes(error) or gate.post is None:
         return error
-    told = said = list(_told(error))
+    told, said = list(_told(error)), [_UNGUARDED]
     try:
         said = gate.guarded(told)
         if said == told:

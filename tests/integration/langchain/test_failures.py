@@ -15,9 +15,12 @@ from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode
 from langgraph.types import Command, interrupt
 
-from guardrails_plugin import GuardBlocked
+from guardrails_plugin import ContentError, GuardBlocked
 from guardrails_plugin.langchain import GuardMiddleware, guard_tools, tool_node_wrappers
-from guardrails_plugin.langchain.failures import ToolFailedError
+from guardrails_plugin.langchain.check import check_at
+from guardrails_plugin.langchain.failures import ToolFailedError, guarded_failure
+from guardrails_plugin.langchain.tool_gate import ToolGate
+from guardrails_plugin.types import Stage
 from tests.integration.langchain.fakes import BLOCK, CLEAN, RAW, SAID, calling, guard, outputs, says
 
 
@@ -149,3 +152,15 @@ def test_interrupts_of_a_tool_pass() -> None:
     stopped = node.invoke({"messages": [HumanMessage("hi"), calling("ask", x="a")]}, config)
     assert stopped["__interrupt__"][0].value == SAID
     assert outputs(node.invoke(Command(resume="yes"), config)["messages"]) == ["yes a"]
+
+
+def test_what_cannot_be_guarded_is_not_told() -> None:
+    class Helpless(ToolGate):
+        def guarded(self, result: Any) -> Any:
+            raise ContentError("cannot be guarded")
+
+    gate = Helpless(None, check_at(True, Stage.POST_TOOL))
+    for error in (ValueError(SAID), ToolException(SAID)):
+        told = guarded_failure(error, gate, "fail")
+        assert RAW not in repr(told)
+        assert "left out" in str(told)
