@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from guardrails_plugin.audit.sql import SqlAudit
@@ -72,45 +73,59 @@ class Recorder:
                 self._thread.start()
 
     def _run(self) -> None:
-        while True:
-            batch, ends = self._batch()
-            if batch:
-                self._commit(batch)
-            if ends:
-                return
-
-    def _batch(self) -> tuple[list[_Entry], bool]:
         entry = self._entries.get()
-        batch: list[_Entry] = []
         while entry is not None:
-            batch.append(entry)
-            if len(batch) == _TOGETHER:
-                return batch, False
+            entry = self._commit_with(entry)
+
+    def _commit_with(self, first: _Entry) -> _Entry | None:
+        """Commit what is waiting, and give what to go on with; None to end."""
+        batch = [first]
+        ends = False
+        failure: Exception | None = None
+        try:
+            with self._database.write() as connection:
+                # Only now: while another process had its turn, more requests ended.
+                ends = self._fill(batch)
+                self._append(connection, batch)
+        except Exception as error:  # noqa: BLE001 - each waiting request is told
+            failure = error
+        # A record that cannot be written fails its own request only; a database that is away fails them all.
+        if failure is None or len(batch) == 1 or isinstance(failure, (InterfaceError, OperationalError)):
+            _tell(batch, failure)
+        else:
+            for entry in batch:
+                _tell([entry], self._written(entry))
+        return None if ends else self._entries.get()
+
+    def _fill(self, batch: list[_Entry]) -> bool:
+        """Take what is waiting; whether the end is among it."""
+        while len(batch) < _TOGETHER:
             try:
                 entry = self._entries.get_nowait()
             except queue.Empty:
-                return batch, False
-        return batch, True
+                return False
+            if entry is None:
+                return True
+            batch.append(entry)
+        return False
 
-    def _commit(self, batch: Sequence[_Entry]) -> None:
-        failure = self._written(batch)
-        # A record that cannot be written fails its own request only; a database that is away fails them all.
-        if failure is not None and len(batch) > 1 and not isinstance(failure, (InterfaceError, OperationalError)):
-            for entry in batch:
-                self._commit([entry])
-            return
-        for loop in {entry.loop for entry in batch}:
-            loop.call_soon_threadsafe(_resolve, [entry.done for entry in batch if entry.loop is loop], failure)
+    def _append(self, connection: Connection, batch: Sequence[_Entry]) -> None:
+        self._audit.append(connection, [entry.record for entry in batch])
+        add(connection, [entry.counts for entry in batch if entry.counts is not None])
 
-    def _written(self, batch: Sequence[_Entry]) -> Exception | None:
+    def _written(self, entry: _Entry) -> Exception | None:
         """What stood in the way; None when it is committed."""
         try:
             with self._database.write() as connection:
-                self._audit.append(connection, [entry.record for entry in batch])
-                add(connection, [entry.counts for entry in batch if entry.counts is not None])
-        except Exception as error:  # noqa: BLE001 - each waiting request is told
+                self._append(connection, [entry])
+        except Exception as error:  # noqa: BLE001 - as above
             return error
         return None
+
+
+def _tell(batch: Sequence[_Entry], failure: Exception | None) -> None:
+    for loop in {entry.loop for entry in batch}:
+        loop.call_soon_threadsafe(_resolve, [entry.done for entry in batch if entry.loop is loop], failure)
 
 
 def _resolve(futures: Sequence[asyncio.Future[None]], failure: Exception | None) -> None:
