@@ -20,7 +20,6 @@ import random
 import re
 import stat
 import tempfile
-import threading
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -50,7 +49,7 @@ class Scanner(Protocol):
 
 
 class HyperscanScanner:
-    """All gates in one hyperscan database (block mode; every thread has its own scratch space)."""
+    """All gates in one hyperscan database (block mode; every scan under way has a scratch space of its own)."""
 
     def __init__(self, gated: Sequence[Gated], ungated: Sequence[int]) -> None:
         self._always: dict[int, Sequence[int] | None] = dict.fromkeys(ungated)
@@ -58,7 +57,8 @@ class HyperscanScanner:
         if gated:
             self._database, missed = _database(gated)
             self._always |= dict.fromkeys(missed)
-        self._local = threading.local()
+        self._scratches: list[Any] = []
+        """Those that no scan uses. Not one a thread: they take a millisecond to make, and threads may not live long."""
 
     @staticmethod
     def available() -> bool:
@@ -69,7 +69,9 @@ class HyperscanScanner:
         """See `Scanner`."""
         found: list[tuple[int, int]] = []
         if self._database is not None:
-            self._database.scan(data, match_event_handler=_collect, context=found, scratch=self._scratch())
+            scratch = self._scratch()
+            self._database.scan(data, match_event_handler=_collect, context=found, scratch=scratch)
+            self._scratches.append(scratch)
         if not found:
             return self._always
         ends: dict[int, Any] = {}
@@ -78,12 +80,13 @@ class HyperscanScanner:
         return {**ends, **self._always}
 
     def _scratch(self) -> Any:
-        scratch = getattr(self._local, "scratch", None)
-        if scratch is None:
+        # Asking for forgiveness: between a look and a pop another thread may take the last one.
+        try:
+            return self._scratches.pop()
+        except IndexError:
             import hyperscan
 
-            scratch = self._local.scratch = hyperscan.Scratch(self._database)
-        return scratch
+            return hyperscan.Scratch(self._database)
 
 
 def _collect(number: int, _start: int, end: int, _flags: int, found: list[tuple[int, int]]) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -108,3 +111,27 @@ def test_some_tables_of_a_matcher_find_what_they_would_alone() -> None:
         own = Matcher({name: tables[name] for name in names})
         assert whole.narrowed(names, alone=True).match(text) == own.match(text) != {}
         assert whole.narrowed(names, alone=True).reach == own.reach
+
+
+def test_threads_that_follow_one_another_need_one_scratch_space(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frameworks run tools on threads of their own; a scratch space takes longer to make than a page to scan."""
+    hyperscan = pytest.importorskip("hyperscan")
+    matcher = Matcher({"rows": ROWS}, use_hyperscan=True)
+    made: list[Any] = []
+    own = hyperscan.Scratch
+    monkeypatch.setattr(hyperscan, "Scratch", lambda database: made.append(database) or own(database))
+    found: list[list[str]] = []
+    for _ in range(3):
+        thread = Thread(target=lambda: found.append(values(matcher, "tok_abcdefgh")))
+        thread.start()
+        thread.join()
+    assert found == [["tok_abcdefgh"]] * 3
+    assert len(made) == 1
+
+
+def test_scans_at_the_same_time_have_scratch_spaces_of_their_own() -> None:
+    matcher = Matcher({"rows": ROWS}, use_hyperscan=None)
+    text = "tok_abcdefgh " * 500
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: len(values(matcher, text)), range(40)))
+    assert found == [500] * 40
