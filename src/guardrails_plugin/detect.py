@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, cached_property
 from time import perf_counter
 from typing import Any
 
@@ -51,8 +51,23 @@ class Step:
         object.__setattr__(self, "shipped", is_shipped(self.detector))
         object.__setattr__(self, "quick", pattern_only or getattr(self.detector, "quick", False))
 
+    @property
+    def local(self) -> bool:
+        """True when a finding depends only on its surroundings, so that a window is enough to make it."""
+        return self.pattern_only or bool(getattr(self.detector, "local", False))
 
-@dataclass(frozen=True, slots=True)
+    @property
+    def may_block(self) -> bool:
+        """True when it may stop a text."""
+        return Verdict.BLOCK in self.ruling.verdicts.values()
+
+    @property
+    def may_transform(self) -> bool:
+        """True when it may change text; one that is not local can only do so with the whole text before it."""
+        return Verdict.TRANSFORM in self.ruling.verdicts.values()
+
+
+@dataclass(frozen=True)
 class Plan:
     """A recipe made ready to run. Built once by the engine, shared by all calls and threads."""
 
@@ -66,6 +81,21 @@ class Plan:
     shadow: bool = False
     """Decide and record, do not act: every verdict of the rulings is a report at most."""
     stream: StreamSettings = field(default_factory=StreamSettings)
+
+    # Kept, since every stream needs them: to pick out some of a thousand patterns takes longer than to match them.
+    @cached_property
+    def window(self) -> Plan:
+        """The rules that find what they change or stop in a part of a text."""
+        return self._only(lambda step: step.local and (step.may_block or step.may_transform))
+
+    @cached_property
+    def judges(self) -> Plan:
+        """The rules that stop a text for what it says as a whole."""
+        return self._only(lambda step: not step.local and step.may_block)
+
+    def _only(self, wanted: Callable[[Step], bool]) -> Plan:
+        steps = tuple(step for step in self.steps if wanted(step))
+        return replace(self, steps=steps, matcher=self.matcher.narrowed({step.name for step in steps}))
 
 
 @dataclass(slots=True)

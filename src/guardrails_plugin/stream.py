@@ -55,13 +55,13 @@ class StreamGuard:
         self._call = call
         self._origin = origin
         # What is merely reported is found in the whole text at the finish; nothing is held back for it.
-        self._local = _only(plan, lambda step: _is_local(step) and (_may_block(step) or _may_transform(step)))
-        self._judges = _only(plan, lambda step: not _is_local(step) and _may_block(step))
+        self._local = plan.window
+        self._judges = plan.judges
         self._reach = max((_reach(step, context) for step in self._local.steps), default=0)
         self._actions = plan.actions
         self._cap = plan.stream.cap
         self._shadow = plan.shadow
-        unseen = any(_may_transform(step) for step in plan.steps if not _is_local(step))
+        unseen = any(step.may_transform for step in plan.steps if not step.local)
         self._buffers = plan.stream.mode == "buffer" or not self._local.matcher.bounded or unseen
         self._chunks: list[str] = []
         self._text = ""
@@ -227,27 +227,8 @@ def _moved(decision: Decision, offset: int) -> Decision:
     return replace(decision, finding=replace(finding, start=finding.start + offset, end=finding.end + offset))
 
 
-def _is_local(step: Step) -> bool:
-    """True when a finding depends only on its surroundings, so that a window is enough to make it."""
-    return step.pattern_only or bool(getattr(step.detector, "local", False))
-
-
 def _reach(step: Step, context: Context) -> int:
     """Characters a detector needs held back; one whose work depends on the context is asked with it."""
     reach: Any = getattr(step.detector, "reach", 0)
     asked: Any = reach(context) if callable(reach) else reach
     return int(asked)
-
-
-def _may_block(step: Step) -> bool:
-    return Verdict.BLOCK in step.ruling.verdicts.values()
-
-
-def _may_transform(step: Step) -> bool:
-    """True when it may change text; one that is not local can only do so with the whole text before it."""
-    return Verdict.TRANSFORM in step.ruling.verdicts.values()
-
-
-def _only(plan: Plan, wanted: Callable[[Step], bool]) -> Plan:
-    steps = tuple(step for step in plan.steps if wanted(step))
-    return replace(plan, steps=steps, matcher=plan.matcher.narrowed({step.name for step in steps}))

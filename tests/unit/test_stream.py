@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import pytest
 
 from guardrails_plugin import ContentError, Context, Engine, Finding, Recipe, Rule
+from guardrails_plugin.matching import Matcher
 from guardrails_plugin.recipes import StreamSettings
 from guardrails_plugin.types import Text
 from tests.strategies import NO_MODEL
@@ -124,6 +125,17 @@ def test_a_hundred_interleaved_streams_share_nothing(engine: Engine) -> None:
     for n, stream in enumerate(streams):
         out[n] += stream.finish()
     assert out == [text.replace(text[text.index("536") :][:11], "<US_SSN>") for text in texts]
+
+
+def test_patterns_are_picked_out_once_for_all_streams_of_a_policy(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(engine, [PROSE])
+    picked: list[Any] = []
+    own = Matcher.narrowed
+    monkeypatch.setattr(Matcher, "narrowed", lambda *args, **kwargs: picked.append(args) or own(*args, **kwargs))
+    assert run(engine, [PROSE])[2] == PROSE
+    assert picked == []
 
 
 def test_ten_times_the_chunks_take_at_most_fifteen_times_as_long(engine: Engine) -> None:

@@ -101,7 +101,6 @@ class Exchange:
             self._encrypted = Encrypted(self._response.engine, known, self._response.tenant)
             # What the model was told must not come out again.
             self._context = Context(system=provenance(sent).system)
-            self._stream = self._response.chunks(self._refusal, self._context)
         return sent
 
     def leave(self, reply: AIMessage) -> AIMessage:
@@ -146,7 +145,7 @@ class Exchange:
 
     def _fed(self, message: AIMessage) -> Iterator[AIMessageChunk]:
         chunk = _chunk(message)
-        if self._stream is None:
+        if self._response is None:
             yield chunk
         elif self._encrypted:
             self._held = add(self._held, chunk) if self._held is not None else chunk
@@ -155,6 +154,8 @@ class Exchange:
                 calls = AIMessageChunk(content="", id=chunk.id, tool_call_chunks=chunk.tool_call_chunks)
                 self._held = add(self._held, calls) if self._held is not None else calls
                 chunk = self._without_calls(chunk)
+            if self._stream is None:
+                self._stream = self._response.chunks(self._refusal, self._context)
             yield from self._stream.feed(chunk)
 
     def _finished(self) -> Iterator[AIMessageChunk]:

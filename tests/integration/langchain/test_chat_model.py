@@ -82,6 +82,18 @@ def test_prompts_and_replies_are_guarded_by_every_way_of_calling() -> None:
     assert {message.content for messages in inner.seen for message in messages} == {CLEAN}
 
 
+def test_only_streams_are_guarded_as_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Making a stream's guard takes as long as a check."""
+    made: list[Any] = []
+    own = Engine.stream
+    monkeypatch.setattr(Engine, "stream", lambda *args, **kwargs: made.append(args) or own(*args, **kwargs))
+    model = guarded(says(SAID))
+    assert model.invoke("hello").content == CLEAN
+    assert made == []
+    assert "".join(str(chunk.content) for chunk in model.stream("hello")) == CLEAN
+    assert len(made) == 1
+
+
 def test_callbacks_see_one_run_and_nothing_raw_in_it() -> None:
     handler = Everything()
     every_way(guarded(says(LONG)), "hi", {"callbacks": [handler]})
