@@ -55,7 +55,8 @@ class EncoderConfig(BaseModel):
         origins: what the model is told about who wrote the text, as the first segment of the pair.
         calibration: from logit to probability, by origin.
         thresholds: probability at each operating point, by origin.
-        labels: labels of further heads, in the order of the graph's logits behind the first one.
+        heads: all labels by head, in the order of the graph's logits.
+        labels: calibrated labels of further heads; without `heads` in the order of the logits behind the first one.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -66,7 +67,13 @@ class EncoderConfig(BaseModel):
     origins: dict[str, str]
     calibration: dict[str, Calibration]
     thresholds: dict[str, dict[str, float]]
+    heads: dict[str, tuple[str, ...]] = {}
     labels: dict[str, LabelConfig] = {}
+
+    def column(self, label: str) -> int:
+        """Of a further head's label, among the graph's logits."""
+        logits = [name for names in self.heads.values() for name in names] or ["", *self.labels]
+        return logits.index(label)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +137,12 @@ class Encoder:
 
     def read(self, documents: Sequence[Document]) -> list[Reading]:
         """The worst window of every document by the first head, in order."""
-        return self._worst(documents, self._windows_of(documents), 0)
+        return self._worst(documents, self._windows_of(documents))
 
     def read_labels(self, documents: Sequence[Document], labels: Sequence[str]) -> list[dict[str, Reading]]:
         """The worst window of every document by each of these labels of further heads, in order."""
         windows = self._windows_of(documents)
-        by_label = {label: self._worst(documents, windows, self._column(label)) for label in labels}
+        by_label = {label: self._worst(documents, windows, label) for label in labels}
         return [{label: by_label[label][index] for label in labels} for index in range(len(documents))]
 
     def embed(self, documents: Sequence[Document]) -> NDArray[np.float32]:
@@ -177,24 +184,25 @@ class Encoder:
         if label not in self.config.labels:
             valid = ", ".join(self.config.labels) or "none"
             raise ConfigError(f"model {self.config.id!r} has no label {label!r}; valid: {valid}")
-        return list(self.config.labels).index(label) + 1
+        return self.config.column(label)
 
     def _windows_of(self, documents: Sequence[Document]) -> list[_Window]:
         return [window for index, document in enumerate(documents) for window in self._windows(index, document)]
 
-    def _worst(self, documents: Sequence[Document], windows: Sequence[_Window], column: int) -> list[Reading]:
+    def _worst(
+        self, documents: Sequence[Document], windows: Sequence[_Window], label: str | None = None
+    ) -> list[Reading]:
+        column = 0 if label is None else self._column(label)
         readings = [Reading(0.0, 0, len(document.text)) for document in documents]
         for window, output in zip(windows, self._read([window.ids for window in windows]), strict=True):
-            scale = self._scale(column, documents[window.document].origin)
+            scale = self._scale(label, documents[window.document].origin)
             probability = _sigmoid(scale.a * output.logits[column] + scale.b)
             if probability > readings[window.document].probability:
                 readings[window.document] = Reading(probability, window.start, window.end)
         return readings
 
-    def _scale(self, column: int, origin: Origin) -> Calibration:
-        if column:
-            return list(self.config.labels.values())[column - 1]
-        return self.config.calibration[self._voice(origin)]
+    def _scale(self, label: str | None, origin: Origin) -> Calibration:
+        return self.config.calibration[self._voice(origin)] if label is None else self.config.labels[label]
 
     def _voice(self, origin: Origin) -> str:
         return origin.value if origin.value in self.config.origins else Origin.USER.value

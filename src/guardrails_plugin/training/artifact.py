@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from guardrails_plugin.training import calibrate, card, export, first_tier, loop, toxicity, windows
+from guardrails_plugin.training import calibrate, card, export, first_tier, head_rows, loop, windows
 from guardrails_plugin.training.data import EXTERNAL, USER, Example, family
-from guardrails_plugin.training.heads import HEADS, LABELS, TOXICITY
+from guardrails_plugin.training.heads import ABSENT, HEADS, LABELS, TOXICITY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -89,17 +89,17 @@ def write_artifact(
     fitted["model"] = fitted[EXTERNAL]
     thresholds = _thresholds(fitted, own, dev, held, blind, kept=dict.fromkeys(kept, previous.get("thresholds")))
     settings = _settings(base, config, fitted, thresholds)
-    abuse = score(runner, base, [*corpus.toxicity.dev, *corpus.toxicity.own_held_back], config)
-    fresh = {label: _label(label, abuse, held) for label in TOXICITY} if abuse.examples else {}
-    settings["labels"] = fresh or previous.get("labels", {})
+    further = score(runner, base, [*corpus.heads.dev, *corpus.heads.own_held_back], config)
+    fresh = {label: _label(label, further, held) for label in LABELS[1:] if _answers(label, further) == {0, 1}}
+    settings["labels"] = {**previous.get("labels", {}), **fresh}
     (config.out / "config.json").write_text(json.dumps(settings, indent=2) + "\n")
     parts = {"dev": dev, "hand-written, held back": own, "benign, held back": held, "blind": blind}
     facts = card.Facts(
         settings=settings,
         trained_on=corpus.train,
-        abuse=[replace(row, label=int(toxicity.toxic(row))) for row in corpus.toxicity.train],
+        further=[replace(row, label=int(head_rows.holds_any(row))) for row in corpus.heads.train],
         results={name: (part.examples, probabilities(part, fitted)) for name, part in parts.items() if part.examples},
-        labels=_label_facts(abuse, held, fresh),
+        labels=_label_facts(further, held, fresh),
         loss=_quantisation(model, base, runner, dev.examples or own.examples, config=config),
         mixture=asdict(config.mixture),
         loop=asdict(config.loop),
@@ -191,9 +191,14 @@ def _benign(fitted: Mapping[str, calibrate.Platt], origin: str, parts: Sequence[
     return groups
 
 
-def _label(label: str, abuse: Scored, benign: Scored) -> dict[str, Any]:
-    """Calibration and operating points of one label of another head; `benign` holds no abuse."""
-    logits, truth, groups = _label_scores(label, abuse, benign)
+def _answers(label: str, labelled: Scored) -> set[int]:
+    """Which answers there are to calibrate a label by."""
+    return {answer for _, answer in head_rows.shares(labelled.examples, label)}
+
+
+def _label(label: str, labelled: Scored, benign: Scored) -> dict[str, Any]:
+    """Calibration and operating points of one label of another head."""
+    logits, truth, groups = _label_scores(label, labelled, benign)
     fitted = calibrate.fit(logits.tolist(), truth.tolist())
     grouped = {name: fitted.probability(values).tolist() for name, values in groups.items()}
     points = calibrate.operating_points(merged(grouped))
@@ -201,30 +206,36 @@ def _label(label: str, abuse: Scored, benign: Scored) -> dict[str, Any]:
 
 
 def _label_scores(
-    label: str, abuse: Scored, benign: Scored
+    label: str, labelled: Scored, benign: Scored
 ) -> tuple[NDArray[np.float32], NDArray[np.int64], dict[str, NDArray[np.float32]]]:
     """Logits and truth of the rows that say whether they are `label`, and the logits of benign groups."""
     column = LABELS.index(label)
-    answers = dict(toxicity.shares(abuse.examples, label))
-    known = [number for number, row in enumerate(abuse.examples) if row in answers]
-    truth = np.asarray([answers[abuse.examples[number]] for number in known], np.int64)
-    logits = abuse.logits[known, column]
+    answers = dict(head_rows.shares(labelled.examples, label))
+    known = [number for number, row in enumerate(labelled.examples) if row in answers]
+    truth = np.asarray([answers[labelled.examples[number]] for number in known], np.int64)
+    logits = labelled.logits[known, column]
     groups: dict[str, list[float]] = defaultdict(list)
-    for row, logit in zip(benign.examples, benign.logits[:, column].tolist(), strict=True):
+    calm = _without(label, benign)
+    for row, logit in zip(calm.examples, calm.logits[:, column].tolist(), strict=True):
         groups[family(row.source)].append(logit)
     for number, answer in zip(known, truth.tolist(), strict=True):
         if not answer:
-            groups[family(abuse.examples[number].source)].append(float(abuse.logits[number, column]))
+            groups[family(labelled.examples[number].source)].append(float(labelled.logits[number, column]))
     return logits, truth, {name: np.asarray(values, np.float32) for name, values in groups.items()}
 
 
-def _label_facts(abuse: Scored, benign: Scored, settings: Mapping[str, Any]) -> list[card.LabelFacts]:
+def _without(label: str, benign: Scored) -> Scored:
+    """The texts that are known to hold none of this label: ordinary ones do have moods and speak of people."""
+    return benign if label in TOXICITY or label in ABSENT else Scored([], benign.logits[:0])
+
+
+def _label_facts(labelled: Scored, benign: Scored, settings: Mapping[str, Any]) -> list[card.LabelFacts]:
     facts = []
     for label, chosen in settings.items():
-        logits, truth, _groups = _label_scores(label, abuse, benign)
+        logits, truth, _groups = _label_scores(label, labelled, benign)
         fitted = calibrate.Platt(chosen["a"], chosen["b"])
         limit = chosen["thresholds"]["balanced"]
-        calm = fitted.probability(benign.logits[:, LABELS.index(label)])
+        calm = fitted.probability(_without(label, benign).logits[:, LABELS.index(label)])
         facts.append(card.LabelFacts(label, fitted.probability(logits), truth, calm, limit))
     return facts
 

@@ -40,8 +40,9 @@ balanced point is set on the ordinary benign texts alone; the hand-written twins
 """
 
 LABELS_MEASURED = """\
-Rows of the dev part of the training file and hand-written rows held back; calm texts are the benign rows held back
-above. Labels other than toxicity, obscene and identity_attack have few positives, most of them scored by a machine.
+Rows of the dev part of the toxicity file and hand-written rows held back; calm texts are the benign rows held back
+above, where they are known to hold none of the label. Labels other than toxicity, obscene and identity_attack have few
+positives; of the toxicity file's own, most were scored by a machine.
 """
 
 WEAKNESSES = """\
@@ -78,7 +79,7 @@ class Facts:
     Args:
         settings: the artifact's ``config.json``.
         trained_on: training examples.
-        abuse: training examples of the toxicity head, with label 1 for toxic.
+        further: training examples of the further heads, with label 1 for those that hold any of their labels.
         results: held-back examples and their probabilities, by name of the set.
         labels: the labels of the other heads.
         loss: what rounding cost.
@@ -89,7 +90,7 @@ class Facts:
 
     settings: Mapping[str, Any]
     trained_on: Sequence[Example]
-    abuse: Sequence[Example]
+    further: Sequence[Example]
     results: Mapping[str, tuple[Sequence[Example], NDArray[np.float64]]]
     labels: Sequence[LabelFacts]
     loss: QuantisationLoss
@@ -124,12 +125,12 @@ def model_card(facts: Facts) -> str:
         "## Training data",
         sources_table(facts.trained_on),
         COUNTING,
-        *([sources_table(facts.abuse, "not toxic", "toxic")] if facts.abuse else []),
+        *([sources_table(facts.further, "no label", "some label")] if facts.further else []),
         "## Quality",
         HOW_MEASURED,
         "\n".join(f"- {name}: {limits}" for name, limits in points.items()),
         *(_section(name, *result, settings["thresholds"]) for name, result in facts.results.items()),
-        *([] if not facts.labels else ["## Toxicity head", labels_table(facts.labels)]),
+        *([] if not facts.labels else ["## Further heads", labels_table(facts.labels)]),
         "## Rounding to int8",
         rounding,
         "## Known weaknesses",
@@ -178,7 +179,7 @@ def labels_table(labels: Sequence[LabelFacts]) -> str:
         found = evaluate.quality(
             fact.label, fact.scores, fact.truth, {"balanced": np.full(len(fact.truth), fact.limit)}
         )
-        calm = float((fact.calm >= fact.limit).mean()) if len(fact.calm) else 0.0
+        calm = float((fact.calm >= fact.limit).mean()) if len(fact.calm) else None
         numbers = (found.auc, found.recall["balanced"], found.false_positives["balanced"], calm)
         cells = " | ".join("-" if number is None else f"{number:.3f}" for number in numbers)
         lines.append(f"| {fact.label} | {found.attacks} | {found.benign} | {cells} |")

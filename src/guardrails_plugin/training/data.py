@@ -69,8 +69,13 @@ def read(path: Path, *, benign: bool = False) -> Iterator[Example]:
         yield parse(row | {"label": 0} if benign else row, default_source=path.name.split(".")[0])
 
 
-def read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Rows of one file as they stand there, public benchmark rows left out."""
+def read_rows(path: Path, *, of_heads: bool = False) -> Iterator[dict[str, Any]]:
+    """Rows of one file as they stand there, public benchmark rows left out.
+
+    Args:
+        path: the file.
+        of_heads: a row may have ``labels`` of further heads instead of a ``label``.
+    """
     opener = gzip.open if path.suffix == ".gz" else open
     with opener(path, "rt", encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
@@ -78,11 +83,12 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
                 continue
             try:
                 row = json.loads(line)
-                valid = isinstance(row["text"], str) and int(row["label"]) in (0, 1)
+                other = of_heads and "label" not in row and isinstance(row["labels"], dict)
+                valid = isinstance(row["text"], str) and (other or int(row["label"]) in (0, 1))
             except (KeyError, ValueError, TypeError) as error:
                 raise ValueError(f"{path.name}:{number}: {error!r}; need text, label (0 or 1)") from error
             if not valid:
-                raise ValueError(f"{path.name}:{number}: label is {row['label']!r}; need text, label (0 or 1)")
+                raise ValueError(f"{path.name}:{number}: label is {row.get('label')!r}; need text, label (0 or 1)")
             if not BENCHMARKS.search(str(row.get("source", ""))):
                 yield row
 

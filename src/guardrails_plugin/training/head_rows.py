@@ -1,4 +1,4 @@
-"""Chooses the rows that teach the toxicity head, and those on which it is calibrated."""
+"""Chooses the rows that teach the further heads, and those on which they are calibrated."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from guardrails_plugin.training.data import EXTERNAL, USER, Example, bucket, deduplicated, family, normal_form
-from guardrails_plugin.training.heads import toxicity_rows
+from guardrails_plugin.training.heads import labelled_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,7 +23,7 @@ HELD_EVERY = 5
 
 
 @dataclass(frozen=True, slots=True)
-class ToxicityRows:
+class HeadRows:
     """Rows to train on, rows of the file's own dev part, and hand-written rows held back."""
 
     train: list[Example]
@@ -31,22 +31,23 @@ class ToxicityRows:
     own_held_back: list[Example]
 
 
-NOTHING = ToxicityRows([], [], [])
+NOTHING = HeadRows([], [], [])
 
 
-def read_toxicity(public: Path, own: Path | None, *, seed: int) -> ToxicityRows:
-    """The rows of a public file, capped by source, and of a folder of hand-written ``.jsonl`` files.
+def read_head_rows(public: Path, own: Sequence[Path], *, seed: int) -> HeadRows:
+    """The rows of a public file on toxicity, capped by source, and of folders of hand-written ``.jsonl`` files.
 
-    A row's origin makes no difference to this head, so each is given one by lot, the same on every run.
+    A row's origin makes no difference to these heads, so each is given one by lot, the same on every run.
     """
     rng = random.Random(seed)
-    rows = [_placed(row) for row in toxicity_rows(public)]
-    written = [_placed(row) for path in sorted(own.glob("*.jsonl")) for row in toxicity_rows(path)] if own else []
+    rows = [_placed(row) for row in labelled_rows(public)]
+    files = [path for folder in own for path in sorted(folder.glob("*.jsonl"))]
+    written = [_placed(row) for path in files for row in labelled_rows(path)]
     held = [row for row in written if bucket(row.pair or normal_form(row.text), HELD_EVERY) == 0]
     out = {normal_form(row.text) for row in held}
     train = _capped((row for row in rows if row.split != "dev"), rng)
     train += [row for row in written if normal_form(row.text) not in out] * OWN_COPIES
-    return ToxicityRows(train, [row for row in rows if row.split == "dev"], held)
+    return HeadRows(train, [row for row in rows if row.split == "dev"], held)
 
 
 def _placed(row: Example) -> Example:
@@ -64,8 +65,13 @@ def _capped(rows: Iterable[Example], rng: random.Random) -> list[Example]:
 
 
 def toxic(row: Example) -> bool:
-    """Whether more than half find the text toxic."""
-    return dict(row.also)["toxicity"] > 0.5
+    """Whether more than half find the text toxic; a row that says nothing of it is not."""
+    return dict(row.also).get("toxicity", 0.0) > 0.5
+
+
+def holds_any(row: Example) -> bool:
+    """Whether any label is more likely than not."""
+    return any(share > 0.5 for _, share in row.also)
 
 
 def shares(rows: Sequence[Example], label: str) -> list[tuple[Example, int]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from guardrails_plugin.training.data import UNKNOWN, Example, family, read_rows
+from guardrails_plugin.training.data import UNKNOWN, Example, bucket, family, normal_form, read_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,20 @@ TOXICITY = (
 )
 """The seven categories of features S77-S83, in the order of the graph's logits behind the one of injection."""
 
-HEADS: dict[str, tuple[str, ...]] = {"injection": ("injection",), "toxicity": TOXICITY}
+DEMOGRAPHIC = tuple(
+    f"demographic_{kind}"
+    for kind in "age disability ethnicity gender nationality politics religion sexual_orientation".split()
+)
+
+HEADS: dict[str, tuple[str, ...]] = {
+    "injection": ("injection",),
+    "toxicity": TOXICITY,
+    "self_harm": ("self_harm_intent", "self_harm_instructions"),
+    "sentiment": ("sentiment_negative", "sentiment_positive"),
+    "refusal": ("refusal",),
+    "role_play": ("role_play",),
+    "demographic": DEMOGRAPHIC,
+}
 LABELS = tuple(label for labels in HEADS.values() for label in labels)
 
 CALM = frozenset(
@@ -38,6 +51,11 @@ CALM = frozenset(
     "NQ-open tau2-airline CWE git".split()
 )
 """Families of benign rows that hold no abuse: they teach that requests, documents, code and logs are not toxic."""
+
+ABSENT = ("self_harm_intent", "self_harm_instructions", "refusal", "role_play")
+"""What those rows do not hold either; one in `_ABSENT_EVERY` says so, or they would drown the rows that do."""
+
+_ABSENT_EVERY = 8
 
 _SYNONYMS = {"profanity": "obscene", "offensive": "toxicity"}
 _TOXIC = 0.5
@@ -48,8 +66,10 @@ def targets(example: Example) -> NDArray[np.float32]:
     known = dict(example.also)
     if example.label != UNKNOWN:
         known["injection"] = float(example.label)
-    if not known.keys() & set(TOXICITY) and not example.label and family(example.source) in CALM:
+    if not example.also and not example.label and family(example.source) in CALM:
         known |= dict.fromkeys(TOXICITY, 0.0)
+        if bucket(normal_form(example.text), _ABSENT_EVERY) == 0:
+            known |= dict.fromkeys(ABSENT, 0.0)
     return np.asarray([known.get(label, np.nan) for label in LABELS], np.float32)
 
 
@@ -69,10 +89,24 @@ def toxicity_labels(row: Mapping[str, Any]) -> dict[str, float]:
     return known
 
 
-def toxicity_rows(path: Path) -> Iterator[Example]:
-    """Rows of a toxicity file; what they are as injections is not asked."""
-    for row in read_rows(path):
-        labels = toxicity_labels(row)
+def row_labels(row: Mapping[str, Any]) -> dict[str, float]:
+    """What a row of a file for the further heads says: a row with a ``label`` is about toxicity.
+
+    Raises:
+        ValueError: a label that there is not.
+    """
+    if "label" in row:
+        return toxicity_labels(row)
+    unknown = row["labels"].keys() - set(LABELS)
+    if unknown:
+        raise ValueError(f"label {min(unknown)!r} is none of {', '.join(LABELS[1:])}")
+    return {name: float(share) for name, share in row["labels"].items()}
+
+
+def labelled_rows(path: Path) -> Iterator[Example]:
+    """Rows of a file for the further heads; what they are as injections is not asked."""
+    for row in read_rows(path, of_heads=True):
+        labels = row_labels(row)
         yield Example(
             text=str(row["text"]),
             label=UNKNOWN,

@@ -15,6 +15,7 @@ from torch.nn import Parameter
 from torch.nn.functional import binary_cross_entropy_with_logits, cosine_similarity
 from tqdm import tqdm
 
+from guardrails_plugin.training.heads import HEADS
 from guardrails_plugin.training.model import WindowClassifier, collate, row_logits
 from guardrails_plugin.training.windows import Row, batches
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 class LoopConfig:
     """Numbers of one run; learning rates and smoothing are the usual ones for small encoders.
 
-    Injection is the main task: the other heads and the embedding have half its weight in the loss.
+    Injection is the main task: each other head has a quarter of its weight in the loss, the embedding half.
     """
 
     epochs: int = 1
@@ -43,7 +44,7 @@ class LoopConfig:
     seed: int = 17
     minutes: float | None = None
     checkpoint_minutes: float = 10.0
-    other_heads: float = 0.5
+    other_heads: float = 0.25
     embedding: float = 0.5
 
 
@@ -183,13 +184,21 @@ def _step(
 
 
 def _label_loss(logits: Tensor, wanted: Tensor, config: LoopConfig) -> Tensor:
-    """Cross entropy over what is known: of the first label, plus that of all others by their weight."""
+    """Cross entropy over what is known: of the first head, plus that of each other by its weight.
+
+    Head by head: one with few rows would be drowned by one with many in a common mean.
+    """
     known = ~wanted.isnan()
     target = wanted.nan_to_num(0.0) * (1 - config.smoothing) + config.smoothing / 2
     losses = binary_cross_entropy_with_logits(logits, target, reduction="none") * known
-    first = losses[:, 0].sum() / known[:, 0].sum().clamp(min=1)
-    others = losses[:, 1:].sum() / known[:, 1:].sum().clamp(min=1)
-    return first + config.other_heads * others
+    total = torch.zeros(())
+    at = 0
+    for labels in HEADS.values():
+        own = slice(at, at + len(labels))
+        weight = 1.0 if at == 0 else config.other_heads
+        total = total + weight * losses[:, own].sum() / known[:, own].sum().clamp(min=1)
+        at += len(labels)
+    return total
 
 
 def _vector_loss(vectors: Tensor, batch: Sequence[Row], wanted: Mapping[int, NDArray[np.float16]]) -> Tensor:

@@ -12,7 +12,18 @@ import torch
 
 from guardrails_plugin.errors import ConfigError
 from guardrails_plugin.models.encoder import EMBEDDED
-from guardrails_plugin.training import backbone, data, heads, loop, mining, mixture, shipped, teacher, toxicity, windows
+from guardrails_plugin.training import (
+    backbone,
+    data,
+    head_rows,
+    heads,
+    loop,
+    mining,
+    mixture,
+    shipped,
+    teacher,
+    windows,
+)
 from guardrails_plugin.training.artifact import write_artifact
 from guardrails_plugin.training.model import WindowClassifier, freeze_embeddings, warm_start
 
@@ -52,7 +63,7 @@ class TrainConfig:
         layers: layers kept of ``e5``.
         mine_with: artifact of an earlier run; benign rows that it flags are added to the mixture.
         mined_rows: most rows added so.
-        own_toxicity: folder with hand-written ``.jsonl`` files for the toxicity head.
+        own_heads: folders with hand-written ``.jsonl`` files for the further heads.
         start: ``state.pt`` of an earlier run, from whose weights this one starts.
         taught: most texts whose embedding is learnt (``e5`` only).
     """
@@ -71,7 +82,7 @@ class TrainConfig:
     threads: int = 2
     mine_with: Path | None = None
     mined_rows: int = 2000
-    own_toxicity: Path | None = None
+    own_heads: tuple[Path, ...] = ()
     start: Path | None = None
     taught: int = 30_000
 
@@ -84,7 +95,7 @@ class Corpus:
     dev: list[Example]
     held_back_own: list[Example]
     held_back_benign: list[Example]
-    toxicity: toxicity.ToxicityRows = toxicity.NOTHING
+    heads: head_rows.HeadRows = head_rows.NOTHING
     blind: Sequence[Example] = ()
 
 
@@ -130,11 +141,11 @@ def load_corpus(config: TrainConfig) -> Corpus:
     rows = [row for row in rows if data.normal_form(row.text) not in blocked]
     if not {0, 1} <= {row.label for row in rows}:
         raise ConfigError(f"nothing to train on: {len(rows)} rows of one label; give attacks and benign texts")
-    abuse = toxicity.NOTHING
+    further = head_rows.NOTHING
     if config.data and (config.data / TOXICITY).exists():
-        abuse = toxicity.read_toxicity(config.data / TOXICITY, config.own_toxicity, seed=config.mixture.seed)
+        further = head_rows.read_head_rows(config.data / TOXICITY, config.own_heads, seed=config.mixture.seed)
     dev = list(data.read(config.data / "dev.jsonl.gz")) if config.data else []
-    return Corpus(rows, dev, own.held_back, data.deduplicated(held), abuse, blind)
+    return Corpus(rows, dev, own.held_back, data.deduplicated(held), further, blind)
 
 
 def _public(folder: Path) -> list[Example]:
@@ -164,7 +175,7 @@ def restored(config: TrainConfig) -> tuple[WindowClassifier, backbone.Backbone]:
 
 
 def _fit(model: WindowClassifier, base: backbone.Backbone, corpus: Corpus, config: TrainConfig) -> None:
-    rows = [*corpus.train, *corpus.toxicity.train]
+    rows = [*corpus.train, *corpus.heads.train]
     origins = [ORIGINS.get(row.origin, row.origin) for row in rows]
     encoded = windows.encode(base.tokenizer, [row.text for row in rows], origins, config.cut)
     texts = loop.TrainingSet(encoded, heads.stacked(rows), base.pad_id, _taught(encoded, rows, config))

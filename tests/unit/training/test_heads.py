@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from guardrails_plugin.training.data import UNKNOWN, Example
-from guardrails_plugin.training.heads import LABELS, TOXICITY, targets, toxicity_labels, toxicity_rows
-from guardrails_plugin.training.toxicity import read_toxicity, shares, toxic
+from guardrails_plugin.training.head_rows import read_head_rows, shares, toxic
+from guardrails_plugin.training.heads import ABSENT, LABELS, TOXICITY, labelled_rows, targets, toxicity_labels
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,8 +24,22 @@ def test_an_injection_row_says_nothing_about_toxicity() -> None:
     assert known(Example("x", 1, "user", source="garak")) == {"injection": 1.0}
 
 
-def test_a_calm_row_says_that_it_is_not_toxic() -> None:
-    assert known(Example("x", 0, "user", source="clinc/banking")) == {"injection": 0.0} | dict.fromkeys(TOXICITY, 0.0)
+def test_a_calm_row_says_that_it_is_not_toxic_and_one_in_eight_what_else_it_is_not() -> None:
+    rows = [known(Example(f"text {n}", 0, "user", source="clinc/banking")) for n in range(800)]
+    calm = {"injection": 0.0} | dict.fromkeys(TOXICITY, 0.0)
+    more = calm | dict.fromkeys(ABSENT, 0.0)
+    assert all(row in (calm, more) for row in rows)
+    assert 60 < sum(row == more for row in rows) < 140
+
+
+def test_a_row_of_further_heads_needs_no_label_but_known_ones(tmp_path: Path) -> None:
+    path = tmp_path / "refusal.jsonl"
+    path.write_text('{"text": "I cannot do that.", "labels": {"refusal": 1}, "pair": "p"}\n')
+    (row,) = labelled_rows(path)
+    assert known(row) == {"refusal": 1.0}
+    path.write_text('{"text": "x", "labels": {"refusals": 1}}\n')
+    with pytest.raises(ValueError, match=r"label 'refusals' is none of .*refusal"):
+        list(labelled_rows(path))
 
 
 def test_a_row_of_another_task_says_nothing_about_injection() -> None:
@@ -54,7 +68,7 @@ def test_hand_written_pairs_stay_on_one_side(tmp_path: Path) -> None:
     public.write_text(json.dumps({"text": "bad words", "label": 1, "source": "a", "split": "train"}) + "\n")
     rows = [{"text": f"row {n}", "label": n % 2, "pair": f"p{n // 2}", "labels": {"threat": n % 2}} for n in range(60)]
     (own / "one.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    read = read_toxicity(public, own, seed=1)
+    read = read_head_rows(public, [own], seed=1)
     held, trained = {row.pair for row in read.own_held_back}, {row.pair for row in read.train}
     assert held
     assert not held & trained
@@ -66,4 +80,4 @@ def test_rows_without_text_are_refused_with_their_place(tmp_path: Path) -> None:
     path = tmp_path / "bad.jsonl"
     path.write_text('{"text": "x", "label": 1}\n{"label": 1}\n')
     with pytest.raises(ValueError, match=r"bad\.jsonl:2: .*need text"):
-        list(toxicity_rows(path))
+        list(labelled_rows(path))
