@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
-from langchain_core.callbacks import CallbackManagerForLLMRun
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
 from langchain_core.language_models.base import LangSmithParams
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.runnables import run_in_executor
 from pydantic import PrivateAttr
 
 __all__ = ["ScriptedChatModel"]
@@ -73,23 +75,24 @@ class ScriptedChatModel(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        reply = self._reply(messages, {"stop": stop, **kwargs})
-        text = str(reply.content)
-        for at in range(0, len(text), 4):
-            yield self._told(AIMessageChunk(content=text[at : at + 4], id=reply.id), run_manager)
-        if reply.tool_calls:
-            whole = AIMessageChunk(content="", tool_calls=reply.tool_calls)
-            for index, call in enumerate(whole.tool_call_chunks):
-                part: Any = {**call, "index": index}
-                yield self._told(AIMessageChunk(content="", id=reply.id, tool_call_chunks=[part]), run_manager)
-        last = AIMessageChunk(content="", id=reply.id, usage_metadata=_USAGE, response_metadata=reply.response_metadata)
-        yield self._told(last, run_manager)
+        for chunk in _chunks(self._reply(messages, {"stop": stop, **kwargs})):
+            if run_manager is not None:
+                run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+            yield chunk
 
-    def _told(self, chunk: AIMessageChunk, run_manager: CallbackManagerForLLMRun | None) -> ChatGenerationChunk:
-        generation = ChatGenerationChunk(message=chunk)
-        if run_manager is not None:
-            run_manager.on_llm_new_token(generation.text, chunk=generation)
-        return generation
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        # On a thread, for functions that make replies may wait; LangChain's own way takes one for each chunk.
+        for chunk in _chunks(await run_in_executor(None, self._reply, messages, {"stop": stop, **kwargs})):
+            await asyncio.sleep(0)  # others have their turn, as they do while a model is thinking
+            if run_manager is not None:
+                await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+            yield chunk
 
     def _reply(self, messages: list[BaseMessage], kwargs: dict[str, Any]) -> AIMessage:
         self._seen.append(messages)
@@ -99,3 +102,16 @@ class ScriptedChatModel(BaseChatModel):
         made = AIMessage(reply) if isinstance(reply, str) else reply
         told = {**made.response_metadata, "model_name": _NAME, "model_provider": "scripted"}
         return made.model_copy(update={"usage_metadata": _USAGE, "response_metadata": told})
+
+
+def _chunks(reply: AIMessage) -> Iterator[ChatGenerationChunk]:
+    text = str(reply.content)
+    for at in range(0, len(text), 4):
+        yield ChatGenerationChunk(message=AIMessageChunk(content=text[at : at + 4], id=reply.id))
+    if reply.tool_calls:
+        whole = AIMessageChunk(content="", tool_calls=reply.tool_calls)
+        for index, call in enumerate(whole.tool_call_chunks):
+            part: Any = {**call, "index": index}
+            yield ChatGenerationChunk(message=AIMessageChunk(content="", id=reply.id, tool_call_chunks=[part]))
+    last = AIMessageChunk(content="", id=reply.id, usage_metadata=_USAGE, response_metadata=reply.response_metadata)
+    yield ChatGenerationChunk(message=last)
