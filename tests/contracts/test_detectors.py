@@ -102,8 +102,8 @@ class TestEveryDetector:
     def test_ten_times_the_text_takes_at_most_fifteen_times_as_long(self, name: str, unit: str) -> None:
         small, big = text_of(unit * 200), text_of(unit * 2000)
         built(name).detect([small], NO_CONTEXT)
-        for attempt in range(4):
-            ratio = seconds(name, big, 3 + attempt) / max(seconds(name, small, 10), 2e-5)
+        for rounds in (1, 3, 4, 5, 6):  # nearly always the first will do
+            ratio = seconds(name, big, rounds) / max(seconds(name, small, 2 + 2 * rounds), 2e-5)
             if ratio <= 15:
                 return
         pytest.fail(f"ten times the text took {ratio:.0f} times as long")

@@ -20,7 +20,7 @@ from guardrails_plugin.audit.ocsf import ocsf_event
 from guardrails_plugin.audit.sql import Broken, Head, SqlAudit, records_table
 from guardrails_plugin.server.store import Database
 from guardrails_plugin.server.store.migrate import migrate
-from tests.integration.server.conftest import TOKEN, Running, serving
+from tests.integration.server.conftest import Running, serving
 
 pytestmark = pytest.mark.integration
 
@@ -188,7 +188,7 @@ def test_nothing_acknowledged_is_lost_when_the_service_is_killed(database_url: s
 
     def ask(_: int) -> None:
         body = {"content": "My SSN is 536-90-4399", "stage": "response"}
-        with httpx.Client(base_url=running.url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30) as client:
+        with running.client() as client:
             for _ in range(2000):
                 try:
                     answer = client.post("/guardrails/v1/check", json=body)

@@ -36,7 +36,7 @@ def test_answers_are_documented(tmp_path: Path) -> None:
 
 def _try(operation: Any) -> None:
     @given(case=operation.as_strategy())
-    @hypothesis.settings(max_examples=8, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @hypothesis.settings(max_examples=4, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     def answers_are_documented(case: Any) -> None:
         case.call_and_validate(headers={"Authorization": f"Bearer {TOKEN}"}, checks=_CHECKS, timeout=60)
 
