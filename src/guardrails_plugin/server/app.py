@@ -12,6 +12,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,7 +20,7 @@ from starlette.types import Scope
 
 import guardrails_plugin
 from guardrails_plugin.audit.sql import SqlAudit, stamp
-from guardrails_plugin.errors import GuardError
+from guardrails_plugin.errors import ConfigError, GuardError
 from guardrails_plugin.server.auth import Authenticator
 from guardrails_plugin.server.body import BodyLimit
 from guardrails_plugin.server.bootstrap import bootstrap
@@ -99,12 +100,20 @@ def create_app(settings: Settings, *, products: Sequence[str] = PRODUCTS, shared
 
 
 def prepare(settings: Settings) -> None:
-    """Bring the database to this version's tables, and make the credentials that the settings name."""
+    """Bring the database to this version's tables, and make the credentials that the settings name.
+
+    Raises:
+        ConfigError: the database cannot be used.
+    """
     database = Database(settings.database_url)
     try:
         migrate(database)
         store = Store(database)
         bootstrap(store, Authenticator(store, settings.keyring), settings)
+    except OperationalError as error:
+        # Its message names host and user, and what the driver says of the password.
+        kind = type(error.orig).__name__
+        raise ConfigError(f"GUARDRAILS_DATABASE_URL: the {database.kind} database cannot be used ({kind})") from None
     finally:
         database.close()
 

@@ -7,6 +7,7 @@ import ipaddress
 import os
 import secrets
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, MutableMapping
@@ -40,7 +41,7 @@ def serve(host: str, port: int, *, workers: int = 1, dev: bool = False) -> None:
     Raises:
         ConfigError: a setting is wrong, or ``dev`` on an address that others can reach.
     """
-    with _folder("guardrails-") as folder:
+    with _ended_by_exceptions(), _folder("guardrails-") as folder:
         if dev:
             _require_loopback(host)
             _isolate(os.environ, folder)
@@ -62,6 +63,20 @@ def serve(host: str, port: int, *, workers: int = 1, dev: bool = False) -> None:
             timeout_graceful_shutdown=10,
             timeout_worker_healthcheck=_START_SECONDS,
         )
+
+
+@contextmanager
+def _ended_by_exceptions() -> Iterator[None]:
+    """SIGTERM leaves by an exception, so that the folder is removed: uvicorn raises it again when it has shut down."""
+
+    def leave(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

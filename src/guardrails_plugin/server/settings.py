@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +14,10 @@ from typing import Any
 from guardrails_plugin.crypto.keyring import Keyring
 from guardrails_plugin.errors import ConfigError
 
-__all__ = ["Settings"]
+__all__ = ["LEAST_PASSWORD", "Settings"]
+
+LEAST_PASSWORD = 12
+"""Characters of a user's password."""
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
@@ -81,14 +86,14 @@ class Settings:
             recipes=Path(source.text("GUARDRAILS_RECIPES")) if source.text("GUARDRAILS_RECIPES") else None,
             redis_url=source.text("GUARDRAILS_REDIS_URL"),
             bootstrap_token=source.secret("GUARDRAILS_BOOTSTRAP_TOKEN"),
-            bootstrap_user=source.pair("GUARDRAILS_BOOTSTRAP_USER", "email:password"),
-            bootstrap_client=source.pair("GUARDRAILS_BOOTSTRAP_OAUTH_CLIENT", "id:secret"),
-            provider=source.text("GUARDRAILS_PROVIDER"),
+            bootstrap_user=source.pair("GUARDRAILS_BOOTSTRAP_USER", "email:password", _EMAIL, LEAST_PASSWORD),
+            bootstrap_client=source.pair("GUARDRAILS_BOOTSTRAP_OAUTH_CLIENT", "id:secret", _CLIENT_ID, _LEAST_SECRET),
+            provider=source.matching("GUARDRAILS_PROVIDER", _PROVIDER, "echo or name:model"),
             provider_key=source.text("GUARDRAILS_PROVIDER_KEY"),
-            provider_url=source.text("GUARDRAILS_PROVIDER_URL"),
-            provider_hosts=frozenset(filter(None, source.text("GUARDRAILS_PROVIDER_HOSTS").split(","))),
+            provider_url=source.matching("GUARDRAILS_PROVIDER_URL", _URL, "http:// or https:// and a host"),
+            provider_hosts=source.hosts("GUARDRAILS_PROVIDER_HOSTS"),
             prices=source.prices("GUARDRAILS_PRICES"),
-            body_limit=source.number("GUARDRAILS_BODY_LIMIT", 1024 * 1024),
+            body_limit=source.number("GUARDRAILS_BODY_LIMIT", 1024 * 1024, least=1),
             per_minute=source.number("GUARDRAILS_RATE_LIMIT_PER_MINUTE", 1000),
             per_hour=source.number("GUARDRAILS_RATE_LIMIT_PER_HOUR", 10_000),
             public_demo=source.switch("ENABLE_PUBLIC_FILTER_DEMO", default=True),
@@ -97,7 +102,15 @@ class Settings:
 
 
 _LEAST_SECRET = 16
-"""Characters of a bootstrap token at least: it is compared by its hash, and must not be guessable."""
+"""Characters of a bootstrap token or secret at least: it is compared by its hash, and must not be guessable."""
+
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+_CLIENT_ID = re.compile(r"(?!bootstrap$)[\x21-\x7e]{1,64}")
+"""``bootstrap`` is the name of the token's own row."""
+
+_PROVIDER = re.compile(r"echo|[a-z0-9_-]+:\S+")
+_URL = re.compile(r"https?://[^\s/?#@]+(?:[/?]\S*)?")
+_HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 
 
 class _Variables:
@@ -115,21 +128,39 @@ class _Variables:
             raise ConfigError(f"environment variable {name}: {len(value)} characters, expected {_LEAST_SECRET} or more")
         return value
 
-    def pair(self, name: str, form: str) -> tuple[str, str] | None:
+    def pair(self, name: str, form: str, valid: re.Pattern[str], least: int) -> tuple[str, str] | None:
         value = self.text(name)
         if not value:
             return None
         first, _, second = value.partition(":")
-        if not first or not second:
-            raise ConfigError(f"environment variable {name}: expected {form}")
+        if not valid.fullmatch(first) or len(second) < least:
+            what = form.partition(":")
+            raise ConfigError(
+                f"environment variable {name}: expected {form} with a valid {what[0]} and {least} characters or more "
+                f"of {what[2]}"
+            )
         return first, second
 
-    def number(self, name: str, default: int) -> int:
+    def matching(self, name: str, valid: re.Pattern[str], form: str) -> str:
+        value = self.text(name)
+        if value and not valid.fullmatch(value):
+            # Not quoted: an address may hold a password.
+            raise ConfigError(f"environment variable {name}: expected {form}")
+        return value
+
+    def hosts(self, name: str) -> frozenset[str]:
+        given = [host.strip() for host in self.text(name).split(",") if host.strip()]
+        for host in given:
+            if not _HOST.fullmatch(host):
+                raise ConfigError(f"environment variable {name}: expected host or host:port, got {host[:40]!r}")
+        return frozenset(given)
+
+    def number(self, name: str, default: int, *, least: int = 0) -> int:
         value = self.text(name)
         if not value:
             return default
-        if not value.isascii() or not value.isdigit():
-            raise ConfigError(f"environment variable {name}: expected a number from 0 up, got {value[:40]!r}")
+        if not value.isascii() or not value.isdigit() or int(value) < least:
+            raise ConfigError(f"environment variable {name}: expected a number from {least} up, got {value[:40]!r}")
         return int(value)
 
     def switch(self, name: str, *, default: bool) -> bool:
@@ -142,6 +173,9 @@ class _Variables:
         form = f'environment variable {name}: expected JSON like {{"openai/some-model": [0.1, 0.4]}}'
         try:
             given: Any = json.loads(self.text(name, "{}"))
-            return {str(model): (float(into), float(out)) for model, (into, out) in given.items()}
+            read = {str(model): (float(into), float(out)) for model, (into, out) in given.items()}
         except (ValueError, TypeError, AttributeError):
             raise ConfigError(form) from None
+        if not all(math.isfinite(price) and price >= 0 for pair in read.values() for price in pair):
+            raise ConfigError(f"{form}, prices from 0 up")
+        return read

@@ -203,11 +203,33 @@ def test_settings_say_which_variable_is_wrong(monkeypatch: pytest.MonkeyPatch) -
     for name, value in {
         "GUARDRAILS_BOOTSTRAP_TOKEN": "short",
         "GUARDRAILS_BOOTSTRAP_USER": "no-colon",
+        "GUARDRAILS_BOOTSTRAP_OAUTH_CLIENT": "bootstrap:secret-of-a-client-0123456789",
+        "GUARDRAILS_PROVIDER": "nosuch",
+        "GUARDRAILS_PROVIDER_URL": "notaurl",
+        "GUARDRAILS_PROVIDER_HOSTS": "https://internal/",
+        "GUARDRAILS_BODY_LIMIT": "0",
         "GUARDRAILS_RATE_LIMIT_PER_MINUTE": "-1",
-        "GUARDRAILS_PRICES": "[]",
+        "GUARDRAILS_PRICES": '{"a": [NaN, -1]}',
         "ENABLE_PUBLIC_FILTER_DEMO": "maybe",
     }.items():
         with monkeypatch.context() as patch:
             patch.setenv(name, value)
             with pytest.raises(ConfigError, match=name):
                 Settings.from_environment()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GUARDRAILS_BOOTSTRAP_USER", "admin@example.com:short"),
+        ("GUARDRAILS_BOOTSTRAP_OAUTH_CLIENT", "client:short"),
+        ("GUARDRAILS_PROVIDER_URL", "https://user:hidden@host/v1"),
+    ],
+)
+def test_no_error_quotes_a_secret(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GUARDRAILS_KEYRING", "k1:" + "A" * 43)
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=name) as caught:
+        Settings.from_environment()
+    assert "short" not in str(caught.value)
+    assert "hidden" not in str(caught.value)

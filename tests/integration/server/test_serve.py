@@ -19,13 +19,15 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
 def test_development_is_called_as_printed_and_touches_nothing_real(tmp_path: Path) -> None:
-    port, real, printed = free_port(), tmp_path / "real.db", tmp_path / "printed"
+    port, real, printed, temporary = free_port(), tmp_path / "real.db", tmp_path / "printed", tmp_path / "temporary"
+    temporary.mkdir()
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("GUARDRAILS_")},
         "GUARDRAILS_DATABASE_URL": f"sqlite:///{real}",
         "GUARDRAILS_BOOTSTRAP_TOKEN": TOKEN,
         "GUARDRAILS_BOOTSTRAP_USER": ":".join(USER),
         "GUARDRAILS_PROVIDER": "openai:some-model",
+        "TMPDIR": str(temporary),
     }
     command = [sys.executable, "-m", "guardrails_plugin.cli", "serve", "--dev", "--port", str(port)]
     with printed.open("wb") as output:
@@ -45,6 +47,7 @@ def test_development_is_called_as_printed_and_touches_nothing_real(tmp_path: Pat
             refused = httpx.get(f"{url}/guardrails/v1/recipes", headers={"Authorization": f"Bearer {TOKEN}"})
             assert refused.status_code == 401
     assert not real.exists()
+    assert not list(temporary.glob("guardrails-*"))
 
 
 def _wait(url: str, process: subprocess.Popen[bytes], printed: Path) -> None:

@@ -14,6 +14,7 @@ from guardrails_plugin.server.problems import ApiError, forbidden, not_found
 from guardrails_plugin.server.product import Product
 from guardrails_plugin.server.routers.native import ERRORS, PREFIX, Problem
 from guardrails_plugin.server.services import Running, Services
+from guardrails_plugin.server.settings import LEAST_PASSWORD
 from guardrails_plugin.server.store.records import User
 
 __all__ = ["build"]
@@ -25,7 +26,7 @@ _GROUPS = "groups"
 
 # PostgreSQL keeps no NUL.
 _Email = Annotated[str, Field(max_length=320, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")]
-_Password = Annotated[str, Field(min_length=12, max_length=1024)]
+_Password = Annotated[str, Field(min_length=LEAST_PASSWORD, max_length=1024)]
 _Scopes = Annotated[list[Annotated[str, Field(pattern=f"^({GUARD}|{MANAGE}|{ADMIN})$")]], Field(min_length=1)]
 _Group = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\x00]*$")]
 _Groups = Annotated[list[_Group], Field(max_length=100)]

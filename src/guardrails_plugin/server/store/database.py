@@ -71,6 +71,8 @@ class Database:
         kind = parsed.get_backend_name()
         if kind not in ("sqlite", "postgresql"):
             raise ConfigError(f"database URL: {kind!r} is not supported; expected sqlite or postgresql")
+        if kind == "sqlite" and not _is_file(parsed):
+            raise ConfigError("database URL: expected sqlite:///file.db: one in memory is another for each connection")
         if parsed.drivername == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
         options: dict[str, Any] = {"pool_pre_ping": True, "pool_size": 10} if kind == "postgresql" else {}
