@@ -26,6 +26,9 @@ __all__ = ["ProviderKeys"]
 _PURPOSE = "provider keys"
 _NONCE = 12
 
+_PRODUCT = "product"
+"""Where a key's settings say by whose routes it was added."""
+
 
 class ProviderKeys:
     """Adds and opens keys; listing and deleting are the store's."""
@@ -36,9 +39,26 @@ class ProviderKeys:
         self._hosts = settings.provider_hosts
 
     def add(
-        self, project_id: str, owner_id: str, provider: str, api_key: str, *, name: str = "", base_url: str = ""
+        self,
+        project_id: str,
+        owner_id: str,
+        provider: str,
+        api_key: str,
+        *,
+        name: str = "",
+        base_url: str = "",
+        product: str = "",
     ) -> ProviderKey:
         """Keep a key.
+
+        Args:
+            project_id: whose.
+            owner_id: the user's alone; "" for the whole project's.
+            provider: as `init_chat_model` calls it.
+            api_key: the key.
+            name: for people.
+            base_url: where it is good, when not at the provider's own address.
+            product: whose routes may replace it; see `made_by`.
 
         Raises:
             ApiError: 400, the address is not public.
@@ -46,7 +66,8 @@ class ProviderKeys:
         if base_url:
             check_url(base_url, self._hosts)
         moment, key_id = now(), new_id()
-        settings: dict[str, Any] = {"base_url": base_url} if base_url else {}
+        given = {"base_url": base_url, _PRODUCT: product}
+        settings: dict[str, Any] = {key: value for key, value in given.items() if value}
         sealed = self._seal(api_key, project_id, key_id)
         preview = f"{api_key[:3]}...{api_key[-4:]}" if len(api_key) >= 20 else "..."
         made = ProviderKey(key_id, project_id, owner_id, provider, name, sealed, preview, settings, moment, moment)
@@ -60,6 +81,11 @@ class ProviderKeys:
         shared = [key for key in keys if not key.owner_id]
         best = own or shared
         return best[-1] if best else None
+
+    def made_by(self, product: str, project_id: str, owner_id: str, provider: str) -> list[ProviderKey]:
+        """An owner's keys of a provider that a product's routes added; keys of other products are not theirs."""
+        keys = self._store.provider_keys(project_id, owner_id=owner_id)
+        return [key for key in keys if key.provider == provider and key.settings.get(_PRODUCT) == product]
 
     def get(self, project_id: str, key_id: str) -> ProviderKey | None:
         """One key of a project."""

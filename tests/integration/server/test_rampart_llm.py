@@ -285,6 +285,20 @@ def test_provider_keys_are_kept_listed_replaced_and_removed(client: TestClient) 
     assert client.post(f"{V1}/keys", json={"provider": "openai", "api_key": ""}).status_code == 400
 
 
+def test_a_machines_new_key_replaces_its_own_and_no_other_products(client: TestClient) -> None:
+    services = client.app.state.services  # type: ignore[attr-defined]
+    project = services.store.create_project("machines").id
+    secret, _ = services.authenticator.issue(project, scopes=("guard", "manage"))
+    machine = TestClient(client.app, headers={"Authorization": f"Bearer {secret}"})
+    # As the routes of CalypsoAI's providers keep theirs: shared by the project.
+    theirs = [services.provider_keys.add(project, "", "openai", f"sk-{name}-0123456789").id for name in ("a", "b")]
+    first = post(machine, "/keys", {"provider": "openai", "api_key": GOOD})["id"]
+    second = post(machine, "/keys", {"provider": "openai", "api_key": BAD})["id"]
+    assert [key.id for key in services.store.provider_keys(project)] == [*theirs, second]
+    record = ok(machine.get(f"{V1}/audit-logs"))["logs"][0]["metadata"]
+    assert (record["key_id"], record["replaced_key_ids"]) == (second, [first])
+
+
 @pytest.mark.parametrize("name", ["openai", "anthropic"])
 def test_provider_keys_are_tried(client: TestClient, provider: ThreadingHTTPServer, name: str) -> None:
     body = {"provider": name, "base_url": url_of(provider)}

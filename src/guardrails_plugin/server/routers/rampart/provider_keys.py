@@ -25,13 +25,15 @@ router = APIRouter(prefix=PREFIX, tags=["rampart"], responses=ERRORS)
 _ADDRESSES = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com/v1"}
 """Where a provider lists its models, which costs nothing and needs a good key."""
 
+_PRODUCT = "rampart"
+
 _Provider = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,39}$")]
 _Key = Annotated[str, Field(min_length=8, max_length=1024, pattern=r"^[\x21-\x7e]+$", repr=False)]
 _Url = Annotated[str, Field(max_length=1024)]
 
 
 class NewProviderKey(Body):
-    """A key; the caller's older one for this provider gives way to it."""
+    """A key; the caller's older one for this provider, if it was made here, gives way to it."""
 
     provider: _Provider
     api_key: _Key
@@ -77,13 +79,22 @@ def list_provider_keys(exchange: Current, services: Running) -> list[ProviderKey
 def add_provider_key(body: NewProviderKey, exchange: Current, services: Running) -> ProviderKeyItem:
     """Keep a key, sealed."""
     user = exchange.user.require(MANAGE)
-    older = [key for key in _visible(user, services) if key.provider == body.provider and key.owner_id == user.user_id]
+    # Not all that the caller owns: a machine's keys are the project's, as those behind its CalypsoAI providers are.
+    older = services.provider_keys.made_by(_PRODUCT, user.project_id, user.user_id, body.provider)
     made = services.provider_keys.add(
-        user.project_id, user.user_id, body.provider, body.api_key, name=body.name, base_url=body.base_url
+        user.project_id,
+        user.user_id,
+        body.provider,
+        body.api_key,
+        name=body.name,
+        base_url=body.base_url,
+        product=_PRODUCT,
     )
     for key in older:
         services.store.delete_provider_key(user.project_id, key.id)
     exchange.event, exchange.metadata["key_id"] = "provider_key_created", made.id
+    if older:
+        exchange.metadata["replaced_key_ids"] = [key.id for key in older]
     return _item(made, services)
 
 
