@@ -69,13 +69,19 @@ class Guarding:
 
     def check(self, stage: Stage, value: Any, *, origin: Origin | None = None) -> Checked:
         """A guarded copy of a value of any kind this package knows."""
-        foreign = walker(tool_calls=stage is not Stage.RESPONSE)
-        found = self.segments(stage, value, origin)
-        (result,) = self.engine.check_batch([found], stage=stage, context=tagged(self.context), **self._policy(stage))
+        return self.each(stage, [value], origin=origin)[0]
+
+    def each(self, stage: Stage, values: Sequence[Any], *, origin: Origin | None = None) -> list[Checked]:
+        """Guarded copies of several values, in order; one pass of the engine for all, and a result for each."""
+        found = [self.segments(stage, value, origin) for value in values]
+        results = self.engine.check_batch(found, stage=stage, context=tagged(self.context), **self._policy(stage))
+        return [self._checked(stage, *pair) for pair in zip(values, results, strict=True)]
+
+    def _checked(self, stage: Stage, value: Any, result: GuardResult) -> Checked:
         if result.blocked:
             return Checked(None, result)
         self.keep(result)
-        return Checked(substitute(value, result.output, foreign), result)
+        return Checked(substitute(value, result.output, walker(tool_calls=stage is not Stage.RESPONSE)), result)
 
     def keep(self, result: GuardResult) -> None:
         """Put what turns a result's encrypted values back into the vault, if there is one."""

@@ -88,7 +88,7 @@ class GuardedMCPClient:
             offered = {self._server: [tool.model_dump(mode="json", exclude_none=True) for tool in tools]}
             reports = check_tools(offered, engine=self._policy.engine, pins=self._pins)
             tools = [tool for tool, report in zip(tools, reports, strict=True) if not report.blocked]
-        checks = [self._policy.check(Stage.POST_TOOL, tool) for tool in tools]
+        checks = self._policy.each(Stage.POST_TOOL, tools)
         return [check.value for check in checks if not check.result.blocked]
 
     async def _checked(self, stage: Stage, value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Sequence
 from types import NoneType
 from typing import Any, cast
@@ -13,7 +14,7 @@ from pydantic import PrivateAttr
 
 from guardrails_plugin.engine import Engine
 from guardrails_plugin.llama_index.arguments import require
-from guardrails_plugin.llama_index.guarding import REFUSAL, Guarding, OnBlock, Overrides, Recipes, guarding
+from guardrails_plugin.llama_index.guarding import REFUSAL, Checked, Guarding, OnBlock, Overrides, Recipes, guarding
 from guardrails_plugin.llama_index.vault import Vault
 from guardrails_plugin.types import Context, Stage
 
@@ -114,13 +115,22 @@ class GuardedMemory(BaseMemory):
     async def areset(self) -> None:
         await self._inner.areset()
 
-    def _all(self, messages: Sequence[ChatMessage]) -> list[ChatMessage]:
-        return [self._guarded(message) for message in messages]
-
     def _guarded(self, message: ChatMessage) -> ChatMessage:
-        if message.role in {MessageRole.SYSTEM, MessageRole.DEVELOPER}:
-            return message
-        checked = self._guarding.check(_STAGES.get(message.role, Stage.RESPONSE), message)
+        return self._all([message])[0]
+
+    def _all(self, messages: Sequence[ChatMessage]) -> list[ChatMessage]:
+        """The guarded messages, in order; one pass of the engine for each stage."""
+        guarded = dict(enumerate(messages))
+        by_stage: dict[Stage, list[int]] = defaultdict(list)
+        for place, message in guarded.items():
+            if message.role not in {MessageRole.SYSTEM, MessageRole.DEVELOPER}:
+                by_stage[_STAGES.get(message.role, Stage.RESPONSE)].append(place)
+        for stage, places in by_stage.items():
+            checks = self._guarding.each(stage, [messages[place] for place in places])
+            guarded |= {place: self._passed(messages[place], own) for place, own in zip(places, checks, strict=True)}
+        return list(guarded.values())
+
+    def _passed(self, message: ChatMessage, checked: Checked) -> ChatMessage:
         if not checked.result.blocked:
             value: ChatMessage = checked.value
             return value

@@ -143,7 +143,7 @@ class _Entrances:
 
     def _texts(self, texts: Sequence[Any]) -> list[Any]:
         """The guarded texts or messages, without blocked ones."""
-        checks = [self._responses.policy.check(Stage.POST_TOOL, text) for text in texts]
+        checks = self._responses.policy.each(Stage.POST_TOOL, texts)
         return [checked.value for checked in checks if not checked.result.blocked]
 
     def _named(self, given: dict[str, Any]) -> dict[str, Any]:
