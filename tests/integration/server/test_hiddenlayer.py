@@ -390,8 +390,17 @@ def test_a_blocked_request_gets_a_response_of_its_provider(
     assert "blocked" in canonical(got)[0]["content"][0]["text"]
 
 
-@pytest.mark.parametrize("payload", [{"prompt": ATTACK}, {"model": "m", "inputs": [{"text": "hello", "more": ATTACK}]}])
-def test_a_payload_of_no_known_provider_is_judged_whole(client: TestClient, payload: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"prompt": ATTACK},
+        {"model": "m", "inputs": [{"text": "hello", "more": ATTACK}]},
+        {"messages": [], "prompt": ATTACK},
+        {"system": "x", "contents": [{"parts": [{"text": ATTACK}]}]},
+        {"messages": [{"role": "user", "content": "hello"}], "functions": [{"name": "f", "description": ATTACK}]},
+    ],
+)
+def test_fields_of_no_known_provider_are_judged_too(client: TestClient, payload: dict[str, Any]) -> None:
     for side in ("request", "response"):
         harmless = {"prompt": "What is your name?"}
         assert client.post(f"/detection/v2/{side}-evaluations", json=harmless).json() == harmless

@@ -17,19 +17,28 @@ __all__ = ["canonical", "guarded", "is_response", "refused"]
 
 _REFUSAL = "This content was blocked by the security policy."
 
-_GUARDED = ("messages", "system", "instructions", "input", "tools", "choices", "content", "output")
-"""Fields of a payload that hold what somebody said; ids, model names and parameters are left alone."""
+_KNOWN = ("messages", "system", "instructions", "input", "tools", "tools_available", "choices", "content", "output")
+"""Fields in which the providers, and the canonical form, hold what somebody said."""
+
+_PARAMETERS = frozenset(
+    "model id object type role status created created_at completed_at usage n seed temperature top_p top_k max_tokens "
+    "max_completion_tokens max_output_tokens stream stream_options presence_penalty frequency_penalty logprobs "
+    "top_logprobs logit_bias service_tier store parallel_tool_calls tool_choice truncation include reasoning_effort "
+    "stop_reason stop_sequence system_fingerprint anthropic_version previous_response_id prompt_cache_key user "
+    "safety_identifier".split()
+)
+"""Fields that say how a model is to answer, and ids: a policy has nothing to say about them."""
 
 
 def guarded(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a payload that somebody may have said: all of it, where no known field is.
+    """The part of a payload that somebody may have said: all but ids, model names and parameters.
 
     >>> guarded({"model": "m", "input": "hello"})
     {'input': 'hello'}
-    >>> guarded({"prompt": "hello"})
-    {'prompt': 'hello'}
+    >>> guarded({"messages": [], "prompt": "hello"})
+    {'messages': [], 'prompt': 'hello'}
     """
-    return {field: payload[field] for field in _GUARDED if field in payload} or dict(payload)
+    return {field: value for field, value in payload.items() if field not in _PARAMETERS}
 
 
 def is_response(payload: Mapping[str, Any]) -> bool:
@@ -90,8 +99,8 @@ def canonical(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _messages(payload: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    if not any(field in payload for field in _GUARDED):
-        yield _message("user", [segment.text for segment in conversation.segments(payload, Origin.USER)])
+    other = {field: value for field, value in guarded(payload).items() if field not in _KNOWN}
+    yield _message("user", [segment.text for segment in conversation.segments(other, Origin.USER)])
     for field in ("system", "instructions"):
         if field in payload:
             yield _message("system", payload[field])
