@@ -25,17 +25,11 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from guardrails_plugin.crypto.keyring import Keyring
 from guardrails_plugin.server.identity import new_id, now
 from guardrails_plugin.server.problems import forbidden
+from guardrails_plugin.server.scopes import ADMIN, GUARD, MANAGE, lent
 from guardrails_plugin.server.store.records import Token, User
 from guardrails_plugin.server.store.store import Store
 
 __all__ = ["ADMIN", "GUARD", "MANAGE", "Authenticator", "Principal"]
-
-GUARD = "guard"
-"""May have contents checked."""
-MANAGE = "manage"
-"""May change its own project: scanners, policies, keys."""
-ADMIN = "admin"
-"""May manage every project."""
 
 SESSION_SECONDS = 3600
 _REMEMBERED_SECONDS = 2.0
@@ -255,7 +249,13 @@ class Authenticator:
             if owner is None or not owner.is_active:
                 return None
             if ADMIN not in owner.scopes:
-                scopes &= frozenset(owner.scopes)  # what is taken from a user is taken from their keys
+                # What is taken from a user is taken from their keys.
+                scopes &= frozenset(owner.scopes)
+                if owner.project_id != token.project_id:
+                    project = self._store.project(token.project_id)
+                    scopes &= lent(project, owner.id) if project else frozenset()
+                    if not scopes:
+                        return None
         return Principal(
             project_id=token.project_id,
             scopes=scopes,

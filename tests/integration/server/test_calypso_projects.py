@@ -250,13 +250,28 @@ class TestTokens:
         session, _ = services.authenticator.session(user=user)
         ok(client.post("/tokens", json=body, headers={"Authorization": f"Bearer {session}"}))
 
+    def test_who_is_no_longer_in_a_project_has_no_credentials_for_it(self, client: TestClient) -> None:
+        services = client.app.state.services  # type: ignore[attr-defined]
+        user = services.store.create_user(new_project(client), "guest@example.com", "", scopes=("guard", "manage"))
+        session, _ = services.authenticator.session(user=user)
+        other = new_project(client, admins=[user.id])
+        body = {"name": "t", "projectId": other}
+        made = ok(client.post("/tokens", json=body, headers={"Authorization": f"Bearer {session}"}))["token"]
+        headers = {"Authorization": f"Bearer {made['value']}"}
+        assert made["scopes"] == ["guard", "manage"]
+        ok(client.get("/tokens", headers=headers))
+        ok(client.patch(f"/projects/{other}", json={"admins": [], "members": [user.id]}))
+        assert client.get("/tokens", headers=headers).status_code == 403
+        ok(client.post("/scans", json={"input": "x"}, headers=headers))
+        ok(client.patch(f"/projects/{other}", json={"members": []}))
+        assert client.post("/scans", json={"input": "x"}, headers=headers).status_code == 401
+
     def test_nobody_may_do_more_in_a_project_than_at_home(self, client: TestClient) -> None:
         services = client.app.state.services  # type: ignore[attr-defined]
-        user = services.store.create_user(new_project(client), "guard@example.com", "", scopes=("guard",))
+        home = services.store.project("default").id
+        user = services.store.create_user(home, "guard@example.com", "", scopes=("guard",))
         session, _ = services.authenticator.session(user=user)
-        token_of_home, _ = services.authenticator.issue(
-            services.store.project("default").id, owner_id=user.id, scopes=("guard",)
-        )
+        token_of_home, _ = services.authenticator.issue(home, owner_id=user.id, scopes=("guard",))
         other = new_project(client, admins=[user.id])
         for secret in (session, token_of_home):
             headers = {"Authorization": f"Bearer {secret}"}

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from guardrails_plugin.server.auth import GUARD, MANAGE, Principal
+from guardrails_plugin.server.auth import Principal
 from guardrails_plugin.server.exchange import Exchange
 from guardrails_plugin.server.problems import not_found
 from guardrails_plugin.server.routers.calypso.scanner_store import SCANNER
-from guardrails_plugin.server.routers.calypso.settings import Setup, setup_of
+from guardrails_plugin.server.routers.calypso.settings import Setup
+from guardrails_plugin.server.scopes import lent
 from guardrails_plugin.server.services import Services
 from guardrails_plugin.server.store.objects import Object
 from guardrails_plugin.server.store.records import Project
@@ -95,7 +96,5 @@ def _member(services: Services, user: Principal, project: Project) -> Principal 
     """
     if user.token_id and user.project_id != organisation(services).id:
         return None
-    setup = setup_of(project)
-    who = user.user_id or user.subject
-    given = {GUARD, MANAGE} if who in setup.admins else {GUARD} if who in setup.members else set[str]()
+    given = lent(project, user.user_id or user.subject)
     return replace(user, project_id=project.id, scopes=user.scopes & given) if given else None

@@ -247,6 +247,7 @@ def _changed(
     exchange.user.require(MANAGE)
     setup = change(project, setup_of(project))
     services.store.update_project(project.id, name=name, config=setup.stored(project))
+    services.authenticator.forget()  # people who are no longer in it have credentials for it
     _happened(exchange, "project_updated", project.id)
     return Done(message=message)
 

@@ -11,12 +11,12 @@ from pydantic import Field, JsonValue, model_validator
 from guardrails_plugin.server.problems import invalid
 from guardrails_plugin.server.routers.calypso.catalogue import BuiltIn, built_in, package, packages
 from guardrails_plugin.server.routers.calypso.wire import Described, Ref, Wire
+from guardrails_plugin.server.scopes import CALYPSO
 from guardrails_plugin.server.store.records import Project
 
 __all__ = ["Entry", "EntryPatch", "PackagePatch", "ProviderPatch", "SettingsPatch", "Setup", "allowed", "setup_of"]
 
 Mode = Literal["block", "redact", "audit"]
-_KEY = "calypso"
 
 
 class Entry(Wire):
@@ -206,7 +206,7 @@ class Setup:
             "members": list(self.members),
             "status": self.status,
         }
-        return {**project.config, _KEY: own}
+        return {**project.config, CALYPSO: own}
 
     def _but(self, **changes: Any) -> Setup:
         return replace(self, **changes)
@@ -214,7 +214,7 @@ class Setup:
 
 def setup_of(project: Project) -> Setup:
     """A project's configuration; one that never had any has the packages that everybody has from the start."""
-    own = project.config.get(_KEY)
+    own = project.config.get(CALYPSO)
     if own is None:
         return Setup({made.id: True for made in packages() if made.default})
     entries = [Entry.model_validate(entry) for entry in own["scanners"]]
