@@ -6,6 +6,7 @@ import dataclasses
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from functools import cached_property
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -28,7 +29,12 @@ def walk_object(value: Any, origin: Origin, walk: Walk) -> Any:
     if isinstance(value, BaseModel):
         fields = {name: getattr(value, name) for name in type(value).model_fields}
         fields |= value.model_extra or {}
-        return value.model_copy(update={name: walk(part, origin, name) for name, part in fields.items()})
+        copied = value.model_copy(update={name: walk(part, origin, name) for name, part in fields.items()})
+        for name in set(vars(copied)) - fields.keys():
+            # What was computed of the fields as they were is computed anew.
+            if isinstance(getattr(type(value), name, None), cached_property):
+                del copied.__dict__[name]
+        return copied
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = [field.name for field in dataclasses.fields(value) if field.init]
         return dataclasses.replace(value, **{name: walk(getattr(value, name), origin, name) for name in names})

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
 from langchain_mcp_adapters.interceptors import MCPToolCallRequest
-from mcp.types import CallToolResult, EmbeddedResource, ResourceLink, TextContent, TextResourceContents
+from mcp.types import CallToolResult, EmbeddedResource, TextContent
+from pydantic import AnyUrl, ValidationError
 
 from guardrails_plugin.engine import Engine
 from guardrails_plugin.errors import ContentError, GuardBlocked, unknown_name
@@ -68,27 +69,39 @@ class GuardMCPInterceptor:
 
 
 def _checked(result: CallToolResult, check: StageCheck) -> CallToolResult:
-    """The result with its texts and its structured content guarded together; images and sounds stay as they are."""
-    texts = [_strings(block) for block in result.content]
-    guarded = check({"content": texts, "structuredContent": result.structuredContent}).value
+    """The result with everything in it guarded together that says something; images and sounds stay as they are."""
+    said = [_said(block) for block in result.content]
+    beside = {"structuredContent": result.structuredContent, "meta": result.meta}
+    guarded = check({"content": said, **beside}).value
     blocks = [_with(block, own) for block, own in zip(result.content, guarded["content"], strict=True)]
-    return result.model_copy(update={"content": blocks, "structuredContent": guarded["structuredContent"]})
+    return result.model_copy(update={"content": blocks, **{name: guarded[name] for name in beside}})
 
 
-def _strings(block: Any) -> dict[str, str]:
-    """The texts of a content block that a model may read."""
-    if isinstance(block, EmbeddedResource):
-        return {"text": block.resource.text} if isinstance(block.resource, TextResourceContents) else {}
-    names = ("text",) if isinstance(block, TextContent) else ("name", "title", "description")
-    if not isinstance(block, (TextContent, ResourceLink)):
-        return {}
-    return {name: value for name in names if isinstance(value := getattr(block, name), str)}
+_PARTS = ("text", "name", "title", "description", "uri", "meta")
+"""What of content blocks and resources a model or an application may read."""
 
 
-def _with(block: Any, strings: dict[str, str]) -> Any:
-    if isinstance(block, EmbeddedResource):
-        return block.model_copy(update={"resource": block.resource.model_copy(update=strings)})
-    return block.model_copy(update=strings)
+def _said(part: Any) -> dict[str, Any]:
+    """What a content block says, and the resource in it."""
+    found = {name: value for name in _PARTS if (value := getattr(part, name, None)) is not None}
+    said = {name: str(value) if isinstance(value, AnyUrl) else value for name, value in found.items()}
+    return {**said, "resource": _said(part.resource)} if isinstance(part, EmbeddedResource) else said
+
+
+def _with(part: Any, guarded: dict[str, Any]) -> Any:
+    changed = {name: own for name, own in guarded.items() if name not in {"uri", "resource"}}
+    if "uri" in guarded and guarded["uri"] != str(part.uri):
+        changed["uri"] = _url(guarded["uri"])
+    if isinstance(part, EmbeddedResource):
+        changed["resource"] = _with(part.resource, guarded["resource"])
+    return part.model_copy(update=changed)
+
+
+def _url(text: str) -> AnyUrl:
+    try:
+        return AnyUrl(text)
+    except ValidationError:
+        return AnyUrl("about:blank")
 
 
 def _error(text: str) -> CallToolResult:

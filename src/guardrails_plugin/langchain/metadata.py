@@ -1,4 +1,4 @@
-"""What providers say beside an answer (``response_metadata``): citations, filters and headers may quote it."""
+"""What is said beside a message (``response_metadata``): citations, filters and headers of an answer may quote it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _FACTS = frozenset(
 """Entries that hold ids, names and counts, what LangChain's callers look up, or what is told by us."""
 
 
-def guarded_metadata(metadata: Mapping[str, Any], walk: Walk) -> dict[str, Any]:
+def guarded_metadata(metadata: Mapping[str, Any], walk: Walk, origin: Origin) -> dict[str, Any]:
     """The metadata with its texts guarded. Numbers stay numbers: most are times and counts."""
-    return {key: value if key in _FACTS else _guarded(value, walk) for key, value in metadata.items()}
+    return {key: value if key in _FACTS else _guarded(value, walk, origin) for key, value in metadata.items()}
 
 
 def quotes(metadata: Mapping[str, Any]) -> bool:
@@ -29,15 +29,15 @@ def quotes(metadata: Mapping[str, Any]) -> bool:
     return not _FACTS.issuperset(metadata)
 
 
-def _guarded(value: Any, walk: Walk) -> Any:
+def _guarded(value: Any, walk: Walk, origin: Origin) -> Any:
     if isinstance(value, str):
-        return walk(value, Origin.MODEL, "")
+        return walk(value, origin, "")
     if isinstance(value, Mapping):
-        return {key: _guarded(own, walk) for key, own in value.items()}
+        return {key: _guarded(own, walk, origin) for key, own in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_guarded(own, walk) for own in value]
+        return [_guarded(own, walk, origin) for own in value]
     if value is None or isinstance(value, (bool, int, float)):
         return value
-    known = objects.walk_object(value, Origin.MODEL, walk)
+    known = objects.walk_object(value, origin, walk)
     # An object of the provider's own may quote anything and cannot be read.
     return None if known is NotImplemented else known

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import sys
 from collections.abc import Collection, Mapping, Sequence
@@ -17,6 +18,7 @@ from langchain_core.messages import (
     ToolCall,
     ToolMessage,
 )
+from langchain_core.messages.tool import ToolOutputMixin
 
 from guardrails_plugin.errors import ConfigError, ContentError, GuardBlocked, unknown_name
 from guardrails_plugin.langchain.check import StageCheck
@@ -148,7 +150,9 @@ class ToolGate:
         if self._post is None:
             return result
         if _is_command(result):
-            return dataclasses.replace(result, update=self._updated(result.update, self._post))
+            return self._command(result, self._post)
+        if isinstance(result, list) and any(isinstance(one, ToolOutputMixin) for one in result):
+            return [self.guarded(one) for one in result]
         if not isinstance(result, ToolMessage):
             return self._post(result).value
         try:
@@ -157,8 +161,29 @@ class ToolGate:
             checked = self._post(result.model_copy(update={"artifact": None}))
         return carry(checked.value, checked.result.fpe_context)
 
+    def _command(self, command: Any, check: StageCheck) -> Any:
+        """A Command with all that it tells other nodes; where it goes is the application's."""
+        several = isinstance(command.goto, (list, tuple))
+        goto = [self._sent(one, check) for one in (command.goto if several else [command.goto])]
+        return dataclasses.replace(
+            command,
+            update=self._updated(command.update, check),
+            resume=self._updated(command.resume, check),
+            goto=type(command.goto)(goto) if several else goto[0],
+        )
+
+    def _sent(self, target: Any, check: StageCheck) -> Any:
+        """The name of a node, or a Send with what the node is sent."""
+        if not hasattr(target, "arg"):
+            return target
+        sent = copy.copy(target)
+        sent.arg = self._updated(target.arg, check)
+        return sent
+
     def _updated(self, update: Any, check: StageCheck) -> Any:
-        """The state update of a Command: its messages one by one, everything else as it is read."""
+        """A state: its messages one by one, everything else as it is read."""
+        if update is None:
+            return None
         if not isinstance(update, Mapping):
             return check(update).value
         guarded = dict(update)

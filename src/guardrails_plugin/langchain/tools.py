@@ -16,6 +16,7 @@ from langchain_core.messages.tool import ToolOutputMixin
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, Tool, ToolException
 from langchain_core.tools import tool as as_tool
+from langchain_core.utils.pydantic import get_fields
 from pydantic import BaseModel, Field, PrivateAttr, model_validator
 
 from guardrails_plugin.engine import Engine, default_engine
@@ -99,8 +100,12 @@ class GuardedTool(BaseTool):
         return message
 
     @cached_property
-    def _visible(self) -> frozenset[str]:
-        return frozenset(_schema(self.inner).get("properties", {}))
+    def _injected(self) -> frozenset[str]:
+        """Arguments that the application gives; models may give others than those that the schema names."""
+        shown: Any = self.inner.tool_call_schema
+        if isinstance(shown, dict):
+            return self._injected_args_keys
+        return self._injected_args_keys | (get_fields(self.inner.get_input_schema()).keys() - get_fields(shown).keys())
 
     @cached_property
     def _injected_args_keys(self) -> frozenset[str]:
@@ -136,15 +141,20 @@ class GuardedTool(BaseTool):
 
     def _admitted(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments with those guarded that the model gave; injected ones are the application's."""
-        own = {name: value for name, value in kwargs.items() if name in self._visible}
+        own: dict[Any, Any] = {name: value for name, value in kwargs.items() if name not in self._injected}
+        # Positional ones by their number, which no parameter can be called.
+        own |= enumerate(args)
         try:
-            call = self.gate.admit({"name": self.name, "args": {**own, _REST: list(args)}, "id": None})
+            call = self.gate.admit({"name": self.name, "args": own, "id": None})
         except GuardBlocked as blocked:
             raise _Refused(self.gate.refuse({"name": self.name, "args": {}, "id": ""}, blocked).content) from None
         except ContentError as error:
             raise _Refused(f"The tool call was left out: {error}") from None
-        guarded = dict(call["args"])
-        return tuple(guarded.pop(_REST)), {**kwargs, **guarded}
+        guarded: dict[Any, Any] = dict(call["args"])
+        given = tuple(guarded.pop(place) for place in range(len(args)))
+        # In their order; a name that is data may have been changed, too.
+        named = {**kwargs, **guarded}
+        return given, {name: value for name, value in named.items() if name in self._injected or name in guarded}
 
     def _released(self, result: Any) -> Any:
         call: Any = {"name": self.name, "args": {}, "id": ""}
@@ -160,7 +170,7 @@ class GuardedTool(BaseTool):
         try:
             return self._guarded(value)
         except ContentError:
-            if isinstance(value, ToolOutputMixin):
+            if _is_output(value):
                 raise _Refused("The tool's result was left out: it cannot be guarded.") from None
             return self._guarded(_stringified(value))
 
@@ -171,7 +181,7 @@ class GuardedTool(BaseTool):
             return None
 
     def _guarded(self, value: Any) -> Any:
-        if self.gate.post is None or isinstance(value, ToolOutputMixin):
+        if self.gate.post is None or _is_output(value):
             return self.gate.guarded(value)
         checked = self.gate.post(value)
         if checked.result.fpe_context is not None:
@@ -192,9 +202,6 @@ class GuardedTool(BaseTool):
             return str(self.gate.guarded(said))
         except GuardBlocked as blocked:
             return str(self.gate.refuse({"name": self.name, "args": {}, "id": ""}, blocked).content)
-
-
-_REST = "arguments"
 
 
 class _Refused(ToolException):
@@ -325,6 +332,13 @@ def _replaced(value: Any, strings: Mapping[str, str]) -> Any:
     if isinstance(value, Mapping):
         return {strings.get(name, name): _replaced(own, strings) for name, own in value.items()}
     return [_replaced(own, strings) for own in value] if isinstance(value, list) else value
+
+
+def _is_output(value: Any) -> bool:
+    """Whether LangChain hands it on as it is: messages and Commands, alone or in a list."""
+    return isinstance(value, ToolOutputMixin) or (
+        isinstance(value, list) and any(isinstance(one, ToolOutputMixin) for one in value)
+    )
 
 
 def _wanted(run: Callable[..., Any], config: RunnableConfig, run_manager: Any) -> dict[str, Any]:

@@ -81,29 +81,37 @@ def _message(message: BaseMessage, default: Origin, walk: Walk, *, tool_calls: b
     if message.name and not isinstance(message, (ToolMessage, FunctionMessage)):
         update["name"] = walk(message.name, origin, "name")
     if isinstance(message, AIMessage):
-        update |= _calls(message, walk) if tool_calls else {}
+        update |= _calls(message, walk, tool_calls=tool_calls)
         update["additional_kwargs"] = _extras(message, walk, tool_calls=tool_calls)
-        metadata = guarded_metadata(message.response_metadata, walk)
+    elif message.additional_kwargs:
+        update["additional_kwargs"] = walk(message.additional_kwargs, origin, "")
+    if message.response_metadata:
+        metadata = guarded_metadata(message.response_metadata, walk, origin)
         if content != message.content:
             # They spell the text that was just replaced.
             metadata.pop("logprobs", None)
         update["response_metadata"] = metadata
-    elif message.additional_kwargs:
-        update["additional_kwargs"] = walk(message.additional_kwargs, origin, "")
     if isinstance(message, ToolMessage) and _has_parts(message.artifact):
         update["artifact"] = walk(message.artifact, origin, "")
     return message.model_copy(update=update)
 
 
-def _calls(message: AIMessage, walk: Walk) -> dict[str, Any]:
+def _calls(message: AIMessage, walk: Walk, *, tool_calls: bool) -> dict[str, Any]:
     """Arguments stand in up to three places of a message; all must say the same."""
-    calls = [{**call, "args": walk(call["args"], Origin.MODEL, call["name"])} for call in message.tool_calls]
-    invalid = [{**call, "args": walk(call["args"], Origin.MODEL, "")} for call in message.invalid_tool_calls]
+    calls: list[Any] = message.tool_calls
+    if tool_calls:
+        calls = [{**call, "args": walk(call["args"], Origin.MODEL, call["name"])} for call in calls]
+    # No tool is called with these, so no guard of another stage sees them.
+    invalid: list[Any] = [
+        {**call, **{part: walk(call[part], Origin.MODEL, "") for part in ("args", "error") if call.get(part)}}
+        for call in message.invalid_tool_calls
+    ]
     update: dict[str, Any] = {"tool_calls": calls, "invalid_tool_calls": invalid}
-    if isinstance(message, AIMessageChunk) and calls != message.tool_calls:
+    if isinstance(message, AIMessageChunk) and (calls, invalid) != (message.tool_calls, message.invalid_tool_calls):
+        parts = [{**c, "args": json.dumps(c["args"])} for c in calls] + invalid
         update["tool_call_chunks"] = [
-            {"type": "tool_call_chunk", "name": c["name"], "args": json.dumps(c["args"]), "id": c["id"], "index": i}
-            for i, c in enumerate(calls)
+            {"type": "tool_call_chunk", "name": c["name"], "args": c["args"], "id": c["id"], "index": i}
+            for i, c in enumerate(parts)
         ]
     return update
 

@@ -20,10 +20,18 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from langchain_mcp_adapters.interceptors import MCPToolCallRequest
 from langchain_mcp_adapters.tools import convert_mcp_tool_to_langchain_tool
 from langgraph.graph import END, START, MessagesState, StateGraph
-from langgraph.prebuilt import InjectedState, ToolNode
-from mcp.types import CallToolResult, EmbeddedResource, ImageContent, TextContent, TextResourceContents
+from langgraph.prebuilt import InjectedState, ToolNode, ToolRuntime
+from langgraph.types import Command, Send
+from mcp.types import (
+    CallToolResult,
+    EmbeddedResource,
+    ImageContent,
+    ResourceLink,
+    TextContent,
+    TextResourceContents,
+)
 from mcp.types import Tool as MCPTool
-from pydantic import AnyUrl, BaseModel, Field
+from pydantic import AnyUrl, BaseModel, ConfigDict, Field, create_model
 
 from guardrails_plugin import ConfigError, GuardBlocked
 from guardrails_plugin.langchain.mcp import GuardMCPInterceptor
@@ -177,6 +185,96 @@ class TestCalls:
             (own,) = guarded(made)
             assert self.invoke(own, call(own.name, x="a"), asynchronous).content == f"a {CLEAN}"
             assert self.invoke(own, {"x": "a"}, asynchronous) == f"a {CLEAN}"
+
+
+REPLACE: Any = {**BLOCK, "pii": {"sensitive": "replace"}}
+
+
+class Open(BaseModel):
+    model_config = ConfigDict(extra="allow", populate_by_name=True)
+    body: str = Field(default="", alias="Body")
+
+
+DICT: Any = {"type": "object", "properties": {"a": {"type": "string"}}}
+REF: Any = {"$ref": "#/$defs/A", "$defs": {"A": DICT}}
+
+
+class TestEveryArgument:
+    """Whatever the model gave is guarded, however it is called and whatever the schema says of it."""
+
+    @pytest.mark.parametrize(
+        ("schema", "name"),
+        [
+            *((None, name) for name in ("arguments", "args", "name", "callbacks")),
+            *((DICT, name) for name in ("a", "undeclared", "0", "callbacks", "My SSN is 536-90-4399")),
+            (REF, "a"),
+            *((Open, name) for name in ("body", "Body", "undeclared")),
+        ],
+    )
+    def test_is_guarded(self, schema: Any, name: str) -> None:
+        got: list[dict[str, Any]] = []
+
+        def run(**given: Any) -> str:
+            got.append(given)
+            return "ok"
+
+        made = create_model("Given", **{name: (str, ...)}) if schema is None else schema  # type: ignore[call-overload]
+        inner = StructuredTool(name="run", description="Run.", args_schema=made, func=run)
+        (own,) = guard_tools([inner], pre_tool=guard("pre_tool", overrides=REPLACE), post_tool=False)
+        assert own.invoke({name: SAID}) == "ok"
+        assert RAW not in repr(got)
+        assert CLEAN in repr(got)
+
+    def test_injected_ones_are_the_applications(self) -> None:
+        @tool
+        def st(q: str, state: Annotated[Any, InjectedState], runtime: ToolRuntime) -> str:
+            """State."""
+            return f"{len(state['messages'])} {runtime.tool_call_id} {len(runtime.state['messages'])} {q}"
+
+        (own,) = guard_tools([st], pre_tool=guard("pre_tool", overrides=BLOCK), post_tool=False)
+        result = node_graph(own).invoke({"messages": [HumanMessage(SAID), calling("st", q="x")]})
+        assert outputs(result["messages"]) == ["2 call-st 2 x"]
+
+
+class TestCommands:
+    """What a tool sends to other nodes is its result like what it writes into the state."""
+
+    @pytest.mark.parametrize("several", [False, True])
+    def test_what_is_sent_to_nodes_and_waiting_interrupts_is_guarded(self, several: bool) -> None:
+        sent = Send("worker", {"messages": [HumanMessage(SAID)], "note": SAID}, timeout=3)
+        goto = [sent, "other"] if several else sent
+        own: Any = Command(update={"note": SAID}, goto=goto, resume={"7": SAID}, graph=Command.PARENT)
+
+        @tool
+        def hand() -> Any:
+            """Hand over."""
+            return own
+
+        result: Any = guarded(hand)[0].invoke(call("hand"))
+        assert RAW in repr(own)
+        assert RAW not in repr(result)
+        first, *others = result.goto if several else [result.goto]
+        assert (type(first), first.node, first.timeout) == (Send, "worker", sent.timeout)
+        assert first.arg["messages"][0].content == CLEAN
+        assert (others, result.graph) == (["other"] * several, Command.PARENT)
+        assert result.resume == {"7": CLEAN}
+
+    def test_goto_alone_stays(self) -> None:
+        @tool
+        def hand() -> Any:
+            """Hand over."""
+            return Command(goto="worker")
+
+        assert guarded(hand)[0].invoke(call("hand")) == Command(goto="worker")
+
+    def test_several_results_are_guarded_one_by_one(self) -> None:
+        @tool
+        def both() -> Any:
+            """Both."""
+            return [ToolMessage(SAID, tool_call_id="7"), Command(update={"note": SAID})]
+
+        message, command = guarded(both)[0].invoke(call("both"))
+        assert (message.content, command.update) == (CLEAN, {"note": CLEAN})
 
 
 def test_artifacts_that_are_objects_are_guarded_in_messages() -> None:
@@ -355,6 +453,26 @@ class TestMCP:
         assert result.structuredContent == {"person": {"ssn": "<US_SSN>"}}
         assert result.content[2] == self.RESULT.content[2]
         assert RAW in repr(self.RESULT)
+
+    def test_so_is_what_stands_beside_them(self) -> None:
+        """Descriptions and addresses of resources, and metadata of everything."""
+        said: Any = {"_meta": {"row": SAID}}
+        address, plain = AnyUrl(f"https://example.com/{RAW}"), AnyUrl("file:///a")
+        text = TextResourceContents(uri=address, text=SAID, **said)
+        content: Any = [
+            TextContent(type="text", text="x", **said),
+            ImageContent(type="image", data="aGk=", mimeType="image/png", **said),
+            ResourceLink(type="resource_link", uri=address, name=SAID, title=SAID, description=SAID, **said),
+            EmbeddedResource(type="resource", resource=text, **said),
+            ResourceLink(type="resource_link", uri=plain, name="a"),
+        ]
+        result = self.call(CallToolResult(content=content, **said))
+        assert RAW not in result.model_dump_json()
+        assert result.meta == {"row": CLEAN}
+        assert result.content[0].meta == {"row": CLEAN}
+        assert isinstance(result.content[2].uri, AnyUrl)
+        assert result.content[1].data == "aGk="
+        assert result.content[4] == content[4]
 
     def test_refused_results_and_calls_are_errors(self) -> None:
         for result in (self.call(self.RESULT, post=BLOCK), self.call(self.RESULT, args={"url": EVIL})):
