@@ -18,7 +18,7 @@ from guardrails_plugin.llama_index import GuardTransform, guard_llm
 from tests.integration.llama_index.scripted import QUIET, SSN, said
 from tests.strategies import NO_MODEL
 
-STREAMS = 400
+STREAMS = 1000
 
 
 def ssn(number: int) -> str:
@@ -44,7 +44,7 @@ async def read(llm: Any, number: int) -> str:
 
 
 @pytest.mark.slow
-def test_hundreds_of_interleaved_streams_stay_apart_and_leave_nothing_behind() -> None:
+def test_a_thousand_interleaved_streams_stay_apart_and_leave_nothing_behind() -> None:
     llm = guard_llm(MockFunctionCallingLLM(response_generator=echoing), overrides=QUIET)
 
     async def all_of(numbers: range) -> list[str]:
