@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ from guardrails_plugin.errors import ContentError
 from guardrails_plugin.llama_index.tags import tagged
 from guardrails_plugin.types import NO_CONTEXT, Context, GuardResult, Origin, Segment, Stage
 
-__all__ = ["MARK", "guard_nodes", "related"]
+__all__ = ["MARK", "duplicate", "guard_nodes", "related"]
 
 MARK = "guard"
 """Metadata key with the verdict; kept out of what is embedded and what a model sees."""
@@ -61,20 +62,30 @@ def related(node: BaseNode) -> list[RelatedNodeInfo]:
     return [info for several in known for info in several]
 
 
+def duplicate(node: _Node) -> _Node:
+    """A copy that shares nothing that could be changed."""
+    vectors = [vector for name in _VECTORS if isinstance(vector := getattr(node, name, None), list)]
+    # A deep copy looks at every number of a vector: that takes longer than to check the text.
+    return copy.deepcopy(node, {id(vector): list(vector) for vector in vectors})
+
+
+_VECTORS = ("embedding", "text_embedding")
+
+
 def _copy(node: _Node, result: GuardResult, *, mark: bool) -> _Node:
     text, *metadata = result.output
-    copy = node.model_copy(deep=True)
+    own = duplicate(node)
     if text != _text(node):
         try:
-            copy.set_content(text)
+            own.set_content(text)
         except (AttributeError, NotImplementedError, ValueError):
             raise ContentError(f"nodes of type {type(node).__name__} cannot be rewritten, only reported on") from None
-    copy.metadata, *others = substitute(_facts(node), metadata)
-    for info, facts in zip(related(copy), others, strict=True):
+    own.metadata, *others = substitute(_facts(node), metadata)
+    for info, facts in zip(related(own), others, strict=True):
         info.metadata = facts
     if mark:
-        copy.metadata[MARK] = result.verdict.name.lower()
-        for keys in (copy.excluded_embed_metadata_keys, copy.excluded_llm_metadata_keys):
+        own.metadata[MARK] = result.verdict.name.lower()
+        for keys in (own.excluded_embed_metadata_keys, own.excluded_llm_metadata_keys):
             if MARK not in keys:
                 keys.append(MARK)
-    return copy
+    return own

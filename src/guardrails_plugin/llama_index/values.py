@@ -31,7 +31,7 @@ from pydantic import AnyUrl
 from guardrails_plugin import objects
 from guardrails_plugin.conversation import Foreign, Walk, segments
 from guardrails_plugin.errors import ContentError
-from guardrails_plugin.llama_index.nodes import related
+from guardrails_plugin.llama_index.nodes import duplicate, related
 from guardrails_plugin.types import Origin
 
 __all__ = ["guardable", "origin_of", "walker"]
@@ -141,7 +141,7 @@ def _node(node: BaseNode, walk: Walk) -> BaseNode:
     text = node.get_content(metadata_mode=MetadataMode.NONE)
     new = walk(text, Origin.EXTERNAL, "")
     metadata = walk(node.metadata, Origin.EXTERNAL, "metadata")
-    copy = node.model_copy(deep=True)
+    copy = duplicate(node)
     if new != text:
         copy.set_content(new)
     copy.metadata = metadata

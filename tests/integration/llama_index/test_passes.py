@@ -1,19 +1,21 @@
-"""What comes together is checked together: models read one batch, and a call costs what a text costs only once."""
+"""What guards must not do twice, or at all: a pass for every item of what comes together, a look at every number."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 from llama_index.core.memory import ChatMemoryBuffer
+from llama_index.core.schema import NodeWithScore, TextNode
 
 from guardrails_plugin import Engine
-from guardrails_plugin.llama_index import guard_mcp_client, guard_memory, guard_synthesizer
+from guardrails_plugin.llama_index import GuardNodePostprocessor, guard_mcp_client, guard_memory, guard_synthesizer
 from tests.integration.llama_index.scripted import CARD, QUIET, PlainLLM
 from tests.integration.llama_index.test_mcp import Client
 from tests.integration.llama_index.test_synthesizer import synthesizer
+from tests.strategies import NO_MODEL
 
 
 @pytest.fixture
@@ -50,3 +52,16 @@ def test_listed_tools_are_one_pass(passes: list[tuple[str, int]]) -> None:
     listed = asyncio.run(guard_mcp_client(Client(), overrides=QUIET).list_tools())
     assert [tool.name for tool in listed.tools] == ["card", "bad", "worse"]
     assert passes == [("post_tool", 3)]
+
+
+def test_the_numbers_of_an_embedding_are_not_looked_at() -> None:
+    class Number(float):
+        def __deepcopy__(self, memo: dict[int, Any]) -> NoReturn:
+            raise AssertionError("copied one by one")
+
+    node = TextNode(text=CARD)
+    vector = node.embedding = [Number(0.5)]
+    (found,) = GuardNodePostprocessor(overrides=NO_MODEL).postprocess_nodes([NodeWithScore(node=node)])
+    assert found.node.get_content() == "<CREDIT_CARD>"
+    assert found.node.embedding == vector
+    assert found.node.embedding is not vector
