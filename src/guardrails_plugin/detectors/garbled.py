@@ -4,8 +4,8 @@ Each kind is judged on the text as a whole, since a garbled line in a good text 
 
 - Words of which some letters are digits or signs (``r3ad1ng``, ``m@tt€r``, what optical readers and leetspeak have in
   common), and tokens of letters, digits and odd signs at random: each weighs `_BROKEN` bits, a sound word as much less.
-- UTF-8 read as Windows-1252 (``Ã©``): runs of its characters that spell bytes of UTF-8 (Unicode Standard, table 3-7).
-- Replacement characters (U+FFFD), which stand for what could not be read.
+- Bytes read in a wrong encoding (``Ã©``), or lost (`misread`).
+- Walks from key to key of a Latin keyboard, rows and columns, digits included (``1qaz2wsx``).
 - The letters that AltGr gives on Latin keyboards (``ŋ ħ ĸ ŧ``), which no language has together.
 - Signs without words, of many kinds in no period: rules and tables repeat theirs, drawings use few.
 
@@ -19,6 +19,8 @@ import re
 from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
+
+from guardrails_plugin.detectors.misread import lost, misread
 
 __all__ = ["Garbled", "garbled"]
 
@@ -83,32 +85,48 @@ def _is_broken(token: str) -> bool:
     return _CLASSES[3].search(token) is not None and sum(bool(kind.search(token)) for kind in _CLASSES) >= _KINDS
 
 
-def _spelt(code: int) -> str:
-    """A byte as Windows-1252 reads it; what that lacks, as Latin-1."""
-    raw = bytes((code,))
-    try:
-        return raw.decode("cp1252")
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")
-
-
-_LEADS, _FOLLOWERS = ("".join(map(_spelt, codes)) for codes in (range(0xC2, 0xF5), range(0x80, 0xC0)))
-_MISREAD = re.compile(f"[{re.escape(_LEADS)}][{re.escape(_FOLLOWERS)} ]")
-_MISREAD_SHARE = 0.3
-
-
 def _encoding(text: str) -> Garbled | None:
-    if text.isascii():
-        return None
-    number = len(_MISREAD.findall(text))
-    return _shared("encoding", 2 * number, text, _MISREAD_SHARE) if number >= _LEAST else None
-
-
-_LOST_SHARE = 0.3
+    number = misread(text)
+    return Garbled("encoding", 2.0 * number + _BROKEN * _LEAST, number) if number else None
 
 
 def _lost(text: str) -> Garbled | None:
-    return _shared("lost", text.count("\ufffd"), text, _LOST_SHARE)
+    number = lost(text)
+    return Garbled("lost", 2.0 * number + _BROKEN * _LEAST, number) if number else None
+
+
+_WALK = re.compile(r"(?<!\S)[^\W_]{8,}(?!\S)")
+_KEYS = {
+    key: (row, place)
+    for row, keys in enumerate(("1234567890", "qwertyuiop", "asdfghjkl", "zxcvbnm"))
+    for place, key in enumerate(keys)
+}
+_ROWS = 4
+_WALKED = 0.85
+"""Least share of steps to a neighbouring key: words have at most half."""
+
+
+def _walk(text: str) -> Garbled | None:
+    found = [token for token in _WALK.findall(text) if not token.isdigit() and _is_walk(token.lower())]
+    number = sum(map(len, found))
+    size = len(text) - sum(map(str.isspace, text))
+    return Garbled("keys", 2.0 * number + _BROKEN, number) if 2 * number > size else None
+
+
+def _is_walk(token: str) -> bool:
+    if not (_is_step(token[0], token[1]) or _is_step(token[1], token[2])):
+        return False
+    steps = sum(_is_step(one, other) for one, other in pairwise(token))
+    return steps >= _WALKED * (len(token) - 1) and len(set(token)) > _LEAST
+
+
+def _is_step(one: str, other: str) -> bool:
+    """To a neighbouring key, or back to the top of the next column."""
+    here, there = _KEYS.get(one), _KEYS.get(other)
+    if here is None or there is None:
+        return False
+    (row, place), (next_row, next_place) = here, there
+    return (abs(row - next_row) <= 1 and abs(place - next_place) <= 1) or row - next_row == _ROWS - 1
 
 
 _THIRD_LEVEL = frozenset("ŋŧħĸđłøþðæßµ¶ñ«»¢ŁØÞÐÆŊŦĦĐ")
@@ -140,4 +158,4 @@ def _shared(kind: str, number: int, text: str, share: float) -> Garbled | None:
     return Garbled(kind, 2.0 * number + _BROKEN * _LEAST, number) if number > _LEAST and number > share * size else None
 
 
-_CHECKS: tuple[Callable[[str], Garbled | None], ...] = (_words, _encoding, _lost, _third_level, _signs)
+_CHECKS: tuple[Callable[[str], Garbled | None], ...] = (_words, _encoding, _lost, _third_level, _signs, _walk)

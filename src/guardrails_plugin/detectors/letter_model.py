@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
 from io import BytesIO
+from itertools import pairwise
 from operator import eq
 from typing import Any
 
@@ -87,11 +88,25 @@ class LetterModel:
         """Bits of hitting keys, half of them in the row of the key before."""
         rows = [self.rows.get(plain(char), -1) for char in word]
         stays = sum(map(eq, rows, rows[1:]))
-        return float(_LEAP * (len(rows) - stays) + _STEP * stays + 0.5)
+        low = word.lower()
+        walked = sum(one + other in _NEXT for one, other in pairwise(low)) if 2 * stays > len(rows) else 0
+        saved = max(0.0, walked * _SAVED - _WALK_AT_ALL)
+        return float(_LEAP * (len(rows) - stays) + _STEP * stays + 0.5) - saved
 
 
 _STEP, _LEAP = 3.85, 5.7
 """Bits of a key in the same row, p = .5 / 10 + .5 / 26, and of one in another, p = .5 / 26."""
+
+_SAVED, _WALK_AT_ALL = 2.0, 4.0
+"""Bits less for the key next to the last one, and the price of walking at all."""
+
+_NEXT = frozenset(
+    pair
+    for rows in KEY_ROWS.values()
+    for row in rows
+    for one, other in pairwise(row)
+    for pair in (one + other, other + one)
+)
 
 
 _END = 3.0

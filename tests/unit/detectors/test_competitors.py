@@ -74,6 +74,75 @@ def test_an_everyday_word_is_no_name_elsewhere(text: str) -> None:
     assert not values(text, EVERYDAY)
 
 
+SPELT = Competitors(names=("Zendesk", "Mailchimp", "Amazon Web Services", "Northwind Traders", "Яндекс", "Samsung"))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("Our agents hated the Zendeskification of support.", "Zendeskification"),
+        ("coming from mailchmp, do I keep my lists?", "mailchmp"),
+        ("AWS has a free tier for that.", "AWS"),
+        ("Northwind quoted us 12% less.", "Northwind"),
+        ("I use Yandex for directions.", "Yandex"),
+        ("今のスマホはサムスンです", "サムスン"),
+        ("삼성이 더 싸요", "삼성"),
+        ("Мы вернули Самсунга в магазин", "Самсунга"),
+        ("see getzendesk.io for more", "zendesk"),
+        ("#zendeskfail again", "zendesk"),
+        ("from zendesk_sdk import Client", "zendesk"),
+    ],
+)
+def test_inflected_misspelt_short_and_transcribed_names(text: str, value: str) -> None:
+    assert values(text, SPELT) == [value]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Samson lost his hair", "a north wind and traders", "the aws of it", "a chimp with mail", "Сам сунг пришёл"],
+)
+def test_words_that_only_resemble_a_name(text: str) -> None:
+    assert not values(text, SPELT)
+
+
+SENSES = Competitors(names=("Chase", "Wendy's", "Mercury", "Target", "Best Buy", "Monday", "Anker"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "My brother Chase will pick it up.",
+        "Ask Chase Miller in accounting.",
+        "Wendy from HR signed the form.",
+        "Mercury is the planet closest to the Sun.",
+        "Freddie Mercury sang it.",
+        'Click "Target" in the left column.',
+        "TARGET DATE: 14 MAY",
+        "Our Target Planner add-on is included.",
+        "This is the best buy for small kitchens.",
+        "We are closed on Monday.",
+        "Der Anker liegt im Schlamm.",
+    ],
+)
+def test_other_senses(text: str) -> None:
+    assert not values(text, SENSES)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("I opened a Chase checking account.", "Chase"),
+        ("the burgers at Wendys are better", "Wendys"),
+        ("We bank with Mercury now.", "Mercury"),
+        ("target.com lists it for less", "target"),
+        ("Got it at Best Buy for 80.", "Best Buy"),
+        ("We tried Monday's boards.", "Monday"),
+    ],
+)
+def test_meant_as_a_company(text: str, value: str) -> None:
+    assert values(text, SENSES) == [value]
+
+
 def test_settings(tmp_path: Path) -> None:
     path = tmp_path / "names.txt"
     path.write_text("# rivals\nSoylent\n", encoding="utf-8")

@@ -15,6 +15,9 @@ def found(text: str, detector: Gibberish | None = None) -> tuple[Finding, ...]:
     return tuple(finding for finding in findings if finding.score >= 0.5)
 
 
+KINDS = "letters repetition order words lost shuffled pieces tokens filler invented keys encoding scripts".split()
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -39,12 +42,24 @@ def found(text: str, detector: Gibberish | None = None) -> tuple[Finding, ...]:
         "pl3ase c@ll th€ 0ffice ab0ut y0ur p@rcel",
         "\ufffd\ufffd\ufffd \ufffd\ufffd \ufffd\ufffd",
         "the the the and and of of of and the the the a a",
+        "siht si a ecnetnes nettirw sdrawkcab",
+        "th eq uic kb ro wnf ox jum ps ov ert hel azyd og",
+        "##ing Ġthe ##ed Ġof ##tion <unk>",
+        "Lorem ipsum dolor sit amet, consectetur adipiscing elit",
+        "flarb noogle snib dworp klimtu",
+        "1qaz2wsx3edc4rfv",
+        "I think that " * 8,
+        "рТЙЧЕФ, ЛБЛ ДЕМБ? чУЈ ИПТПЫП",
+        "櫸譢纜扛潁璀茮畛犨蛃匝耹焋誵浱懏犒鯔違魋崠礆釒馟",
+        "뷁쉛뚫궳쨟뻩휅턂껢쯞뛙꿻퀣",
+        "ृदनॆड़्ॄहदॄॆगट ॐाृ ीशोॆऱट ॅळॣॆूौृ",
+        "ᚠꙮⵣ߷ꓘᏗᎮᨅꡀⴵጷᢰᠱ",
     ],
 )
 def test_gibberish(text: str) -> None:
     (finding,) = found(text)
     assert finding.entity_type == "GIBBERISH"
-    assert finding.evidence["kind"] in ("letters", "repetition", "order", "words", "lost")
+    assert finding.evidence["kind"] in KINDS
 
 
 @pytest.mark.parametrize(
@@ -83,7 +98,14 @@ def test_gibberish(text: str) -> None:
         "السلام عليكم ورحمة الله وبركاته",
         "今日はとても良い天気ですね",
         "오늘 날씨가 참 좋네요",
-        "आज मौसम बहुत अच्छा है",
+        "आज मौसम बहुत अच्छा है, सूची में लोग छेड़छाड़ करते हैं",
+        "กรุงเทพมหานคร อมรรัตนโกสินทร์ มหินทรายุธยา",
+        "量子纠缠态的退相干机制与拓扑绝缘体表面电子结构研究",
+        "Ninakupenda sana rafiki yangu, karibu nyumbani kwetu kesho jioni.",
+        "Pater noster, qui es in caelis, sanctificetur nomen tuum",
+        "milk eggs bread butter onions garlic rice",
+        "ATGGCCATTGTAATGGGCCGCTGAAAGGGTGCCCGATAG",
+        "W h a t   d o e s   t h e   n o t e   s a y ?",
         "pneumonoultramicroscopicsilicovolcanoconiosis",
         "acetylsalicylic hydroxychloroquine phthalates",
         "Brrrr! Zzzzzt, krrrk, pffft, went the kettle.",
