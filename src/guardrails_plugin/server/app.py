@@ -27,6 +27,7 @@ from guardrails_plugin.server.bootstrap import bootstrap
 from guardrails_plugin.server.exchange import Exchange, ExchangeMiddleware, current_exchange
 from guardrails_plugin.server.gate import Gate, address
 from guardrails_plugin.server.guarding import Guarding
+from guardrails_plugin.server.health import Health
 from guardrails_plugin.server.identity import now
 from guardrails_plugin.server.limits import Limiter
 from guardrails_plugin.server.llm import LlmProxy
@@ -124,6 +125,8 @@ def _services(settings: Settings, *, shared: bool) -> Services:
     audit = SqlAudit(settings.keyring)
     guard = Guarding(settings, store)
     keys = ProviderKeys(store, settings)
+    limiter = Limiter(settings.redis_url)
+    recorder = Recorder(database, audit)
     return Services(
         settings=settings,
         database=database,
@@ -133,9 +136,10 @@ def _services(settings: Settings, *, shared: bool) -> Services:
         llm=LlmProxy(settings, guard, keys),
         provider_keys=keys,
         audit=audit,
-        limiter=Limiter(settings.redis_url),
+        limiter=limiter,
         metrics=Metrics(),
-        recorder=Recorder(database, audit),
+        recorder=recorder,
+        health=Health(database, recorder, limiter, guard),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,9 @@ __all__ = ["Recorder"]
 
 _TOGETHER = 256
 """Requests in one commit at most."""
+
+_FAILING_SECONDS = 10.0
+"""After a commit that failed: without requests nobody would find out that the next one does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,12 @@ class Recorder:
         self._entries: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._failed: float | None = None
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last commit failed, a few seconds ago, for want of a database."""
+        return self._failed is not None and time.monotonic() - self._failed < _FAILING_SECONDS
 
     def stop(self) -> None:
         """Write what is waiting, then end."""
@@ -90,7 +100,9 @@ class Recorder:
         except Exception as error:  # noqa: BLE001 - each waiting request is told
             failure = error
         # A record that cannot be written fails its own request only; a database that is away fails them all.
-        if failure is None or len(batch) == 1 or isinstance(failure, (InterfaceError, OperationalError)):
+        away = isinstance(failure, (InterfaceError, OperationalError, OSError))
+        self._failed = time.monotonic() if away else None
+        if failure is None or len(batch) == 1 or away:
             _tell(batch, failure)
         else:
             for entry in batch:

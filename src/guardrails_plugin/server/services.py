@@ -11,6 +11,7 @@ from starlette.requests import Request
 from guardrails_plugin.audit.sql import SqlAudit
 from guardrails_plugin.server.auth import Authenticator
 from guardrails_plugin.server.guarding import Guarding
+from guardrails_plugin.server.health import Health
 from guardrails_plugin.server.limits import Limiter
 from guardrails_plugin.server.llm import LlmProxy
 from guardrails_plugin.server.metrics import Metrics
@@ -38,6 +39,7 @@ class Services:
     limiter: Limiter
     metrics: Metrics
     recorder: Recorder
+    health: Health
 
 
 async def _running(request: Request) -> Services:

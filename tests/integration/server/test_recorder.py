@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -84,3 +85,11 @@ def test_a_database_that_is_away_is_asked_once_for_a_batch(
     answers = asyncio.run(_recorded(database, audit, _record("one"), _record("other")))
     assert [type(answer) for answer in answers] == [OperationalError, OperationalError]
     assert sum(map(len, asked)) == 3
+
+
+def test_a_database_takes_a_change_or_says_that_it_does_not(database: Database, tmp_path: Path) -> None:
+    assert database.commits()
+    away = tmp_path / "missing" / "x.db" if database.kind == "sqlite" else "postgresql://127.0.0.1:1/x"
+    gone = Database(f"sqlite:///{away}" if isinstance(away, Path) else away)
+    assert not gone.commits()
+    gone.close()

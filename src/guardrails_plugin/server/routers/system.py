@@ -14,7 +14,6 @@ from guardrails_plugin.server.exchange import Current
 from guardrails_plugin.server.problems import forbidden
 from guardrails_plugin.server.product import Product
 from guardrails_plugin.server.services import Running, Services
-from guardrails_plugin.server.store.migrate import is_current
 from guardrails_plugin.server.store.store import DEFAULT_PROJECT
 
 __all__ = ["build"]
@@ -30,7 +29,7 @@ class Ready(BaseModel):
     """Whether requests can be served, and what is missing."""
 
     status: Literal["ready", "not ready"]
-    database: bool
+    database: bool = Field(description="takes records")
     tables: bool
     counters: bool
     recipes: bool = Field(description="compiled; until then the first requests wait for it")
@@ -58,23 +57,19 @@ async def healthz() -> Alive:
 
 @router.get("/readyz", response_model=Ready, responses={503: {"model": Ready}})
 async def readyz(services: Running) -> Response:
-    """Database, tables, counters and engine, each tried now; and whether the recipes are compiled."""
-    database = await asyncio.to_thread(services.database.answers)
-    tables = database and await asyncio.to_thread(is_current, services.database)
-    try:
-        counters = await asyncio.wait_for(services.limiter.answers(), 2.0)
-    except Exception:  # noqa: BLE001 - any client, any error
-        counters = False
-    recipes = services.guard.is_warm
-    # Asked before the recipes are compiled, it would wait as long as they take.
-    engine = recipes and await services.guard.works()
+    """Database, tables, counters and engine, each tried a moment ago; and whether the recipes are compiled."""
+    health = services.health
+    database = await health.database()
+    tables = database and await health.tables()
+    counters = await health.counters()
+    engine = await health.engine()
     good = database and tables and counters and engine
     state = Ready(
         status="ready" if good else "not ready",
         database=database,
         tables=tables,
         counters=counters,
-        recipes=recipes,
+        recipes=health.recipes,
         engine=engine,
     )
     return JSONResponse(state.model_dump(), 200 if good else 503)

@@ -33,6 +33,13 @@ __all__ = ["Database", "Utc"]
 
 _WRITE = "guardrails_write"
 
+_CHANGE = {
+    # Written whatever it was; a row with the values that it has is not.
+    "sqlite": "PRAGMA user_version = 0",
+    "postgresql": "UPDATE alembic_version SET version_num = version_num",
+}
+"""What a database writes to its disk although nothing changes."""
+
 
 class Utc(sa.TypeDecorator[datetime]):
     """Aware datetimes on both databases; SQLite keeps no time zone."""
@@ -131,11 +138,12 @@ class Database:
             connection.execute(sa.text("SELECT 1"))
         return perf_counter() - began
 
-    def answers(self) -> bool:
-        """Whether it can be reached."""
+    def commits(self) -> bool:
+        """Whether something can be written: a change that changes nothing is committed."""
         try:
-            self.ping()
-        except SQLAlchemyError:
+            with self.write() as connection:
+                connection.exec_driver_sql(_CHANGE[self.kind])
+        except (SQLAlchemyError, OSError):
             return False
         return True
 
