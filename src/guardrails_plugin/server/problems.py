@@ -8,7 +8,8 @@ from typing import Any
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import DataError
+from sqlalchemy.exc import DataError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -31,6 +32,17 @@ _CODES = {
     502: "PROVIDER_ERROR",
     503: "UNAVAILABLE",
 }
+
+_NOT_OURS: tuple[tuple[tuple[type[Exception], ...], int, str], ...] = (
+    # PostgreSQL keeps no NUL; half a surrogate pair cannot be written.
+    ((UnicodeEncodeError, DataError), 400, "The text holds characters that cannot be kept."),
+    (
+        (OperationalError, InterfaceError, PoolTimeoutError),
+        503,
+        "The database does not answer, or takes no changes; try again later.",
+    ),
+)
+"""Exceptions of libraries: status and sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +106,13 @@ def problem_of(error: Exception, trace_id: str) -> Problem:
         return Problem(422, _CODES[422], "The request is not of the documented form.", trace_id, fields)
     if isinstance(error, (ConfigError, ContentError)):
         return Problem(400, _CODES[400], str(error), trace_id)
-    if isinstance(error, (UnicodeEncodeError, DataError)):
-        # Half a surrogate pair came in as an escape and cannot be written again; PostgreSQL keeps no NUL.
-        return Problem(400, _CODES[400], "The text holds characters that cannot be kept.", trace_id)
     if isinstance(error, GuardBlocked):
         return Problem(403, "SECURITY_VIOLATION", str(error), trace_id)
     if isinstance(error, GuardError):
         return Problem(503, _CODES[503], str(error), trace_id)
-    return Problem(500, _CODES[500], "Internal error.", trace_id)
+    known = ((status, detail) for kinds, status, detail in _NOT_OURS if isinstance(error, kinds))
+    status, detail = next(known, (500, "Internal error."))
+    return Problem(status, _CODES[status], detail, trace_id)
 
 
 def problem_response(_request: Request, problem: Problem) -> Response:

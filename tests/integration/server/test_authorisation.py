@@ -8,12 +8,14 @@ from collections.abc import Iterator
 import pytest
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
+from sqlalchemy.exc import OperationalError
 from starlette.testclient import TestClient
 
 from guardrails_plugin import Keyring
 from guardrails_plugin.server.app import create_app
 from guardrails_plugin.server.auth import GUARD
 from guardrails_plugin.server.settings import Settings
+from guardrails_plugin.server.store.database import Database
 from tests.integration.server.conftest import TOKEN
 
 pytestmark = pytest.mark.integration
@@ -140,6 +142,32 @@ def test_answers_never_show_a_stack_or_a_cause(app: FastAPI, monkeypatch: pytest
     assert answer.status_code == 500
     assert "canary" not in answer.text
     assert answer.json()["trace_id"] == answer.headers["x-request-id"]
+
+
+@pytest.mark.parametrize(
+    ("path", "key"),
+    [
+        ("/guardrails/v1/projects", "trace_id"),
+        ("/openai/echo/chat/completions", "error"),
+        ("/api/v1/keys", "trace_id"),
+        ("/backend/v1/projects", "detail"),
+        ("/ai-guard/v1/text/guard", "request_id"),
+        ("/detection/v1/interactions", "detail"),
+    ],
+)
+def test_a_database_that_does_not_answer_is_told_by_every_product(
+    app: FastAPI, monkeypatch: pytest.MonkeyPatch, path: str, key: str
+) -> None:
+    def away(_: object) -> None:
+        raise OperationalError("", {}, Exception("canary-inside"))
+
+    app.state.services.authenticator.forget()
+    monkeypatch.setattr(Database, "read", away)
+    with TestClient(app, headers={"Authorization": f"Bearer {TOKEN}"}, raise_server_exceptions=False) as client:
+        answer = client.get(path)
+    assert answer.status_code == 503
+    assert key in answer.json()
+    assert "canary" not in answer.text
 
 
 def test_what_cannot_be_recorded_is_not_answered(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
