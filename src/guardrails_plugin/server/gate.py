@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
+from contextlib import suppress
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -65,8 +66,15 @@ class Gate:
             else:
                 await self._admit(exchange, scope)
         elif scope["type"] == "websocket":
-            raise unauthorized()
+            await self._refuse(scope, send)
+            return
         await self._app(scope, receive, send)
+
+    async def _refuse(self, scope: Scope, send: Send) -> None:
+        """Close a WebSocket before it is open, which servers answer with 403: no route has any."""
+        with suppress(ApiError):  # counters out of reach
+            await self._failed(scope)
+        await send({"type": "websocket.close", "code": 1008})
 
     async def _admit(self, exchange: Exchange, scope: Scope) -> None:
         credential = _bearer(Headers(scope=scope).get("authorization", ""))
@@ -74,7 +82,7 @@ class Gate:
         if principal is None and credential:
             principal = await asyncio.to_thread(self._authenticator.recognise, credential)
         if principal is None:
-            await self._count(exchange, f"failed:{address(scope)}", _FAILURES_PER_MINUTE, 0)
+            _take(exchange, await self._failed(scope))
             code = "INVALID_API_KEY" if credential.startswith("rmp_") else "INVALID_TOKEN"
             exchange.event = "authentication_failed"
             raise unauthorized(code=code)
@@ -88,12 +96,23 @@ class Gate:
         await self._count(exchange, key, per_minute, per_hour)
 
     async def _count(self, exchange: Exchange, key: str, per_minute: int, per_hour: int) -> None:
-        allowance: Allowance | None = await self._limiter.hit(key, per_minute=per_minute, per_hour=per_hour)
-        if allowance is None:
-            return
-        exchange.headers.update(allowance.headers)
-        if not allowance.allowed:
-            raise ApiError(429, f"More than {allowance.limit} requests; try again later.")
+        _take(exchange, await self._limiter.hit(key, per_minute=per_minute, per_hour=per_hour))
+
+    async def _failed(self, scope: Scope) -> Allowance | None:
+        return await self._limiter.hit(f"failed:{address(scope)}", per_minute=_FAILURES_PER_MINUTE)
+
+
+def _take(exchange: Exchange, allowance: Allowance | None) -> None:
+    """Tell the caller where it stands.
+
+    Raises:
+        ApiError: 429, beyond its limit.
+    """
+    if allowance is None:
+        return
+    exchange.headers.update(allowance.headers)
+    if not allowance.allowed:
+        raise ApiError(429, f"More than {allowance.limit} requests; try again later.")
 
 
 def check_limits(user: Principal, settings: Settings, *, per_minute: int | None, per_hour: int | None) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import anyio
 import pytest
 from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
 
 from guardrails_plugin import ConfigError, Keyring
 from guardrails_plugin.server.app import create_app
@@ -46,6 +47,17 @@ def test_a_caller_beyond_its_limit_waits(client: TestClient) -> None:
     assert answers[0].headers["x-ratelimit-limit"] == "3"
     assert 0 < int(answers[3].headers["retry-after"]) <= 60
     assert answers[3].json()["error"] == "RATE_LIMIT_EXCEEDED"
+
+
+def test_a_websocket_is_refused_and_counts_as_a_failure(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(30):
+        with pytest.raises(WebSocketDisconnect) as refused, client.websocket_connect("/guardrails/v1/stream"):
+            pass
+        assert refused.value.code == 1008
+    wrong = client.get("/guardrails/v1/recipes", headers={"Authorization": "Bearer wrong"})
+    assert wrong.status_code == 429
+    assert client.get("/guardrails/v1/recipes").status_code == 200
+    assert caplog.records == []
 
 
 def test_a_keys_own_limits_count(client: TestClient) -> None:
