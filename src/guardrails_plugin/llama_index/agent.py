@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Container, Generator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 from llama_index.core.agent.workflow import AgentOutput, AgentWorkflow, BaseWorkflowAgent
@@ -19,9 +20,10 @@ from guardrails_plugin.engine import Engine
 from guardrails_plugin.errors import ConfigError, GuardBlocked, unknown_name
 from guardrails_plugin.llama_index.arguments import require
 from guardrails_plugin.llama_index.guarding import REFUSAL, Guarding, OnBlock, Overrides, Recipes, guarding
-from guardrails_plugin.llama_index.llm import guard_llm
+from guardrails_plugin.llama_index.llm import guard_llm, in_agent
 from guardrails_plugin.llama_index.provenance import opened, remember
-from guardrails_plugin.llama_index.tools import Descriptions, guard_tools
+from guardrails_plugin.llama_index.tools import REFUSAL as TOOL_REFUSAL
+from guardrails_plugin.llama_index.tools import Descriptions, guard_tools, guarded_tool
 from guardrails_plugin.llama_index.vault import Vault
 from guardrails_plugin.types import Context, GuardResult, Stage
 
@@ -48,8 +50,13 @@ def guard_agent(
     """A copy of the agent, guarded at every stage.
 
     What is given to ``run`` (user message and chat history) is guarded at pre_plan before memory, context and events
-    see it; every model with `guard_llm`; every tool, retrieved ones too, with `guard_tools`. What they already wrap
-    stays as it is. A memory that is handed in is taken as it is: hand in a `guard_memory`.
+    see it; every model with `guard_llm`; every tool, retrieved ones and the handoff of an `AgentWorkflow` too, with
+    `guard_tools`. What they already wrap stays as it is. A memory that is handed in is taken as it is: hand in a
+    `guard_memory`.
+
+    The calls in a model's message are guarded at pre_tool before events and memory see them, and again at the tool. A
+    refused one has the arguments ``{"blocked_by_policy": True}``, and its tool answers with a refusal. A `ReActAgent`
+    has no such calls: what it does stands in its text, and is guarded as that, and at the tool.
 
     Args:
         agent: a FunctionAgent, ReActAgent, agent of your own or AgentWorkflow; not changed.
@@ -114,7 +121,8 @@ class _Parts:
 
     def agent(self, agent: BaseWorkflowAgent) -> BaseWorkflowAgent:
         guarded = copy.copy(agent)
-        guarded.llm = guard_llm(agent.llm, on_block=self._on_block, refusal=self._policy.refusal, **self._options)
+        llm = guard_llm(agent.llm, on_block=self._on_block, refusal=self._policy.refusal, **self._options)
+        guarded.llm = in_agent(llm, self._policy)
         if agent.tools:
             guarded.tools = list(self.tools(agent.tools, self._descriptions))
         if agent.tool_retriever is not None:
@@ -193,6 +201,18 @@ class _Door:
         return _Refused().run(output=output)
 
 
+class _WorkflowDoor(_Door):
+    """Before an `AgentWorkflow`, and round the tool that it gives its agents itself."""
+
+    def _get_handoff_tool(self, current_agent: BaseWorkflowAgent) -> BaseTool | None:
+        own: Any = super()
+        tool = own._get_handoff_tool(current_agent)  # noqa: SLF001 - no public way
+        if tool is None:
+            return None
+        # What one agent tells the next, a model wrote: nobody outside did.
+        return guarded_tool(tool, replace(self._door, refusal=TOOL_REFUSAL), from_outside=False)
+
+
 class RestoringHandler:
     """A run's handler whose result has its encrypted values turned back; otherwise the handler itself."""
 
@@ -233,7 +253,8 @@ def _with_door(agent: Any, policy: Guarding, restores: Vault | None) -> Any:
     if not issubclass(kind, _Door):
         namespace = {"__module__": __name__, "__doc__": kind.__doc__}
         metaclass: Any = type(kind)
-        guarded = metaclass(f"Guarded{kind.__name__}", (_Door, kind), namespace)
+        door = _WorkflowDoor if issubclass(kind, AgentWorkflow) else _Door
+        guarded = metaclass(f"Guarded{kind.__name__}", (door, kind), namespace)
         guarded._step_functions = dict(kind._step_functions)  # noqa: SLF001 - steps added to the class
         object.__setattr__(agent, "__class__", guarded)
     object.__setattr__(agent, "_door", policy)

@@ -16,7 +16,9 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 
+from guardrails_plugin.llama_index.call_gate import CallGate
 from guardrails_plugin.llama_index.guarding import Guarding
+from guardrails_plugin.llama_index.tool_calls import CALLS
 from guardrails_plugin.llama_index.values import guardable
 from guardrails_plugin.stream import StreamGuard
 from guardrails_plugin.types import GuardResult, Stage
@@ -87,12 +89,13 @@ class _Channel:
 class ChatStream:
     """One stream of `ChatResponse`. The messages that come out are rebuilt: nothing of a chunk passes unseen.
 
-    Tool calls pass as they are (the pre_tool guard is theirs); other blocks and what stands beside the message are
-    guarded whole, with the last chunk.
+    Tool calls that have a gate wait until they are whole, others pass as they are (the tool's guard is theirs); other
+    blocks and what stands beside the message are guarded whole, with the last chunk.
     """
 
-    def __init__(self, guarding: Guarding) -> None:
+    def __init__(self, guarding: Guarding, gate: CallGate | None = None) -> None:
         self._guarding = guarding
+        self._gate = gate if gate is not None and gate.holds else None
         self._text = _Channel(guarding.stream())
         self._thinking = _Channel(guarding.stream())
         self._last: ChatResponse | None = None
@@ -108,8 +111,8 @@ class ChatStream:
         text = self._text.feed(chunk.delta, chunk.message.content or "")
         if self._text.blocked or self._thinking.blocked:
             yield self._refused()
-        elif text or thought or any(isinstance(block, ToolCallBlock) for block in chunk.message.blocks):
-            yield self._chunk(chunk, text, thought, [])
+        elif text or thought or (self._gate is None and _calls(chunk.message)):
+            yield self._chunk(chunk.message, text, thought, [] if self._gate else _calls(chunk.message))
 
     def finish(self) -> Iterator[ChatResponse]:
         """The rest of the stream with the whole message, or its refusal."""
@@ -131,18 +134,17 @@ class ChatStream:
             yield self._refused(checked.result)
             return
         blocks, own, extras = checked.value
-        chunk = self._chunk(self._last, text, thought, blocks)
-        chunk.message.additional_kwargs |= own
+        last = last if self._gate is None else self._gate.passed(last)
+        chunk = self._chunk(last, text, thought, [*_calls(last), *blocks])
+        chunk.message.additional_kwargs |= own | _provider_calls(last)
         chunk.additional_kwargs |= extras
         yield chunk
 
-    def _chunk(self, chunk: ChatResponse, text: str, thought: str, others: list[Any]) -> ChatResponse:
-        message = chunk.message
+    def _chunk(self, message: ChatMessage, text: str, thought: str, others: list[Any]) -> ChatResponse:
         blocks: list[Any] = self._reasoning(message)
         if self._text.released or any(isinstance(block, TextBlock) for block in message.blocks):
             blocks.append(TextBlock(text=self._text.released))
-        blocks += [block for block in message.blocks if isinstance(block, ToolCallBlock)]
-        calls = {key: message.additional_kwargs[key] for key in _CALLS if key in message.additional_kwargs}
+        calls = _provider_calls(message) if self._gate is None else {}
         return ChatResponse(
             message=ChatMessage(role=message.role, blocks=[*blocks, *others], additional_kwargs=calls),
             delta=text,
@@ -205,11 +207,16 @@ class CompletionStream:
         return completion_refusal(whole, result, delta=delta)
 
 
-_CALLS = ("tool_calls", "function_call")
+def _calls(message: ChatMessage) -> list[Any]:
+    return [block for block in message.blocks if isinstance(block, ToolCallBlock)]
+
+
+def _provider_calls(message: ChatMessage) -> dict[str, Any]:
+    return {key: value for key, value in message.additional_kwargs.items() if key in CALLS}
 
 
 def _without_calls(message: ChatMessage) -> dict[str, Any]:
-    return {key: value for key, value in message.additional_kwargs.items() if key not in _CALLS}
+    return {key: value for key, value in message.additional_kwargs.items() if key not in CALLS}
 
 
 def _ending(released: str, refusal: str) -> tuple[str, str]:

@@ -67,6 +67,10 @@ class Guarding:
         said = said_here()
         return self if said is None else replace(self, context=said.context(self.context))
 
+    def judge(self, stage: Stage) -> tuple[Any, ...]:
+        """What decides at a stage; equal for policies that decide alike."""
+        return self.engine, *self._policy(stage).values(), self.context, self.vault
+
     def check(self, stage: Stage, value: Any, *, origin: Origin | None = None) -> Checked:
         """A guarded copy of a value of any kind this package knows."""
         return self.each(stage, [value], origin=origin)[0]

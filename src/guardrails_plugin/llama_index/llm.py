@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
 from typing import Any, TypeVar, cast
 
 from llama_index.core.base.llms.types import (
@@ -19,9 +18,8 @@ from llama_index.core.base.llms.types import (
 )
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.llm import LLM, ToolSelection
-from llama_index.core.prompts import PromptTemplate
 from llama_index.core.tools.types import BaseTool
-from pydantic import BaseModel, PrivateAttr
+from pydantic import PrivateAttr
 
 from guardrails_plugin.engine import Engine
 from guardrails_plugin.llama_index.answers import (
@@ -33,6 +31,7 @@ from guardrails_plugin.llama_index.answers import (
     guarded,
 )
 from guardrails_plugin.llama_index.arguments import require
+from guardrails_plugin.llama_index.call_gate import CallGate
 from guardrails_plugin.llama_index.guarding import (
     REFUSAL,
     Checked,
@@ -44,11 +43,13 @@ from guardrails_plugin.llama_index.guarding import (
 )
 from guardrails_plugin.llama_index.predict import Predicting
 from guardrails_plugin.llama_index.provenance import said_here, system_text
+from guardrails_plugin.llama_index.structured import Calling, Structured
+from guardrails_plugin.llama_index.tool_calls import CALLS
 from guardrails_plugin.llama_index.values import guardable
 from guardrails_plugin.llama_index.vault import Vault
 from guardrails_plugin.types import Context, GuardResult, Origin, Stage
 
-__all__ = ["GuardedFunctionCallingLLM", "GuardedLLM", "guard_llm"]
+__all__ = ["GuardedFunctionCallingLLM", "GuardedLLM", "guard_llm", "in_agent"]
 
 _Chunk = TypeVar("_Chunk")
 _SETTINGS = (
@@ -77,9 +78,11 @@ def guard_llm(
     """The model with the llm_prompt guard before it and the response guard behind it, streams included.
 
     It works where a model does: agents, chat and query engines, ``Settings.llm``. Messages are judged by who wrote
-    them. The provider's raw objects do not come out, since they quote the answer; tool calls pass as the model wrote
-    them (guard the tools). The wrapped model still tells instrumentation and callback handlers its own, unguarded
-    answers.
+    them. The provider's raw objects do not come out, since they quote the answer. Tool calls that give a structured
+    answer (programs, ``as_structured_llm``, ``output_cls``) are guarded like any answer; a refused one always raises.
+    Other tool calls pass as the model wrote them: guard the tools, or the agent, whose model's calls are guarded too.
+    Tools given to ``predict_and_call`` are guarded as by `guard_tools`. The wrapped model still tells instrumentation
+    and callback handlers its own, unguarded answers.
 
     Args:
         llm: a model; one that calls functions still does. A guarded one comes back as it is.
@@ -115,23 +118,24 @@ def guard_llm(
     return made
 
 
-class _Guards(Predicting):
+class _Guards(Predicting, Structured):
     """The guarded methods. No LLM itself: LlamaIndex would record the arguments of its methods, which are raw."""
 
     _inner: Any
     _guarding: Guarding
+    _actions: Guarding | None
 
     @classmethod
-    def around(cls, llm: LLM, policy: Guarding) -> Any:
-        """A wrapper with the model's own settings."""
+    def around(cls, llm: LLM, policy: Guarding, actions: Guarding | None = None) -> Any:
+        """A wrapper with the model's own settings; ``actions`` judges the tool calls of an agent's model."""
         kind: Any = cls
         wrapper = kind(**{name: getattr(llm, name) for name in _SETTINGS})
-        wrapper._inner, wrapper._guarding = llm, policy  # noqa: SLF001 - its own
+        wrapper._inner, wrapper._guarding, wrapper._actions = llm, policy, actions  # noqa: SLF001 - its own
         return wrapper
 
     def __reduce__(self) -> tuple[Any, ...]:
         # LlamaIndex leaves out what it cannot pickle: a wrapper without its model, or without its policy.
-        return type(self).around, (self._inner, self._guarding)
+        return type(self).around, (self._inner, self._guarding, self._actions)
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
@@ -163,14 +167,14 @@ class _Guards(Predicting):
         prompt = self._checked(Stage.LLM_PROMPT, list(messages))
         if prompt.result.blocked:
             return _once(self._chat_refusal(prompt.result))
-        stream = ChatStream(self._reply_policy(prompt.value))
+        stream = self._chat_stream(self._reply_policy(prompt.value))
         return guarded(self._inner.stream_chat(prompt.value, **kwargs), stream)
 
     async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
         prompt = await asyncio.to_thread(self._checked, Stage.LLM_PROMPT, list(messages))
         if prompt.result.blocked:
             return _aonce(self._chat_refusal(prompt.result))
-        stream = ChatStream(self._reply_policy(prompt.value))
+        stream = self._chat_stream(self._reply_policy(prompt.value))
         return aguarded(await self._inner.astream_chat(prompt.value, **kwargs), stream)
 
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: FBT001, FBT002
@@ -205,58 +209,6 @@ class _Guards(Predicting):
         stream = await self._inner.astream_complete(checked.value, formatted=formatted, **kwargs)
         return aguarded(stream, CompletionStream(self._guarding))
 
-    def structured_predict(
-        self,
-        output_cls: type[Any],
-        prompt: PromptTemplate,
-        llm_kwargs: dict[str, Any] | None = None,
-        **prompt_args: Any,
-    ) -> Any:
-        """The guarded object; a blocked one always raises, since no refusal has its shape."""
-        return self._object(LLM.structured_predict(cast("LLM", self), output_cls, prompt, llm_kwargs, **prompt_args))
-
-    async def astructured_predict(
-        self,
-        output_cls: type[Any],
-        prompt: PromptTemplate,
-        llm_kwargs: dict[str, Any] | None = None,
-        **prompt_args: Any,
-    ) -> Any:
-        """`structured_predict`, async."""
-        made = await LLM.astructured_predict(cast("LLM", self), output_cls, prompt, llm_kwargs, **prompt_args)
-        return await asyncio.to_thread(self._object, made)
-
-    def stream_structured_predict(
-        self,
-        output_cls: type[Any],
-        prompt: PromptTemplate,
-        llm_kwargs: dict[str, Any] | None = None,
-        **prompt_args: Any,
-    ) -> Iterator[Any]:
-        """The whole object, once: half of a value cannot be judged."""
-        made = LLM.stream_structured_predict(cast("LLM", self), output_cls, prompt, llm_kwargs, **prompt_args)
-        for whole in deque(made, maxlen=1):
-            yield self._object(whole)
-
-    async def astream_structured_predict(
-        self,
-        output_cls: type[Any],
-        prompt: PromptTemplate,
-        llm_kwargs: dict[str, Any] | None = None,
-        **prompt_args: Any,
-    ) -> AsyncIterator[Any]:
-        """`stream_structured_predict`, async."""
-        inner = await LLM.astream_structured_predict(cast("LLM", self), output_cls, prompt, llm_kwargs, **prompt_args)
-
-        async def whole() -> AsyncIterator[Any]:
-            latest: deque[Any] = deque(maxlen=1)
-            async for made in inner:
-                latest.append(made)
-            for made in latest:
-                yield await asyncio.to_thread(self._object, made)
-
-        return whole()
-
     def _checked(self, stage: Stage, value: Any) -> Checked:
         return self._passed(self._guarding.check(stage, value))
 
@@ -270,16 +222,23 @@ class _Guards(Predicting):
             said.system = told
         return self._guarding.within(system=told) if told else self._guarding
 
+    def _gate(self, policy: Guarding) -> CallGate:
+        return CallGate(policy, self._actions)
+
+    def _chat_stream(self, policy: Guarding) -> ChatStream:
+        return ChatStream(policy, self._gate(policy))
+
     def _answer(self, response: ChatResponse, policy: Guarding | None = None) -> ChatResponse:
+        policy = policy or self._guarding
         message = response.message
         message = message.model_copy(update={"additional_kwargs": _answered(message)})
         content = [message, guardable(response.additional_kwargs)]
-        checked = self._passed((policy or self._guarding).check(Stage.RESPONSE, content))
+        checked = self._passed(policy.check(Stage.RESPONSE, content))
         if checked.result.blocked:
             return self._chat_refusal(checked.result)
         message, extras = checked.value
         return ChatResponse(
-            message=message,
+            message=self._gate(policy).passed(message),
             delta=None if response.delta is None else message.content or "",
             logprobs=None if checked.result.transformed else response.logprobs,
             additional_kwargs=extras,
@@ -297,28 +256,25 @@ class _Guards(Predicting):
             additional_kwargs=extras,
         )
 
-    def _object(self, made: BaseModel) -> Any:
-        checked = self._guarding.check(Stage.RESPONSE, made)
-        checked.result.raise_for_block()
-        return checked.value
-
 
 class GuardedLLM(_Guards, LLM):  # type: ignore[misc]
     """What `guard_llm` makes of a model."""
 
     _inner: Any = PrivateAttr(default=None)
     _guarding: Guarding = PrivateAttr()
+    _actions: Guarding | None = PrivateAttr(default=None)
 
     @classmethod
     def class_name(cls) -> str:
         return "GuardedLLM"
 
 
-class GuardedFunctionCallingLLM(_Guards, FunctionCallingLLM):  # type: ignore[misc]
+class GuardedFunctionCallingLLM(Calling, _Guards, FunctionCallingLLM):  # type: ignore[misc]
     """What `guard_llm` makes of a model that calls functions."""
 
     _inner: Any = PrivateAttr(default=None)
     _guarding: Guarding = PrivateAttr()
+    _actions: Guarding | None = PrivateAttr(default=None)
 
     @classmethod
     def class_name(cls) -> str:
@@ -352,14 +308,21 @@ class GuardedFunctionCallingLLM(_Guards, FunctionCallingLLM):  # type: ignore[mi
         )
 
 
+def in_agent(llm: LLM, policy: Guarding) -> LLM:
+    """A guarded model as an agent has it: the policy's pre_tool stage judges its tool calls as well.
+
+    Agents tell everybody of a call, and remember it, before its tool is asked.
+    """
+    guarded = cast("Any", llm)
+    made: LLM = type(llm).around(guarded._inner, guarded._guarding, policy)  # noqa: SLF001 - its own
+    return made
+
+
 def _answered(message: ChatMessage) -> dict[str, Any]:
     """What a provider put beside an answer: the calls as they are, and what can be guarded."""
-    calls = {key: message.additional_kwargs[key] for key in _CALLS if key in message.additional_kwargs}
+    calls = {key: message.additional_kwargs[key] for key in CALLS if key in message.additional_kwargs}
     rest = {key: value for key, value in message.additional_kwargs.items() if key not in calls}
     return {**guardable(rest), **calls}
-
-
-_CALLS = ("tool_calls", "function_call")
 
 
 def _once(response: _Chunk) -> Generator[_Chunk, None, None]:

@@ -14,7 +14,9 @@ from pydantic import PrivateAttr
 
 from guardrails_plugin.engine import Engine
 from guardrails_plugin.llama_index.arguments import require
+from guardrails_plugin.llama_index.call_gate import acted
 from guardrails_plugin.llama_index.guarding import REFUSAL, Checked, Guarding, OnBlock, Overrides, Recipes, guarding
+from guardrails_plugin.llama_index.tool_calls import with_calls
 from guardrails_plugin.llama_index.vault import Vault
 from guardrails_plugin.types import Context, Stage
 
@@ -41,6 +43,8 @@ def guard_memory(
 ) -> GuardedMemory:
     """The memory behind guards: users' messages at the prompt stage, tools' at post_tool, models' at response.
 
+    The tool calls in them are guarded at pre_tool; of a refused one nothing but its name is remembered.
+
     Chat engines remember what a user says before any model is asked, and read the prompt back from there: with this
     memory neither it nor the prompt holds more than the guard let pass. Give the engine a `guard_llm` as well: it
     guards answers while they stream.
@@ -48,7 +52,7 @@ def guard_memory(
     Args:
         memory: any; a ChatMemoryBuffer by default.
         engine: the engine; one shared by the process by default.
-        recipes: names of recipes, by stage (``prompt``, ``post_tool``, ``response``).
+        recipes: names of recipes, by stage (``prompt``, ``pre_tool``, ``post_tool``, ``response``).
         overrides: changes to them, by stage, then by rule name.
         context: what else is known, for every message.
         vault: where tokens of encrypted values go.
@@ -133,7 +137,11 @@ class GuardedMemory(BaseMemory):
     def _passed(self, message: ChatMessage, checked: Checked) -> ChatMessage:
         if not checked.result.blocked:
             value: ChatMessage = checked.value
-            return value
+            return with_calls(value, self._called)
         if not self._guarding.refuses:
             checked.result.raise_for_block()
         return ChatMessage(role=message.role, blocks=[TextBlock(text=self._guarding.refusal)])
+
+    def _called(self, name: str, arguments: Any) -> tuple[str, Any]:
+        # By itself: in the conversation the call stands already, and would count as repeated.
+        return name, acted(self._guarding, name, arguments)

@@ -74,7 +74,7 @@ class Predicting:
         if isinstance(made.value, str):
             completion = self._inner.stream_complete(made.value, formatted=True)
             return _tokens(guarded(completion, CompletionStream(self._guarding)))
-        return _tokens(guarded(self._inner.stream_chat(made.value), ChatStream(self._guarding)))
+        return _tokens(guarded(self._inner.stream_chat(made.value), self._chat_stream(self._guarding)))
 
     async def astream(self, prompt: BasePromptTemplate, **prompt_args: Any) -> AsyncGenerator[str, None]:
         self._check_streams(prompt)
@@ -84,7 +84,7 @@ class Predicting:
         if isinstance(made.value, str):
             completion = await self._inner.astream_complete(made.value, formatted=True)
             return _atokens(aguarded(completion, CompletionStream(self._guarding)))
-        return _atokens(aguarded(await self._inner.astream_chat(made.value), ChatStream(self._guarding)))
+        return _atokens(aguarded(await self._inner.astream_chat(made.value), self._chat_stream(self._guarding)))
 
     def _prompt(self, prompt: BasePromptTemplate, prompt_args: dict[str, Any]) -> Checked:
         """The guarded prompt, messages or text as the model wants it."""
@@ -153,6 +153,9 @@ class Predicting:
             raise NotImplementedError("Output parser is not supported for streaming.")
 
     def _answer(self, response: ChatResponse) -> ChatResponse:
+        raise NotImplementedError
+
+    def _chat_stream(self, policy: Guarding) -> ChatStream:
         raise NotImplementedError
 
     def _completion(self, response: CompletionResponse) -> CompletionResponse:

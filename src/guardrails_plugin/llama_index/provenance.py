@@ -29,12 +29,22 @@ class Said:
     system: str = field(default="", repr=False)
     untrusted: list[str] = field(default_factory=list, repr=False)
     calls: list[Mapping[str, Any]] = field(default_factory=list, repr=False)
+    admitted: list[tuple[Any, Mapping[str, Any]]] = field(default_factory=list, repr=False)
+    """Calls that the model's guard let pass, and by which policy; their tools need not ask again."""
+
+    def admits(self, policy: Any, call: Mapping[str, Any]) -> bool:
+        """Whether a call was let pass by this policy; once for each time that it was."""
+        if (policy, call) not in self.admitted:
+            return False
+        self.admitted.remove((policy, call))
+        return True
 
     def turn(self, user_msg: Any, chat_history: Sequence[ChatMessage] | None) -> None:
         """The user speaks: a text or message, and what the application says was said before."""
         if self.prompt:
             self.history.append(self.prompt)
         self.calls.clear()
+        self.admitted.clear()
         self.prompt = _text(user_msg)
         for message in chat_history or ():
             if message.role is MessageRole.USER:

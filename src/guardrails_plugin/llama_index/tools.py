@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, field, fields
-from typing import Any, Literal
+from dataclasses import KW_ONLY, dataclass, field, fields, replace
+from typing import Any, Literal, cast
 
 from llama_index.core.tools import AsyncBaseTool, BaseTool, FunctionTool, ToolMetadata, ToolOutput
 
@@ -16,16 +16,14 @@ from guardrails_plugin.llama_index.arguments import require_tools
 from guardrails_plugin.llama_index.guarding import Guarding, Overrides, Recipes, guarding
 from guardrails_plugin.llama_index.outputs import failure, guarded_output, guarded_value, must_pass, refused_output
 from guardrails_plugin.llama_index.provenance import said_here
+from guardrails_plugin.llama_index.tool_calls import is_blocked
 from guardrails_plugin.llama_index.vault import Vault
 from guardrails_plugin.tool_catalog import ToolPins, check_tools
 from guardrails_plugin.types import Context, Stage
 
-__all__ = ["Descriptions", "GuardedFunctionTool", "GuardedTool", "ToolGuard", "guard_tools"]
+__all__ = ["Descriptions", "GuardedFunctionTool", "GuardedTool", "ToolGuard", "guard_tools", "guarded_tool"]
 
 REFUSAL = "The tool call was blocked by policy."
-
-_REST = "arguments"
-"""Name for what is given by position."""
 
 Descriptions = Literal["check", "trust"]
 
@@ -97,11 +95,24 @@ def _check_trust(trusted: Trusted | None, names: Sequence[str], vault: Vault | N
 def _guarded(tool: BaseTool, policy: Guarding, trusted: Trusted, descriptions: Descriptions) -> AsyncBaseTool:
     if isinstance(tool, (GuardedTool, GuardedFunctionTool)):
         return tool
-    guard = ToolGuard(policy, name=tool.metadata.get_name(), types=trusted.get(tool.metadata.get_name(), ()))
+    types = trusted.get(tool.metadata.get_name(), ())
     metadata = _metadata(tool.metadata, policy) if descriptions == "check" else tool.metadata
+    return guarded_tool(tool, policy, types=types, metadata=metadata)
+
+
+def guarded_tool(
+    tool: BaseTool,
+    policy: Guarding,
+    *,
+    types: Container[str] = (),
+    metadata: ToolMetadata | None = None,
+    from_outside: bool = True,
+) -> AsyncBaseTool:
+    """The tool behind a guard with this policy; see `ToolGuard`."""
+    guard = ToolGuard(policy, name=tool.metadata.get_name(), types=types, from_outside=from_outside)
     if isinstance(tool, FunctionTool):
-        return GuardedFunctionTool(tool, metadata, guard)
-    return GuardedTool(tool, metadata, guard)
+        return GuardedFunctionTool(tool, metadata or tool.metadata, guard)
+    return GuardedTool(tool, metadata or tool.metadata, guard)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +132,7 @@ class ToolGuard:
         name: the tool's.
         types: entity types whose encrypted values it gets back.
         own: name of the parameter that takes the workflow's context, which is no content.
+        from_outside: whether what it returns counts as said by somebody outside of the conversation.
     """
 
     policy: Guarding
@@ -128,6 +140,7 @@ class ToolGuard:
     name: str
     types: Container[str] = ()
     own: str | None = None
+    from_outside: bool = True
 
     def call(self, run: Callable[..., ToolOutput], args: tuple[Any, ...], kwargs: dict[str, Any]) -> ToolOutput:
         """Run a tool."""
@@ -147,26 +160,39 @@ class ToolGuard:
 
     def _output(self, output: ToolOutput, arguments: _Arguments) -> ToolOutput:
         guarded = guarded_output(self.policy.here(), output, arguments.shown)
-        if (said := said_here()) is not None:
+        if self.from_outside and (said := said_here()) is not None:
             said.untrusted.append(guarded.content)
         return guarded
 
     def before(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Arguments | None:
         """The guarded arguments; None when the call is blocked."""
+        if is_blocked(kwargs):
+            return None
         passed = {name: value for name, value in kwargs.items() if name == self.own}
         named = {name: value for name, value in kwargs.items() if name != self.own}
-        call = {"name": self.name, "args": {**named, _REST: list(args)}}
-        checked = self.policy.here().check(Stage.PRE_TOOL, call)
-        if checked.result.blocked:
+        rest = _name_beside(named)
+        call = {"name": self.name, "args": {**named, rest: list(args)} if args else named}
+        judged = self._judged(call)
+        if judged is None:
             return None
-        told = dict(checked.value["args"])
-        shown = told.pop(_REST)
-        if (said := said_here()) is not None:
-            said.calls.append({"name": self.name, "args": told})
+        told = dict(judged)
+        shown = told.pop(rest, []) if args else []
         given: Any = [shown, told]
         if self.policy.vault is not None and self.types != ():
             given = self.policy.vault.restore(given, self.types)
         return _Arguments({"args": shown, "kwargs": told}, given[0], {**given[1], **passed})
+
+    def _judged(self, call: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """The guarded arguments of a call; None when it is refused."""
+        said = said_here()
+        if said is None or not said.admits(self.policy.judge(Stage.PRE_TOOL), call):
+            checked = self.policy.here().check(Stage.PRE_TOOL, call)
+            if checked.result.blocked:
+                return None
+            call = checked.value
+        if said is not None:
+            said.calls.append(call)
+        return cast("Mapping[str, Any]", call["args"])
 
     def _run(self, run: Callable[..., Any], arguments: _Arguments) -> Any:
         try:
@@ -235,7 +261,7 @@ class GuardedFunctionTool(FunctionTool):
 
     def __init__(self, tool: FunctionTool, metadata: ToolMetadata, guard: ToolGuard) -> None:
         self._tool = tool
-        self._guard = ToolGuard(guard.policy, name=guard.name, types=guard.types, own=tool.ctx_param_name)
+        self._guard = replace(guard, own=tool.ctx_param_name)
         run = self._guard.function(tool.fn)
         super().__init__(fn=run, async_fn=self._guard.async_function(tool.async_fn), metadata=metadata)
         real = tool.real_fn
@@ -252,6 +278,14 @@ class GuardedFunctionTool(FunctionTool):
 
     async def acall(self, *args: Any, **kwargs: Any) -> ToolOutput:
         return await self._guard.acall(self._tool.acall, args, kwargs)
+
+
+def _name_beside(named: Mapping[str, Any]) -> str:
+    """A name for what is given by position, which no parameter has."""
+    name = "arguments"
+    while name in named:
+        name += "_"
+    return name
 
 
 async def _threaded(tool: BaseTool, *args: Any, **kwargs: Any) -> ToolOutput:

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from guardrails_plugin import Engine, GuardBlocked, Keyring
 from guardrails_plugin.errors import ConfigError
-from guardrails_plugin.llama_index import Vault, guard_agent, guard_llm, guard_tools
+from guardrails_plugin.llama_index import Vault, guard_agent, guard_llm, guard_memory, guard_tools
 from tests.integration.llama_index.scripted import (
     AGENTS_WARN,
     CARD,
@@ -29,6 +29,7 @@ from tests.integration.llama_index.scripted import (
     call,
     leaks,
 )
+from tests.strategies import NO_MODEL
 
 pytestmark = [*AGENTS_WARN]
 
@@ -298,7 +299,8 @@ def test_retrieved_tools_are_guarded_and_poisoned_ones_left_out() -> None:
 def test_what_is_guarded_already_stays_as_it_is() -> None:
     llm, tools = guard_llm(script().model(), overrides=QUIET), guard_tools([card, fails], overrides=QUIET)
     agent = guard_agent(FunctionAgent(llm=llm, tools=list(tools)), overrides=QUIET)
-    assert agent.llm is llm
+    inner: Any = [getattr(one, "_inner", None) for one in (agent.llm, llm)]
+    assert inner[0] is inner[1]
     assert agent.tools == tools
     assert isinstance(agent, FunctionAgent)
     assert type(guard_agent(agent)) is type(agent)
@@ -341,11 +343,41 @@ def test_trust_is_checked(trusted: dict[str, list[str]]) -> None:
         guard_agent(function_agent(), overrides=QUIET, trusted_tools=trusted, vault=vault)
 
 
-def test_arguments_that_the_model_made_up_stand_in_the_events_as_it_wrote_them() -> None:
-    """Documented: tool calls are guarded at the tool, and LlamaIndex tells everybody about them before."""
-    played = Script(call(("fails", {"name": CARD})), "done")
-    run = Run(guard_agent(function_agent(played.model()), overrides=QUIET))
-    assert leaks([event for event in run.events if isinstance(event, ToolCall)]) == [CARD]
+@pytest.mark.parametrize("streaming", [True, False])
+@pytest.mark.parametrize("action", ["redact", "block"])
+def test_what_a_model_puts_into_a_call_is_guarded_before_events_and_memory_see_it(action: str, streaming: bool) -> None:
+    policy = {**QUIET, "pre_tool": {**NO_MODEL, "pii": {"sensitive": action}}}
+    sent: list[str] = []
+
+    def send(body: str = "") -> str:
+        """Sends."""
+        sent.append(body)
+        return "sent"
+
+    model = Script(call(("send", {"body": f"card {CARD}"}), ("send", {"body": "fine"})), "done").model()
+    agent = guard_agent(FunctionAgent(tools=[send], llm=model, streaming=streaming), overrides=policy)
+    memory = guard_memory(overrides=policy)
+    run = Run(agent, user_msg="Hi", memory=memory)
+    assert not leaks(*run.all(), memory.get_all())
+    assert sorted(sent) == (["card ", "fine"] if action == "redact" else ["fine"])
+    results = [event.tool_output.content for event in run.events if isinstance(event, ToolCallResult)]
+    assert sorted(results) == (["sent"] * 2 if action == "redact" else ["The tool call was blocked by policy.", "sent"])
+
+
+@pytest.mark.parametrize(("action", "last"), [("redact", "two"), ("block", "one")])
+def test_what_an_agent_tells_the_next_is_guarded(action: str, last: str) -> None:
+    policy = {**QUIET, "pre_tool": {**NO_MODEL, "pii": {"sensitive": action}}}
+    first = FunctionAgent(
+        name="one",
+        description="d",
+        llm=Script(call(("handoff", {"to_agent": "two", "reason": f"pays with {CARD}"})), "done").model(),
+        can_handoff_to=["two"],
+    )
+    second = FunctionAgent(name="two", description="d", llm=Script("done").model())
+    memory = guard_memory(overrides=policy)
+    run = Run(guard_agent(AgentWorkflow(agents=[first, second], root_agent="one"), overrides=policy), memory=memory)
+    assert run.result.current_agent_name == last
+    assert not leaks(*run.all(), memory.get_all())
 
 
 def test_a_memory_that_was_filled_before_shows_what_was_in_it() -> None:

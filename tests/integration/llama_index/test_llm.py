@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import json
 from collections.abc import AsyncGenerator, Generator, Sequence
 from typing import Any
 
@@ -23,7 +24,11 @@ from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.llm import LLM, ToolSelection
 from llama_index.core.llms.mock import MockFunctionCallingLLM
 from llama_index.core.memory import ChatMemoryBuffer
+from llama_index.core.program import FunctionCallingProgram
+from llama_index.core.program.function_program import get_function_tool
+from llama_index.core.program.utils import get_program_for_llm
 from llama_index.core.prompts import PromptTemplate
+from llama_index.core.tools import FunctionTool
 from pydantic import BaseModel
 
 from guardrails_plugin import GuardBlocked
@@ -42,6 +47,7 @@ from tests.integration.llama_index.scripted import (
     leaks,
     streaming,
 )
+from tests.strategies import NO_MODEL
 
 USER = [ChatMessage(role=MessageRole.USER, content=f"My SSN is {SSN}.")]
 ANSWER = f"Your card is {CARD}, thanks. Anything else?"
@@ -315,7 +321,8 @@ def test_streamed_structured_answers_come_whole_since_half_a_value_cannot_be_jud
     async def run() -> list[Any]:
         return [made async for made in await guarded.astream_structured_predict(Person, template)]
 
-    for objects in (list(guarded.stream_structured_predict(Person, template)), asyncio.run(run())):
+    streamed = [list(guarded.stream_structured_predict(Person, template)), list(program(guarded).stream_call())]
+    for objects in (*streamed, asyncio.run(run())):
         assert [made.model_dump() for made in objects] == [{"name": "Ann", "card": "<CREDIT_CARD>"}]
 
 
@@ -324,6 +331,81 @@ def test_a_refused_structured_answer_raises_since_no_refusal_has_its_shape() -> 
     guarded = guard_llm(script.model(), overrides=blocking("response"), on_block="refuse")
     with pytest.raises(GuardBlocked):
         guarded.structured_predict(Person, PromptTemplate("Who?"))
+
+
+async def _async_program(llm: LLM) -> Any:
+    return await program(llm).acall()
+
+
+def program(llm: LLM) -> FunctionCallingProgram[Person]:
+    """A structured answer without `structured_predict`."""
+    made: Any = get_program_for_llm(Person, PromptTemplate("Who?"), llm)
+    assert isinstance(made, FunctionCallingProgram)
+    return made
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda llm: program(llm)(),
+        lambda llm: asyncio.run(_async_program(llm)),
+        lambda llm: llm.chat_with_tools([get_function_tool(Person)], "Who?").message.blocks[0].tool_kwargs,
+    ],
+)
+@pytest.mark.parametrize("written", [dict, json.dumps])
+def test_calls_that_give_an_answer_are_guarded_as_one(ask: Any, written: Any) -> None:
+    answer = ChatMessage(
+        role="assistant", blocks=[ToolCallBlock(tool_name="Person", tool_kwargs=written({"name": "Ann", "card": CARD}))]
+    )
+    given = ask(guard_llm(Script(answer).model(), overrides=QUIET))
+    known = json.loads(given) if isinstance(given, str) else dict(given)
+    assert known == {"name": "Ann", "card": "<CREDIT_CARD>"}
+    with pytest.raises(GuardBlocked, match="response"):
+        ask(guard_llm(Script(answer).model(), overrides=blocking("response"), on_block="refuse"))
+
+
+class _Function(BaseModel):
+    name: str
+    arguments: str
+
+
+class _ProvidersCall(BaseModel):
+    id: str
+    function: _Function
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        _ProvidersCall(id="1", function=_Function(name="Person", arguments=json.dumps({"card": CARD}))),
+        {"id": "1", "function": {"name": "Person", "arguments": json.dumps({"card": CARD})}},
+        {"id": "1", "name": "Person", "input": {"card": CARD}},
+        {"id": "1", "name": "Person", "arguments": f'{{"card": "{CARD}'},
+        object(),
+    ],
+)
+def test_calls_are_guarded_in_the_providers_own_form_or_left_out(given: Any) -> None:
+    answer = ChatMessage(role="assistant", content="", additional_kwargs={"tool_calls": [given]})
+    llm: Any = guard_llm(Script(answer).model(), overrides=QUIET)
+    (kept,) = llm.chat_with_tools([get_function_tool(Person)], "Who?").message.additional_kwargs["tool_calls"] or [None]
+    assert type(kept) in (type(given), type(None))
+    assert "<CREDIT_CARD>" in str(kept) or kept is None
+    assert not leaks(kept)
+
+
+def test_tools_that_a_model_calls_at_once_are_guarded() -> None:
+    seen: list[str] = []
+
+    def pay(card: str) -> str:
+        """Pays."""
+        seen.append(card)
+        return f"paid with {CARD}"
+
+    policy = {**QUIET, "pre_tool": {**NO_MODEL, "pii": {"sensitive": "redact"}}}
+    llm: Any = guard_llm(Script(call(("pay", {"card": CARD}))).model(), overrides=policy)
+    answer = llm.predict_and_call([FunctionTool.from_defaults(pay)], "Pay.")
+    assert (answer.response, seen) == ("paid with <CREDIT_CARD>", [""])
+    assert not leaks(answer, answer.sources)
 
 
 def test_chat_engines_chat_and_stream() -> None:

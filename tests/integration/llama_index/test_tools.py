@@ -185,6 +185,16 @@ def test_a_blocked_call_never_reaches_the_tool() -> None:
     assert one(pay)(key="k").content == "paid"
 
 
+@pytest.mark.parametrize("given", [{"command": "ls", "arguments": SSN}, {"arguments": SSN}])
+def test_a_parameter_may_have_any_name(given: dict[str, str]) -> None:
+    def shell(command: str = "", arguments: str = "") -> str:
+        """Runs."""
+        return f"{command} {arguments}"
+
+    assert one(shell).call(**given).content == f"{given.get('command', '')} <US_SSN>"
+    assert one(shell).call(*reversed(given.values())).content.startswith("<US_SSN>")
+
+
 def test_an_injected_result_is_stopped_by_the_default_policy() -> None:
     def page() -> str:
         """A web page."""
