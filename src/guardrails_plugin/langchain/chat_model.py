@@ -8,7 +8,7 @@ from contextlib import aclosing, closing
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, BaseCallbackHandler, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.language_models.base import LangSmithParams
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, message_chunk_to_message
@@ -17,14 +17,16 @@ from langchain_core.runnables import Runnable, RunnableBinding
 from langchain_core.runnables.base import RunnableBindingBase
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, PrivateAttr
 
 from guardrails_plugin.engine import Engine
 from guardrails_plugin.errors import ConfigError, GuardBlocked, unknown_name
 from guardrails_plugin.langchain.cache import Caching
 from guardrails_plugin.langchain.check import Option, StageCheck, check_at
 from guardrails_plugin.langchain.exchange import Exchange, hidden
+from guardrails_plugin.langchain.failures import GuardedFailures
 from guardrails_plugin.langchain.fields import guard_at
+from guardrails_plugin.langchain.inner_run import handlers, inner_config, without_handlers
 from guardrails_plugin.langchain.run_aware import RunAwareChatModel
 from guardrails_plugin.langchain.runnable import Guard
 from guardrails_plugin.recipes.construction import constructing
@@ -37,10 +39,11 @@ class GuardedChatModel(RunAwareChatModel):
     """A chat model whose prompts and replies are guarded; build one with `guard_model`.
 
     The inner model's own run is hidden from callbacks, tracers and LangGraph: they see this model's, with guarded
-    replies and tokens. They also see its prompt as it came in, since LangChain tells them before any model code
-    runs: put a ``Guard("llm_prompt")`` in front where traces must not hold it (`GuardMiddleware` does). This model
-    caches nothing, for a cache would hold that prompt; the inner model's cache, or the global one, gets the guarded
-    prompt and the guarded reply.
+    replies and tokens. Handlers that the inner model carries (``callbacks=``, ``with_config``) are told this run, too;
+    what it raises leaves it guarded, with its type (`failures.guarded_failure`). They also see its prompt as it came
+    in, since LangChain tells them before any model code runs: put a ``Guard("llm_prompt")`` in front where traces must
+    not hold it (`GuardMiddleware` does). This model caches nothing, for a cache would hold that prompt; the inner
+    model's cache, or the global one, gets the guarded prompt and the guarded reply.
 
     Attributes:
         inner: the model.
@@ -60,9 +63,14 @@ class GuardedChatModel(RunAwareChatModel):
     answer_tools: frozenset[str] = frozenset()
     cache: Any = Field(default=False, exclude=True)
 
+    _moved: list[BaseCallbackHandler] = PrivateAttr(default_factory=list)
+
     def __init__(self, **fields: Any) -> None:
         with constructing(type(self)):
             super().__init__(**fields)
+        self.inner, self._moved = without_handlers(self.inner)
+        if self._moved:
+            self.callbacks = [*handlers(self.callbacks), *self._moved]
 
     def bind_tools(
         self,
@@ -81,6 +89,15 @@ class GuardedChatModel(RunAwareChatModel):
             return own.bind(**bound.kwargs)
         return own.model_copy(update={"inner": bound})
 
+    def around(self, inner: Any) -> GuardedChatModel:
+        """The same guards around another model; the handlers that it carries are told the guarded run."""
+        bare, moved = without_handlers(inner)
+        # Handlers of the model that stood here are not the new one's.
+        own = [one for one in handlers(self.callbacks) if one not in self._moved]
+        made = self.model_copy(update={"inner": bare, "callbacks": [*own, *moved] or None})
+        made._moved = moved  # noqa: SLF001 - its own class
+        return made
+
     def _generate(
         self,
         messages: list[BaseMessage],
@@ -92,8 +109,8 @@ class GuardedChatModel(RunAwareChatModel):
         try:
             sent = exchange.enter(messages)
             caching = self._caching(run_manager)
-            with hidden():
-                reply = caching.model.invoke(sent, {"callbacks": []}, **_options(stop, kwargs))
+            with self._failures(run_manager), hidden():
+                reply = caching.model.invoke(sent, inner_config(), **_options(stop, kwargs))
             guarded = exchange.leave(reply)
             caching.keep(guarded)
             return _result(guarded)
@@ -111,8 +128,9 @@ class GuardedChatModel(RunAwareChatModel):
         try:
             sent = await asyncio.to_thread(exchange.enter, messages)
             caching = self._caching(run_manager)
-            with hidden():
-                reply = await caching.model.ainvoke(sent, {"callbacks": []}, **_options(stop, kwargs))
+            async with self._failures(run_manager):
+                with hidden():
+                    reply = await caching.model.ainvoke(sent, inner_config(), **_options(stop, kwargs))
             guarded = await asyncio.to_thread(exchange.leave, reply)
             await caching.akeep(guarded)
             return _result(guarded)
@@ -153,8 +171,9 @@ class GuardedChatModel(RunAwareChatModel):
         try:
             sent = exchange.enter(messages)
             model = self._caching(run_manager).model
-            with closing(model.stream(sent, {"callbacks": []}, **_options(stop, kwargs))) as stream:
-                while (chunk := _next(stream)) is not None:
+            failures = self._failures(run_manager)
+            with closing(model.stream(sent, inner_config(), **_options(stop, kwargs))) as stream:
+                while (chunk := _next(stream, failures)) is not None:
                     yield from exchange.feed(chunk)
             yield from exchange.finish()
         except GuardBlocked as blocked:
@@ -167,8 +186,9 @@ class GuardedChatModel(RunAwareChatModel):
         try:
             sent = await asyncio.to_thread(exchange.enter, messages)
             model = self._caching(run_manager).model
-            async with aclosing(model.astream(sent, {"callbacks": []}, **_options(stop, kwargs))) as stream:
-                while (chunk := await _anext(stream)) is not None:
+            failures = self._failures(run_manager)
+            async with aclosing(model.astream(sent, inner_config(), **_options(stop, kwargs))) as stream:
+                while (chunk := await _anext(stream, failures)) is not None:
                     for released in exchange.feed(chunk):
                         yield released
             for released in await asyncio.to_thread(list, exchange.finish()):
@@ -183,6 +203,9 @@ class GuardedChatModel(RunAwareChatModel):
             for guard in (self.prompt, self.response)
         )
         return Exchange(prompt, response, answer_tools=self.answer_tools, refusal=refusal)
+
+    def _failures(self, run_manager: Any) -> GuardedFailures:
+        return GuardedFailures(self.response, run_manager, "model")
 
     def _caching(self, run_manager: Any) -> Caching:
         policy = "no"
@@ -270,11 +293,12 @@ def _result(message: AIMessage) -> ChatResult:
     return ChatResult(generations=[ChatGeneration(message=message_chunk_to_message(message))])
 
 
-def _next(stream: Iterator[AIMessage]) -> AIMessage | None:
-    with hidden():
+def _next(stream: Iterator[AIMessage], failures: GuardedFailures) -> AIMessage | None:
+    with failures, hidden():
         return next(stream, None)
 
 
-async def _anext(stream: AsyncIterator[AIMessage]) -> AIMessage | None:
-    with hidden():
-        return await anext(stream, None)
+async def _anext(stream: AsyncIterator[AIMessage], failures: GuardedFailures) -> AIMessage | None:
+    async with failures:
+        with hidden():
+            return await anext(stream, None)

@@ -10,6 +10,7 @@ from functools import reduce
 from typing import Any, TypeVar
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
+from langchain_core.runnables.config import var_child_runnable_config
 from langchain_core.tracers import context as tracing
 from langchain_core.utils.utils import LC_ID_PREFIX
 
@@ -219,7 +220,10 @@ def hidden() -> Generator[None]:
     from langsmith.run_helpers import tracing_context
 
     hooks: list[Any] = [hook[0] for hook in tracing._configure_hooks]  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    changed = [(variable, variable.set(None)) for variable in (*hooks, tracing.tracing_v2_callback_var)]
+    # A binding's own config would take the handlers of the surroundings from the current one.
+    config: Any = {**(var_child_runnable_config.get() or {}), "callbacks": None}
+    none = ((variable, None) for variable in (*hooks, tracing.tracing_v2_callback_var))
+    changed = [(variable, variable.set(value)) for variable, value in (*none, (var_child_runnable_config, config))]
     try:
         with tracing_context(enabled=False, parent=False):
             yield

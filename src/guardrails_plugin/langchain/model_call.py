@@ -127,7 +127,7 @@ class _Request(ModelRequest[Any]):
     def override(self, **overrides: Any) -> ModelRequest[Any]:
         own, given = self.model, overrides.get("model")
         if given is not None and isinstance(own, _Model) and not isinstance(given, _Model):
-            overrides["model"] = own.model_copy(update={"inner": given})
+            overrides["model"] = own.around(given)
         return super().override(**overrides)
 
 

@@ -1,26 +1,49 @@
-"""A chat model whose streams know their run: LangChain hands its run manager to `_generate`, but to `_stream` not."""
+"""A chat model that knows the config it is called with, and in streams its run.
+
+LangChain hands a model its run manager, in `_stream` not even that.
+"""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Generator, Iterator
-from contextlib import aclosing, closing, contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, closing
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
-from langchain_core.messages import AIMessageChunk
+from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.runnables import RunnableConfig
-from langchain_core.runnables.config import (
-    ensure_config,
-    get_callback_manager_for_config,
-    var_child_runnable_config,
-)
+from langchain_core.runnables.config import ensure_config, get_callback_manager_for_config
+
+from guardrails_plugin.langchain.inner_run import current, outer_config
 
 __all__ = ["RunAwareChatModel"]
 
 
 class RunAwareChatModel(BaseChatModel):
-    """While it streams, the current config is that of its run: ids, tags, callbacks."""
+    """While it is called, the current config is the call's; while it streams, its run's: ids, tags, callbacks."""
+
+    def invoke(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AIMessage:
+        with current(outer_config(config)):
+            return super().invoke(input, config, stop=stop, **kwargs)
+
+    async def ainvoke(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AIMessage:
+        with current(outer_config(config)):
+            return await super().ainvoke(input, config, stop=stop, **kwargs)
 
     def stream(
         self,
@@ -35,7 +58,7 @@ class RunAwareChatModel(BaseChatModel):
         stream: Any = super().stream(input, own, stop=stop, **kwargs)
         with closing(stream) as chunks:
             while True:
-                with _current(inside):
+                with current(inside):
                     chunk = next(chunks, None)
                 if chunk is None:
                     return
@@ -54,7 +77,7 @@ class RunAwareChatModel(BaseChatModel):
         stream: Any = super().astream(input, own, stop=stop, **kwargs)
         async with aclosing(stream) as chunks:
             while True:
-                with _current(inside):
+                with current(inside):
                     chunk = await anext(chunks, None)
                 if chunk is None:
                     return
@@ -72,13 +95,3 @@ def _inside(config: RunnableConfig) -> RunnableConfig:
     callbacks = get_callback_manager_for_config(config)
     callbacks.parent_run_id = config.get("run_id")
     return {**config, "callbacks": callbacks, "run_id": None}
-
-
-@contextmanager
-def _current(config: RunnableConfig) -> Generator[None]:
-    """Set anew for every chunk: between two of them the context is the caller's."""
-    before = var_child_runnable_config.set(config)
-    try:
-        yield
-    finally:
-        var_child_runnable_config.reset(before)

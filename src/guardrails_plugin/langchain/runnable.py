@@ -51,7 +51,7 @@ class Guard(RunnableSerializable[Any, Any]):
             came in, anything else, or no graph, raises.
         refusal: the text in place of a refused one.
         tenant: whose keys the ``encrypt`` action uses; by default ``tenant`` of the run's metadata or configurable
-            values (which LangChain hands on to chains and graphs, not to a model or retriever called by itself).
+            values.
         engine: the engine to use; one shared by the whole process by default.
 
     A custom event ``guard_verdict`` tells callbacks and event streams of every check that found something: stage,

@@ -1,4 +1,4 @@
-"""Exceptions of tools: neither a model nor a trace is shown what they say before it was guarded."""
+"""Exceptions of tools, models and retrievers: nobody is shown what they say before it was guarded."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import asyncio
 import traceback
 from typing import Any
 
+import httpx
+import openai
 import pytest
 from langchain.agents import create_agent
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import HumanMessage
+from langchain_core.retrievers import BaseRetriever
 from langchain_core.tools import StructuredTool, ToolException
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, MessagesState, StateGraph
@@ -16,7 +20,13 @@ from langgraph.prebuilt import ToolNode
 from langgraph.types import Command, interrupt
 
 from guardrails_plugin import ContentError, GuardBlocked
-from guardrails_plugin.langchain import GuardMiddleware, guard_tools, tool_node_wrappers
+from guardrails_plugin.langchain import (
+    GuardMiddleware,
+    guard_model,
+    guard_retriever,
+    guard_tools,
+    tool_node_wrappers,
+)
 from guardrails_plugin.langchain.check import check_at
 from guardrails_plugin.langchain.failures import ToolFailedError, guarded_failure
 from guardrails_plugin.langchain.tool_gate import ToolGate
@@ -25,7 +35,7 @@ from tests.integration.langchain.fakes import BLOCK, CLEAN, RAW, SAID, calling, 
 
 
 class OddError(Exception):
-    """One that cannot be made of its arguments."""
+    """One that its constructor does not make of its arguments."""
 
     def __init__(self, *, body: str) -> None:
         super().__init__(body)
@@ -67,7 +77,7 @@ def raised(tool: Any, *, asynchronous: bool = False) -> Exception:
         (KeyError(SAID), KeyError, repr(CLEAN)),
         (OSError(2, SAID), FileNotFoundError, f"[Errno 2] {CLEAN}"),
         (ToolException(SAID), ToolException, CLEAN),
-        (OddError(body=SAID), ToolFailedError, CLEAN),
+        (OddError(body=SAID), OddError, CLEAN),
         (QuotingError("x"), ToolFailedError, CLEAN),
         (ValueError(object(), SAID), ToolFailedError, None),
     ],
@@ -164,3 +174,99 @@ def test_what_cannot_be_guarded_is_not_told() -> None:
         told = guarded_failure(error, gate, "fail")
         assert RAW not in repr(told)
         assert "left out" in str(told)
+
+
+def limited(said: str = SAID) -> openai.RateLimitError:
+    """What OpenAI's client raises; its constructor wants more than its arguments."""
+    headers = {"Retry-After": "7", "x-ratelimit-remaining-requests": "0", "set-cookie": said}
+    request = httpx.Request("POST", "https://api.openai.com/v1/chat/completions", json={"messages": [said]})
+    answer = httpx.Response(429, headers=headers, json={"message": said}, request=request)
+    return openai.RateLimitError(said, response=answer, body={"message": said, "code": "rate_limit_exceeded"})
+
+
+class Told(BaseCallbackHandler):
+    """What handlers are told of an error."""
+
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+
+    def on_llm_error(self, error: BaseException, **kwargs: Any) -> None:
+        self.seen.append((repr(error), vars(error), kwargs.get("response")))
+
+    def on_retriever_error(self, error: BaseException, **kwargs: Any) -> None:
+        self.seen.append((repr(error), vars(error)))
+
+
+def guarded_model(*replies: Any, **overrides: Any) -> Any:
+    return guard_model(says(*replies), prompt=guard("llm_prompt"), response=guard("response", **overrides))
+
+
+def raises(error: Exception) -> Any:
+    def reply(_: Any) -> str:
+        raise error
+
+    return reply
+
+
+class Finds(BaseRetriever):
+    error: Any
+
+    def _get_relevant_documents(self, query: str, *, run_manager: Any) -> list[Any]:
+        raise self.error
+
+
+async def everything(stream: Any) -> list[Any]:
+    return [chunk async for chunk in stream]
+
+
+def ways(error: Exception, **overrides: Any) -> dict[str, Any]:
+    """Every way to call a model or retriever that raises it."""
+    model = guarded_model(raises(error), **overrides)
+    retriever = guard_retriever(Finds(error=error), post_tool=guard("post_tool", **overrides))
+    return {
+        "invoke": lambda config: model.invoke("hi", config),
+        "stream": lambda config: list(model.stream("hi", config)),
+        "ainvoke": lambda config: asyncio.run(model.ainvoke("hi", config)),
+        "astream": lambda config: asyncio.run(everything(model.astream("hi", config))),
+        "retriever": lambda config: retriever.invoke("hi", config),
+        "async retriever": lambda config: asyncio.run(retriever.ainvoke("hi", config)),
+    }
+
+
+@pytest.mark.parametrize("way", ways(ValueError()))
+class TestModelsAndRetrievers:
+    def raised(self, way: str, error: Exception, **overrides: Any) -> Any:
+        told = Told()
+        with pytest.raises(type(error)) as caught:
+            ways(error, **overrides)[way]({"callbacks": [told]})
+        assert told.seen
+        assert RAW not in repr(told.seen)
+        assert RAW not in "".join(traceback.format_exception(caught.value))
+        return caught.value
+
+    def test_theirs_leave_guarded_with_type_and_what_retries_read(self, way: str) -> None:
+        seen = self.raised(way, limited())
+        assert str(seen) == seen.message == seen.body["message"] == CLEAN
+        assert (seen.status_code, seen.code, seen.response.status_code) == (429, "rate_limit_exceeded", 429)
+        assert (seen.response.headers["retry-after"], seen.response.text) == ("7", "")
+        assert seen.__context__ is None
+
+    def test_one_that_says_nothing_is_their_own(self, way: str) -> None:
+        error = limited("Slow down.")
+        assert self.raised(way, error) is error
+        assert error.response.json() == {"message": "Slow down."}
+
+    def test_a_refused_one_keeps_its_type(self, way: str) -> None:
+        seen = self.raised(way, limited(), overrides=BLOCK)
+        assert "blocked by policy" in str(seen)
+        assert (seen.status_code, seen.body) == (429, None)
+
+
+def test_retries_and_fallbacks_find_the_type_that_they_look_for() -> None:
+    kinds: Any = (openai.RateLimitError,)
+    model = guarded_model(raises(limited()), "Fine.").with_retry(
+        retry_if_exception_type=kinds, wait_exponential_jitter=False
+    )
+    assert model.invoke("hi").content == "Fine."
+    model = guarded_model(raises(limited())).with_fallbacks([says("Later.")], exceptions_to_handle=kinds)
+    assert model.invoke("hi").content == "Later."
