@@ -6,6 +6,7 @@ yet, in one call, so that a model runs once per batch. A block stops the rules b
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
@@ -15,6 +16,7 @@ from typing import Any
 from guardrails_plugin.allow_list import AllowList
 from guardrails_plugin.contract import BreachError, all_findings, is_shipped
 from guardrails_plugin.detectors.base import PatternBase, confirmed
+from guardrails_plugin.failing import place_of
 from guardrails_plugin.matching import Match, Matcher
 from guardrails_plugin.normalize import normalize
 from guardrails_plugin.policy import Ruling, decide
@@ -24,6 +26,8 @@ from guardrails_plugin.types import Context, Decision, Detection, Failure, Findi
 from guardrails_plugin.unicode_tables import DROPPED
 
 __all__ = ["Outcome", "Plan", "Step", "detect"]
+
+_log = logging.getLogger("guardrails_plugin")
 
 _Findings = Sequence[Sequence[Finding]]
 
@@ -192,6 +196,7 @@ def _run(
 @dataclass(frozen=True, slots=True)
 class _Failed:
     failure: str
+    where: str = ""
 
 
 _LATE = _Failed("deadline exceeded")
@@ -209,7 +214,7 @@ def _find(
         return [_Failed("timed out")] * len(contents)
     except Exception as error:  # noqa: BLE001 - whatever a detector raises, its rule decides what it means
         if len(contents) == 1:
-            return [_Failed(error.failure if isinstance(error, BreachError) else type(error).__name__)]
+            return [_Failed(error.failure if isinstance(error, BreachError) else type(error).__name__, place_of(error))]
         alone = (_find(step, [texts], [context], matches) for texts, context in zip(contents, contexts, strict=True))
         return [found[0] for found in alone]
 
@@ -324,7 +329,8 @@ def _unlisted(found: Sequence[Finding], allow: AllowList, texts: Sequence[Text])
 
 def _conclude(step: Step, outcome: Outcome, found: Sequence[Finding] | _Failed) -> None:
     if isinstance(found, _Failed):
-        outcome.failures.append(Failure(step.name, found.failure, step.blocks_on_error))
+        _log.warning("detector %r failed: %s%s", step.name, found.failure, found.where and f" at {found.where}")
+        outcome.failures.append(Failure(step.name, found.failure, step.blocks_on_error, found.where))
         outcome.detections.append(Detection(step.name, failure=found.failure))
         outcome.blocked |= step.blocks_on_error
         return

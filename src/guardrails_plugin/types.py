@@ -270,11 +270,17 @@ class Detection:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A detector that failed, and whether its rule turned that into a block."""
+    """A detector that failed, and whether its rule turned that into a block.
+
+    Attributes:
+        failure: the type of what was raised, or what was wrong in words of ours; never its message, it may quote text.
+        where: where code of one's own raised it, as ``"detectors.py:14 in found"``; "" when it failed within the library.
+    """
 
     detector: str
     failure: str
     blocks: bool
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True)

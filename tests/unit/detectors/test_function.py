@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import pytest
 
@@ -40,10 +42,52 @@ def test_scores_are_the_rules_business() -> None:
     assert len(result.raw) == 3
 
 
-@pytest.mark.parametrize("place", [(0, 99), (-1, 2), (3, 2), (0, 1, 1.5)])
-def test_a_place_outside_the_text_is_a_failure(place: tuple[int, int]) -> None:
-    result = engine(FunctionDetector("orders", "ORDER", lambda _: [place])).check("abcd", stage="prompt", recipe="desk")
-    assert result.reasons == ("orders: failed (ValueError)",)
+def test_matches_are_places() -> None:
+    result = engine(FunctionDetector("orders", "ORDER", lambda text: re.finditer(r"AC-\d{3}", text))).check(
+        "my AC\u200b-123", stage="prompt", recipe="desk"
+    )
+    assert result.output == "my <ORDER>"
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ([(0, 99)], "returned a place outside the text"),
+        ([(-1, 2)], "returned a place outside the text"),
+        ([(3, 2)], "returned a place outside the text"),
+        ([(0, 1, 1.5)], "returned a score outside 0..1"),
+        (["abcd"], r"returned str in place of (start, end), (start, end, score) or a re.Match"),
+        ([("a", 2)], "returned tuple in place of (start, end)"),
+        ((0, 3), "returned int in place of (start, end)"),
+        (None, "returned NoneType in place of a list of (start, end)"),
+    ],
+)
+def test_what_is_no_place_is_a_failure_that_says_what_is_valid(found: Any, said: str) -> None:
+    result = engine(FunctionDetector("orders", "ORDER", lambda _: found)).check("abcd", stage="prompt", recipe="desk")
+    assert result.reasons[0].startswith(f"orders: failed ({said}")
+    assert result.failures[0].where == ""
+
+
+def raising(text: str) -> Iterable[tuple[int, int]]:
+    return [(int(text), 1)]
+
+
+def decoding(text: str) -> Iterable[tuple[int, int]]:
+    return [json.loads(text)]
+
+
+@pytest.mark.parametrize("find", [raising, decoding, lambda text: ((int(text), 1) for _ in "a")])
+def test_a_failure_says_where_in_ones_own_code_but_not_what_was_read(
+    find: Callable[[str], Iterable[tuple[int, int]]], caplog: pytest.LogCaptureFixture
+) -> None:
+    result = engine(FunctionDetector("orders", "ORDER", find)).check("536-90-4399", stage="prompt", recipe="desk")
+    (failure,) = result.failures
+    assert re.fullmatch(r"test_function\.py:\d+ in (raising|decoding|<genexpr>)", failure.where)
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert record.name == "guardrails_plugin"
+    assert record.getMessage() == f"detector 'orders' failed: {failure.failure} at {failure.where}"
+    assert "536" not in caplog.text + repr(result)
 
 
 def test_a_stream_releases_with_a_reach_and_waits_without() -> None:
