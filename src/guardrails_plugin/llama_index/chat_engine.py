@@ -15,6 +15,7 @@ from llama_index.core.schema import NodeWithScore
 from guardrails_plugin.engine import Engine
 from guardrails_plugin.llama_index.arguments import require
 from guardrails_plugin.llama_index.chat_answers import ChatAnswers
+from guardrails_plugin.llama_index.failures import Asked
 from guardrails_plugin.llama_index.guarding import REFUSAL, Guarding, OnBlock, Overrides, Recipes, guarding
 from guardrails_plugin.llama_index.memory import GuardedMemory, guard_memory
 from guardrails_plugin.llama_index.vault import Vault
@@ -64,6 +65,10 @@ class _Entrances:
     _inner: BaseChatEngine
     _answers: ChatAnswers
 
+    @property
+    def _engine(self) -> Asked:
+        return Asked(self._inner, self._answers.policy)
+
     def chat(
         self,
         message: str,
@@ -72,7 +77,7 @@ class _Entrances:
     ) -> AGENT_CHAT_RESPONSE_TYPE:
         """The guarded answer; ``prev_chunks`` as in `ContextChatEngine`."""
         asked, refused = self._asked(message, chat_history, prev_chunks)
-        return self._answers.refused(refused) if refused else self._answers.answer(self._inner.chat(**asked))
+        return self._answers.refused(refused) if refused else self._answers.answer(self._engine.chat(**asked))
 
     async def achat(
         self,
@@ -84,7 +89,7 @@ class _Entrances:
         asked, refused = await asyncio.to_thread(self._asked, message, chat_history, prev_chunks)
         if refused:
             return self._answers.refused(refused)
-        return await asyncio.to_thread(self._answers.answer, await self._inner.achat(**asked))
+        return await asyncio.to_thread(self._answers.answer, await self._engine.achat(**asked))
 
     def stream_chat(
         self,
@@ -94,7 +99,7 @@ class _Entrances:
     ) -> StreamingAgentChatResponse:
         """The guarded answer as a stream."""
         asked, refused = self._asked(message, chat_history, prev_chunks)
-        return self._answers.refused_stream(refused) if refused else self._stream(self._inner.stream_chat(**asked))
+        return self._answers.refused_stream(refused) if refused else self._stream(self._engine.stream_chat(**asked))
 
     async def astream_chat(
         self,
@@ -106,7 +111,7 @@ class _Entrances:
         asked, refused = await asyncio.to_thread(self._asked, message, chat_history, prev_chunks)
         if refused:
             return self._answers.refused_stream(refused)
-        return await asyncio.to_thread(self._stream, await self._inner.astream_chat(**asked))
+        return await asyncio.to_thread(self._stream, await self._engine.astream_chat(**asked))
 
     def _stream(self, answer: StreamingAgentChatResponse) -> StreamingAgentChatResponse:
         return cast("StreamingAgentChatResponse", self._answers.answer(answer))

@@ -154,47 +154,47 @@ class _Guards(Predicting, Structured):
         prompt = self._checked(Stage.LLM_PROMPT, list(messages))
         if prompt.result.blocked:
             return self._chat_refusal(prompt.result)
-        return self._answer(self._inner.chat(prompt.value, **kwargs), self._reply_policy(prompt.value))
+        return self._answer(self._model.chat(prompt.value, **kwargs), self._reply_policy(prompt.value))
 
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         prompt = await asyncio.to_thread(self._checked, Stage.LLM_PROMPT, list(messages))
         if prompt.result.blocked:
             return self._chat_refusal(prompt.result)
         policy = self._reply_policy(prompt.value)
-        return await asyncio.to_thread(self._answer, await self._inner.achat(prompt.value, **kwargs), policy)
+        return await asyncio.to_thread(self._answer, await self._model.achat(prompt.value, **kwargs), policy)
 
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
         prompt = self._checked(Stage.LLM_PROMPT, list(messages))
         if prompt.result.blocked:
             return _once(self._chat_refusal(prompt.result))
         stream = self._chat_stream(self._reply_policy(prompt.value))
-        return guarded(self._inner.stream_chat(prompt.value, **kwargs), stream)
+        return guarded(self._model.stream_chat(prompt.value, **kwargs), stream)
 
     async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
         prompt = await asyncio.to_thread(self._checked, Stage.LLM_PROMPT, list(messages))
         if prompt.result.blocked:
             return _aonce(self._chat_refusal(prompt.result))
         stream = self._chat_stream(self._reply_policy(prompt.value))
-        return aguarded(await self._inner.astream_chat(prompt.value, **kwargs), stream)
+        return aguarded(await self._model.astream_chat(prompt.value, **kwargs), stream)
 
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: FBT001, FBT002
         checked = self._completed(prompt)
         if checked.result.blocked:
             return completion_refusal(self._guarding.refusal, checked.result)
-        return self._completion(self._inner.complete(checked.value, formatted=formatted, **kwargs))
+        return self._completion(self._model.complete(checked.value, formatted=formatted, **kwargs))
 
     async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: FBT001, FBT002
         checked = await asyncio.to_thread(self._completed, prompt)
         if checked.result.blocked:
             return completion_refusal(self._guarding.refusal, checked.result)
-        answer = await self._inner.acomplete(checked.value, formatted=formatted, **kwargs)
+        answer = await self._model.acomplete(checked.value, formatted=formatted, **kwargs)
         return await asyncio.to_thread(self._completion, answer)
 
     def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:  # noqa: FBT001, FBT002
         checked = self._completed(prompt)
         if checked.result.blocked:
             return _once(completion_refusal(self._guarding.refusal, checked.result))
-        stream = self._inner.stream_complete(checked.value, formatted=formatted, **kwargs)
+        stream = self._model.stream_complete(checked.value, formatted=formatted, **kwargs)
         return guarded(stream, CompletionStream(self._guarding))
 
     async def astream_complete(
@@ -206,7 +206,7 @@ class _Guards(Predicting, Structured):
         checked = await asyncio.to_thread(self._completed, prompt)
         if checked.result.blocked:
             return _aonce(completion_refusal(self._guarding.refusal, checked.result))
-        stream = await self._inner.astream_complete(checked.value, formatted=formatted, **kwargs)
+        stream = await self._model.astream_complete(checked.value, formatted=formatted, **kwargs)
         return aguarded(stream, CompletionStream(self._guarding))
 
     def _checked(self, stage: Stage, value: Any) -> Checked:

@@ -17,6 +17,7 @@ from llama_index.core.chat_engine.condense_plus_context import DEFAULT_CONDENSE_
 from llama_index.core.prompts import BasePromptTemplate, SelectorPromptTemplate
 
 from guardrails_plugin.llama_index.answers import ChatStream, CompletionStream, aguarded, guarded
+from guardrails_plugin.llama_index.failures import Asked
 from guardrails_plugin.llama_index.guarding import Checked, Guarding
 from guardrails_plugin.llama_index.values import guardable
 from guardrails_plugin.types import Origin, Segment, Stage
@@ -44,14 +45,19 @@ class Predicting:
     _inner: Any
     _guarding: Guarding
 
+    @property
+    def _model(self) -> Asked:
+        """The model to ask: its exceptions are guarded, too."""
+        return Asked(self._inner, self._guarding)
+
     def predict(self, prompt: BasePromptTemplate, **prompt_args: Any) -> str:
         made = self._prompt(prompt, prompt_args)
         if made.result.blocked:
             return self._guarding.refusal
         if isinstance(made.value, str):
-            answer = self._completion(self._inner.complete(made.value, formatted=True)).text
+            answer = self._completion(self._model.complete(made.value, formatted=True)).text
         else:
-            answer = self._answer(self._inner.chat(made.value)).message.content or ""
+            answer = self._answer(self._model.chat(made.value)).message.content or ""
         return str(self._inner._parse_output(answer))  # noqa: SLF001 - no public way
 
     async def apredict(self, prompt: BasePromptTemplate, **prompt_args: Any) -> str:
@@ -59,10 +65,10 @@ class Predicting:
         if made.result.blocked:
             return self._guarding.refusal
         if isinstance(made.value, str):
-            completed = await self._inner.acomplete(made.value, formatted=True)
+            completed = await self._model.acomplete(made.value, formatted=True)
             answer = (await asyncio.to_thread(self._completion, completed)).text
         else:
-            chatted = await self._inner.achat(made.value)
+            chatted = await self._model.achat(made.value)
             answer = (await asyncio.to_thread(self._answer, chatted)).message.content or ""
         return str(self._inner._parse_output(answer))  # noqa: SLF001 - no public way
 
@@ -72,9 +78,9 @@ class Predicting:
         if made.result.blocked:
             return iter([self._guarding.refusal])
         if isinstance(made.value, str):
-            completion = self._inner.stream_complete(made.value, formatted=True)
+            completion = self._model.stream_complete(made.value, formatted=True)
             return _tokens(guarded(completion, CompletionStream(self._guarding)))
-        return _tokens(guarded(self._inner.stream_chat(made.value), self._chat_stream(self._guarding)))
+        return _tokens(guarded(self._model.stream_chat(made.value), self._chat_stream(self._guarding)))
 
     async def astream(self, prompt: BasePromptTemplate, **prompt_args: Any) -> AsyncGenerator[str, None]:
         self._check_streams(prompt)
@@ -82,9 +88,9 @@ class Predicting:
         if made.result.blocked:
             return _one(self._guarding.refusal)
         if isinstance(made.value, str):
-            completion = await self._inner.astream_complete(made.value, formatted=True)
+            completion = await self._model.astream_complete(made.value, formatted=True)
             return _atokens(aguarded(completion, CompletionStream(self._guarding)))
-        return _atokens(aguarded(await self._inner.astream_chat(made.value), self._chat_stream(self._guarding)))
+        return _atokens(aguarded(await self._model.astream_chat(made.value), self._chat_stream(self._guarding)))
 
     def _prompt(self, prompt: BasePromptTemplate, prompt_args: dict[str, Any]) -> Checked:
         """The guarded prompt, messages or text as the model wants it."""

@@ -14,10 +14,11 @@ from llama_index.core.schema import NodeWithScore, QueryBundle, QueryType
 
 from guardrails_plugin.engine import Engine
 from guardrails_plugin.llama_index.arguments import require
+from guardrails_plugin.llama_index.failures import Asked
 from guardrails_plugin.llama_index.guarding import REFUSAL, Guarding, OnBlock, Overrides, Recipes, guarding
 from guardrails_plugin.llama_index.responses import Responses
 from guardrails_plugin.llama_index.vault import Vault
-from guardrails_plugin.types import Context
+from guardrails_plugin.types import Context, Stage
 
 __all__ = ["GuardedQueryEngine", "GuardedRetriever", "guard_query_engine", "guard_retriever"]
 
@@ -103,12 +104,15 @@ class GuardedQueryEngine(_Questions, BaseQueryEngine):
         self._inner = inner
         self._responses = Responses(policy)
 
+    def _asked(self, stage: Stage = Stage.RESPONSE) -> Asked:
+        return Asked(self._inner, self._responses.policy, stage)
+
     def retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         question, refused = self._responses.question(query_bundle)
         if refused:
             self._responses.refused(refused)
             return []
-        return self._responses.nodes(self._inner.retrieve(question))
+        return self._responses.nodes(self._asked(Stage.POST_TOOL).retrieve(question))
 
     def synthesize(
         self,
@@ -120,7 +124,7 @@ class GuardedQueryEngine(_Questions, BaseQueryEngine):
         if refused:
             return self._responses.refused(refused)
         clean = self._responses.nodes(nodes)
-        return self._responses.answer(self._inner.synthesize(question, clean, additional_source_nodes))
+        return self._responses.answer(self._asked().synthesize(question, clean, additional_source_nodes))
 
     async def asynthesize(
         self,
@@ -132,14 +136,14 @@ class GuardedQueryEngine(_Questions, BaseQueryEngine):
         if refused:
             return self._responses.refused(refused)
         clean = await asyncio.to_thread(self._responses.nodes, nodes)
-        answer = await self._inner.asynthesize(question, clean, additional_source_nodes)
+        answer = await self._asked().asynthesize(question, clean, additional_source_nodes)
         return await asyncio.to_thread(self._responses.answer, answer)
 
     def _query(self, query_bundle: QueryBundle) -> RESPONSE_TYPE:
-        return self._responses.answer(self._inner.query(query_bundle))
+        return self._responses.answer(self._asked().query(query_bundle))
 
     async def _aquery(self, query_bundle: QueryBundle) -> RESPONSE_TYPE:
-        return await asyncio.to_thread(self._responses.answer, await self._inner.aquery(query_bundle))
+        return await asyncio.to_thread(self._responses.answer, await self._asked().aquery(query_bundle))
 
     def _get_prompt_modules(self) -> PromptMixinType:
         return {"query_engine": self._inner}
@@ -158,12 +162,13 @@ class GuardedRetriever(BaseRetriever):
         super().__init__(callback_manager=inner.callback_manager)
         self._inner = inner
         self._responses = Responses(policy)
+        self._asked = Asked(inner, policy, Stage.POST_TOOL)
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        return self._responses.nodes(self._inner.retrieve(query_bundle))
+        return self._responses.nodes(self._asked.retrieve(query_bundle))
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        return await asyncio.to_thread(self._responses.nodes, await self._inner.aretrieve(query_bundle))
+        return await asyncio.to_thread(self._responses.nodes, await self._asked.aretrieve(query_bundle))
 
     def _get_prompt_modules(self) -> PromptMixinType:
         return {"retriever": self._inner}

@@ -17,6 +17,7 @@ from llama_index.core.base.response.schema import (
 from llama_index.core.schema import NodeWithScore, QueryBundle, QueryType
 from llama_index.core.types import RESPONSE_TEXT_TYPE
 
+from guardrails_plugin.llama_index.failures import areading, reading
 from guardrails_plugin.llama_index.guarding import Guarding
 from guardrails_plugin.llama_index.values import guardable
 from guardrails_plugin.stream import StreamGuard
@@ -87,7 +88,7 @@ class Responses:
     def stream(self, tokens: Iterator[str]) -> Generator[str, None, None]:
         """The tokens as they become safe, or the refusal in place of the rest."""
         guard = self.policy.stream()
-        for token in tokens:
+        for token in reading(tokens, self.policy, Stage.RESPONSE):
             if released := guard.feed(token or ""):
                 yield released
             if guard.blocked:
@@ -98,7 +99,7 @@ class Responses:
     async def astream(self, tokens: AsyncIterator[str]) -> AsyncGenerator[str, None]:
         """`stream`, async."""
         guard = self.policy.stream()
-        async for token in tokens:
+        async for token in areading(tokens, self.policy, Stage.RESPONSE):
             if released := guard.feed(token or ""):
                 yield released
             if guard.blocked:

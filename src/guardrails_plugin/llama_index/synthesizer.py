@@ -16,6 +16,7 @@ from llama_index.core.types import RESPONSE_TEXT_TYPE
 
 from guardrails_plugin.engine import Engine
 from guardrails_plugin.llama_index.arguments import require
+from guardrails_plugin.llama_index.failures import Asked
 from guardrails_plugin.llama_index.guarding import REFUSAL, Guarding, OnBlock, Overrides, Recipes, guarding
 from guardrails_plugin.llama_index.responses import Responses
 from guardrails_plugin.llama_index.values import guardable
@@ -65,6 +66,10 @@ class _Entrances:
     _inner: BaseSynthesizer
     _responses: Responses
 
+    @property
+    def _asked(self) -> Asked:
+        return Asked(self._inner, self._responses.policy)
+
     def synthesize(
         self,
         query: QueryType,
@@ -77,7 +82,7 @@ class _Entrances:
         if refused:
             return self._responses.refused(refused)
         given = self._given(nodes, additional_source_nodes, response_kwargs)
-        return self._responses.answer(self._inner.synthesize(question, **given))
+        return self._responses.answer(self._asked.synthesize(question, **given))
 
     async def asynthesize(
         self,
@@ -91,7 +96,7 @@ class _Entrances:
         if refused:
             return self._responses.refused(refused)
         given = await asyncio.to_thread(self._given, nodes, additional_source_nodes, response_kwargs)
-        return await asyncio.to_thread(self._responses.answer, await self._inner.asynthesize(question, **given))
+        return await asyncio.to_thread(self._responses.answer, await self._asked.asynthesize(question, **given))
 
     def get_response(self, query_str: str, text_chunks: Sequence[str], **response_kwargs: Any) -> RESPONSE_TEXT_TYPE:
         """The guarded answer to a question, made of texts; a stream stays one."""
@@ -99,7 +104,7 @@ class _Entrances:
         if refused:
             return self._refused(refused)
         texts, named = self._texts(text_chunks), self._named(response_kwargs)
-        return self._responses.text(self._inner.get_response(question.query_str, texts, **named))
+        return self._responses.text(self._asked.get_response(question.query_str, texts, **named))
 
     async def aget_response(
         self, query_str: str, text_chunks: Sequence[str], **response_kwargs: Any
@@ -110,7 +115,7 @@ class _Entrances:
             return self._refused(refused)
         texts = await asyncio.to_thread(self._texts, text_chunks)
         named = await asyncio.to_thread(self._named, response_kwargs)
-        made = await self._inner.aget_response(question.query_str, texts, **named)
+        made = await self._asked.aget_response(question.query_str, texts, **named)
         return await asyncio.to_thread(self._responses.text, made)
 
     def get_response_from_messages(
@@ -121,7 +126,7 @@ class _Entrances:
         if refused:
             return self._refused(refused)
         texts, named = self._texts(message_chunks), self._named(response_kwargs)
-        return self._responses.text(self._inner.get_response_from_messages(question.query_str, texts, **named))
+        return self._responses.text(self._asked.get_response_from_messages(question.query_str, texts, **named))
 
     async def aget_response_from_messages(
         self, query_str: str, message_chunks: Sequence[ChatMessage], **response_kwargs: Any
@@ -132,7 +137,7 @@ class _Entrances:
             return self._refused(refused)
         texts = await asyncio.to_thread(self._texts, message_chunks)
         named = await asyncio.to_thread(self._named, response_kwargs)
-        made = await self._inner.aget_response_from_messages(question.query_str, texts, **named)
+        made = await self._asked.aget_response_from_messages(question.query_str, texts, **named)
         return await asyncio.to_thread(self._responses.text, made)
 
     def _given(

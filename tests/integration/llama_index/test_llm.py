@@ -408,6 +408,53 @@ def test_tools_that_a_model_calls_at_once_are_guarded() -> None:
     assert not leaks(answer, answer.sources)
 
 
+class RefusedError(Exception):
+    """A provider's."""
+
+
+class Failing(PlainLLM):
+    """Quotes the prompt when it fails."""
+
+    def _next(self, prompt: str) -> str:
+        try:
+            raise KeyError(CARD)  # noqa: TRY301 - what the other one holds as its cause
+        except KeyError as error:
+            raise RefusedError(f"not with card {CARD}", 400) from error
+
+
+async def _read(stream: Any) -> list[Any]:
+    return [chunk async for chunk in await stream]
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda llm: llm.chat(USER),
+        lambda llm: llm.complete("x"),
+        lambda llm: llm.predict(PromptTemplate("x")),
+        lambda llm: list(llm.stream_chat(USER)),
+        lambda llm: asyncio.run(llm.achat(USER)),
+        lambda llm: asyncio.run(_read(llm.astream_complete("x"))),
+    ],
+)
+def test_a_models_failure_keeps_its_type_and_says_nothing_raw(ask: Any) -> None:
+    with pytest.raises(RefusedError) as caught:
+        ask(guard_llm(Failing(), overrides=QUIET))
+    assert caught.value.args == ("not with card <CREDIT_CARD>", 400)
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+    with pytest.raises(RefusedError, match=r"^\('This was blocked by policy|This was blocked by policy"):
+        ask(guard_llm(Failing(), overrides=blocking("response")))
+
+
+def test_a_failure_in_the_middle_of_a_stream_says_nothing_raw_either() -> None:
+    def chunks(messages: Sequence[ChatMessage], **kwargs: Any) -> Generator[ChatMessage, None, None]:
+        yield ChatMessage(role="assistant", content="Well. ")
+        raise RefusedError(CARD)
+
+    with pytest.raises(RefusedError, match="<CREDIT_CARD>"):
+        list(guard_llm(MockFunctionCallingLLM(response_generator=chunks), overrides=QUIET).stream_chat(USER))
+
+
 def test_chat_engines_chat_and_stream() -> None:
     script = Script(ANSWER)
     memory = ChatMemoryBuffer.from_defaults(token_limit=4096)

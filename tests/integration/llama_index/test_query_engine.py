@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 from llama_index.core import MockEmbedding, VectorStoreIndex
 from llama_index.core.base.base_query_engine import BaseQueryEngine
+from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.base.response.schema import PydanticResponse, Response, StreamingResponse
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.instrumentation.span_handlers import SimpleSpanHandler
 from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.prompts import PromptTemplate
-from llama_index.core.schema import QueryBundle, TextNode
+from llama_index.core.query_engine import RetrieverQueryEngine
+from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 from llama_index.core.tools import QueryEngineTool
 from llama_index_instrumentation import get_dispatcher
 from pydantic import BaseModel, PrivateAttr
@@ -158,6 +160,21 @@ def test_a_retriever_gives_clean_nodes_in_their_order_with_their_scores() -> Non
         assert [(node.node_id, node.score) for node in nodes] == expected
         assert not leaks(nodes)
     assert [node.node_id for node in guard_retriever(raw, overrides=blocking("post_tool")).retrieve("x")] == ["b"]
+
+
+def test_a_failing_retriever_says_nothing_raw() -> None:
+    class Failing(BaseRetriever):
+        def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+            raise LookupError(f"row of card {CARD}")
+
+    guarded = guard_retriever(Failing(), overrides=QUIET)
+    for ask in (lambda: guarded.retrieve("x"), lambda: asyncio.run(guarded.aretrieve("x"))):
+        with pytest.raises(LookupError, match="row of card <CREDIT_CARD>") as caught:
+            ask()
+        assert caught.value.__context__ is None
+    engine = RetrieverQueryEngine.from_args(Failing(), llm=PlainLLM.saying("x"))
+    with pytest.raises(LookupError, match="row of card <CREDIT_CARD>"):
+        guard_query_engine(engine, overrides=QUIET).query("x")
 
 
 def test_a_query_engine_as_a_tool_hands_on_no_raw_sources() -> None:
