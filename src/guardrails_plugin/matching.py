@@ -19,6 +19,7 @@ from typing import Any
 
 import re2
 
+from guardrails_plugin.emphasis import open_mark, unmarked
 from guardrails_plugin.errors import ConfigError
 from guardrails_plugin.gate import Gate, Shape, derive, shape
 from guardrails_plugin.scanner import AhoCorasickScanner, HyperscanScanner, Scanner
@@ -45,6 +46,7 @@ class Pattern:
         gate: written by hand where the pattern's own beginning says too little (an e-mail's "@").
         reach: with ``gate``: most bytes from a match's start to the gate's end.
         foreign: written by a user: searched everywhere, nothing is derived from its syntax but its width.
+        unmarked: reads the text without emphasis marks (`emphasis.unmarked`).
         extra: what a detector keeps in its rows beyond these fields.
     """
 
@@ -60,6 +62,7 @@ class Pattern:
     gate: str = ""
     reach: int = 0
     foreign: bool = False
+    unmarked: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     @cached_property
@@ -202,19 +205,31 @@ class Matcher:
     def match(self, text: Text) -> dict[str, list[Match]]:
         """Raw matches in every view of a text, by detector; each pattern's matches leftmost and without overlap."""
         found: dict[str, list[Match]] = defaultdict(list)
-        for view in map(self._unlabelled, text.views):
+        for view, rows in (reading for view in text.views for reading in self._readings(self._unlabelled(view))):
             data = view.text.encode()
             hits = self._scanner.hits(data)
             if not hits:
                 continue
             place = _code_points(data, view.text)
             for index, ends in hits.items():
-                if index not in self._used:
+                if index not in rows:
                     continue
                 name, pattern = self._rows[index]
                 for start, end in _search(pattern, data, ends):
                     found[name].append(Match(pattern, text, view, place(start), place(end)))
         return found
+
+    def _readings(self, view: View) -> list[tuple[View, frozenset[int]]]:
+        """The view, and the view without emphasis marks where it has some, each with the patterns that read it."""
+        plain = unmarked(view.text) if self._reading_plain else view.text
+        if plain == view.text:
+            return [(view, self._used)]
+        readings = [(replace(view, text=plain), self._reading_plain), (view, self._used - self._reading_plain)]
+        return [reading for reading in readings if reading[1]]
+
+    @cached_property
+    def _reading_plain(self) -> frozenset[int]:
+        return frozenset(number for number in self._used if self._rows[number][1].unmarked)
 
     def _unlabelled(self, view: View) -> View:
         """The view without the labels that replacing left (``<US_SSN>``): they are neither findings nor context."""
@@ -233,13 +248,18 @@ class Matcher:
         return min((self._live_in(view) for view in text.views if _continues(view)), default=size)
 
     def _live_in(self, view: View) -> int:
+        return min(self._live_reading(*reading) for reading in self._readings(view))
+
+    def _live_reading(self, view: View, rows: frozenset[int]) -> int:
         data = view.text.encode()
         word = max(data.rfind(space) for space in (b" ", b"\n", b"\t", b"\r")) + 1
         live = max(0, min(len(data) - self._spacey_reach, max(len(data) - self.reach, word)))
         for index, ends in self._scanner.hits(data).items():
-            if index in self._used:
+            if index in rows:
                 live = min(live, _live_match(self._rows[index][1], data, ends, word))
         at = _code_points(data, view.text)(live)
+        if not rows.isdisjoint(self._reading_plain):
+            at = min(at, open_mark(view.text))
         return view.span(at, at + 1).start
 
 

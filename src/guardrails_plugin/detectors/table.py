@@ -12,7 +12,7 @@ A row::
     good = ["token <ghp_{alnum:36}>"] # must be found
     bad = ["ghp_short"]               # must not be found by this row
 
-Examples are templates, so that no live-looking secret stands in the repository: see `examples.py`.
+A field above the rows counts for all of them. Examples are templates, so that no live-looking secret stands in the repository: see `examples.py`.
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ def load_table(name: str) -> tuple[Pattern, ...]:
     Raises:
         ConfigError: a row is malformed; the message names file and row.
     """
-    rows = read_table(name)["pattern"]
+    table = read_table(name)
+    common = {key: value for key, value in table.items() if key in _FIELDS}
+    rows = ({**common, **row} for row in table["pattern"])
     patterns = tuple(_pattern(row, f"{name}.toml: pattern[{index}]") for index, row in enumerate(rows))
     if len({pattern.id for pattern in patterns}) < len(patterns):
         raise ConfigError(f"{name}.toml: two patterns have the same id")
