@@ -10,13 +10,17 @@ from typing import Any, cast
 
 from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock
 from llama_index.core.memory import BaseMemory, ChatMemoryBuffer
+from llama_index.core.storage.chat_store import SimpleChatStore
 from pydantic import PrivateAttr
+from workflows.context.serializers import JsonSerializer, _active_serializer
 
 from guardrails_plugin.engine import Engine
+from guardrails_plugin.errors import ConfigError
 from guardrails_plugin.llama_index.arguments import require
 from guardrails_plugin.llama_index.call_gate import acted
 from guardrails_plugin.llama_index.guarding import REFUSAL, Checked, Guarding, OnBlock, Overrides, Recipes, guarding
 from guardrails_plugin.llama_index.tool_calls import with_calls
+from guardrails_plugin.llama_index.travel import read, written
 from guardrails_plugin.llama_index.vault import Vault
 from guardrails_plugin.types import Context, Stage
 
@@ -50,7 +54,8 @@ def guard_memory(
     guards answers while they stream.
 
     Args:
-        memory: any; a ChatMemoryBuffer by default.
+        memory: any; a ChatMemoryBuffer by default. One that was read from storage, where its engine or vault is not:
+            it gets these.
         engine: the engine; one shared by the process by default.
         recipes: names of recipes, by stage (``prompt``, ``pre_tool``, ``post_tool``, ``response``).
         overrides: changes to them, by stage, then by rule name.
@@ -63,16 +68,61 @@ def guard_memory(
     policy = guarding(
         engine, recipes=recipes, overrides=overrides, context=context, vault=vault, on_block=on_block, refusal=refusal
     )
-    made: Any = GuardedMemory()
-    made._inner, made._guarding = memory or ChatMemoryBuffer.from_defaults(), policy  # noqa: SLF001 - made here
-    return cast("GuardedMemory", made)
+    if isinstance(memory, GuardedMemory) and memory.is_lost:
+        memory = memory.inner
+    return GuardedMemory.around(memory or ChatMemoryBuffer.from_defaults(), policy)
 
 
 class GuardedMemory(BaseMemory):
-    """What `guard_memory` makes."""
+    """What `guard_memory` makes. Stored and read again (`Context.to_dict`, pickle) it guards as before.
 
-    _inner: BaseMemory = PrivateAttr()
-    _guarding: Guarding = PrivateAttr()
+    Keys are not stored. Read in another process, where its own engine or vault is not, it shows what it holds and takes
+    no more until `guard_memory` gives it an engine.
+    """
+
+    _inner: BaseMemory = PrivateAttr(default_factory=ChatMemoryBuffer.from_defaults)
+    _policy: Guarding | None = PrivateAttr(default=None)
+
+    @classmethod
+    def around(cls, inner: BaseMemory, policy: Guarding | None) -> GuardedMemory:
+        """A memory with this one inside."""
+        made: Any = cls()
+        made._inner, made._policy = inner, policy  # noqa: SLF001 - made here
+        return cast("GuardedMemory", made)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # LlamaIndex leaves out what it cannot pickle: a wrapper without its memory, or without its policy.
+        return type(self).around, (self._inner, self._policy)
+
+    def to_dict(self, **kwargs: Any) -> dict[str, Any]:
+        """The memory and how it is guarded, as JSON."""
+        policy = None if self._policy is None else written(self._policy)
+        return {"class_name": self.class_name(), "memory": _stored(self._inner), "policy": policy}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any], **_kwargs: Any) -> GuardedMemory:  # type: ignore[override]
+        """What `to_dict` gave."""
+        policy = None if data["policy"] is None else read(data["policy"])
+        return cls.around(_restored(data["memory"]), policy)
+
+    @property
+    def inner(self) -> BaseMemory:
+        """The memory inside, which holds what was guarded."""
+        return self._inner
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether its engine or vault stayed in another process."""
+        return self._policy is None
+
+    @property
+    def _guarding(self) -> Guarding:
+        if self._policy is None:
+            raise ConfigError(
+                "memory: the engine or vault that guarded it stayed in another process (keys are not stored); give it "
+                "one: await ctx.store.set('memory', guard_memory(memory, engine=...))"
+            )
+        return self._policy
 
     @classmethod
     def class_name(cls) -> str:
@@ -145,3 +195,25 @@ class GuardedMemory(BaseMemory):
     def _called(self, name: str, arguments: Any) -> tuple[str, Any]:
         # By itself: in the conversation the call stands already, and would count as repeated.
         return name, acted(self._guarding, name, arguments)
+
+
+def _stored(memory: BaseMemory) -> dict[str, Any]:
+    """A memory as JSON. A buffer as its messages: LlamaIndex's own form of it fails as soon as it holds one."""
+    if type(memory) is ChatMemoryBuffer and isinstance(memory.chat_store, SimpleChatStore):
+        messages = [message.model_dump(mode="json") for message in memory.get_all()]
+        return {"token_limit": memory.token_limit, "chat_store_key": memory.chat_store_key, "messages": messages}
+    return cast("dict[str, Any]", _serializer().serialize_value(memory))
+
+
+def _restored(data: dict[str, Any]) -> BaseMemory:
+    if "messages" not in data:
+        return cast("BaseMemory", _serializer().deserialize_value(data))
+    history = [ChatMessage.model_validate(message) for message in data["messages"]]
+    return ChatMemoryBuffer.from_defaults(
+        chat_history=history, token_limit=data["token_limit"], chat_store_key=data["chat_store_key"]
+    )
+
+
+def _serializer() -> JsonSerializer:
+    """That which is at work, with the classes it allows; one of its own else."""
+    return _active_serializer.get() or JsonSerializer()

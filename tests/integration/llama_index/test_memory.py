@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import pickle
 from typing import Any
 
@@ -12,6 +13,8 @@ from llama_index.core.base.llms.types import ChatMessage, MessageRole
 from llama_index.core.chat_engine import SimpleChatEngine
 from llama_index.core.llms.mock import MockFunctionCallingLLM
 from llama_index.core.memory import ChatMemoryBuffer
+from llama_index.core.workflow import Context as WorkflowContext
+from workflows.context.serializers import JsonSerializer, PickleSerializer
 
 from guardrails_plugin import ConfigError, Context, Engine, GuardBlocked, Keyring
 from guardrails_plugin.llama_index import Vault, guard_agent, guard_llm, guard_memory
@@ -72,6 +75,45 @@ class TestPickle:
         assert type(again) is type(guarded)
         assert again.metadata == guarded.metadata
         assert again.complete(TEXT).text == "No."
+
+    @pytest.mark.parametrize("serializer", [JsonSerializer(), PickleSerializer()])
+    @pytest.mark.parametrize("options", [{}, {"engine": Engine(detectors={})}])
+    def test_a_guarded_memory_goes_on_guarding_in_a_run_that_is_taken_up_again(
+        self, serializer: Any, options: Any
+    ) -> None:
+        agent = guard_agent(FunctionAgent(llm=Script("ok").model()), overrides=QUIET)
+
+        async def run() -> Any:
+            handler = agent.run(user_msg=TEXT, memory=guard_memory(overrides=QUIET, **options))
+            await handler
+            again = WorkflowContext.from_dict(agent, handler.ctx.to_dict(serializer=serializer), serializer=serializer)
+            await agent.run(user_msg="Again.", ctx=again)
+            return await again.store.get("memory")
+
+        memory = asyncio.run(run())
+        memory.put(said(TEXT))
+        assert contents(memory) == [CLEAN, "ok", "Again.", "ok", CLEAN]
+
+    @pytest.mark.parametrize(
+        "again",
+        [lambda memory: pickle.loads(pickle.dumps(memory)), lambda memory: type(memory).from_dict(memory.to_dict())],
+    )
+    def test_a_copy_of_a_guarded_memory_refuses_alike(self, again: Any) -> None:
+        memory = again(guard_memory(overrides=blocking("prompt"), on_block="refuse", refusal="Not kept."))
+        memory.put(ChatMessage(content=TEXT))
+        assert contents(memory) == ["Not kept."]
+
+    def test_a_memory_whose_engine_stayed_elsewhere_takes_no_more_until_it_gets_one(self) -> None:
+        memory = guard_memory(overrides=QUIET)
+        memory.put(ChatMessage(content=TEXT))
+        stored = json.loads(json.dumps(memory.to_dict()))
+        stored["policy"]["engine"] = "another process's"
+        lost = type(memory).from_dict(stored)
+        with pytest.raises(ConfigError, match="guard_memory"):
+            lost.put(ChatMessage(content=TEXT))
+        found = guard_memory(lost, overrides=QUIET)
+        found.put(ChatMessage(content=TEXT))
+        assert contents(found) == [CLEAN, CLEAN]
 
     def test_keys_do_not_travel(self) -> None:
         engine = Engine(keyring=Keyring.generate())
