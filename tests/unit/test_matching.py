@@ -119,7 +119,12 @@ def test_threads_that_follow_one_another_need_one_scratch_space(monkeypatch: pyt
     matcher = Matcher({"rows": ROWS}, use_hyperscan=True)
     made: list[Any] = []
     own = hyperscan.Scratch
-    monkeypatch.setattr(hyperscan, "Scratch", lambda database: made.append(database) or own(database))
+
+    def scratch(database: Any) -> Any:
+        made.append(database)
+        return own(database)
+
+    monkeypatch.setattr(hyperscan, "Scratch", scratch)
     found: list[list[str]] = []
     for _ in range(3):
         thread = Thread(target=lambda: found.append(values(matcher, "tok_abcdefgh")))

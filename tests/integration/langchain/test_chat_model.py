@@ -86,7 +86,12 @@ def test_only_streams_are_guarded_as_streams(monkeypatch: pytest.MonkeyPatch) ->
     """Making a stream's guard takes as long as a check."""
     made: list[Any] = []
     own = Engine.stream
-    monkeypatch.setattr(Engine, "stream", lambda *args, **kwargs: made.append(args) or own(*args, **kwargs))
+
+    def stream(engine: Engine, **fields: Any) -> Any:
+        made.append(fields)
+        return own(engine, **fields)
+
+    monkeypatch.setattr(Engine, "stream", stream)
     model = guarded(says(SAID))
     assert model.invoke("hello").content == CLEAN
     assert made == []
