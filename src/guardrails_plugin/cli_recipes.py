@@ -58,7 +58,7 @@ def add_recipes_command(commands: Any) -> None:
 def _list(options: argparse.Namespace) -> int:
     stages: dict[str, list[str]] = {}
     descriptions: dict[str, str] = {}
-    for recipe in Engine(recipes=options.recipes).recipes():
+    for recipe in _known(options):
         stages.setdefault(recipe.name, []).append(_stage(recipe))
         descriptions[recipe.name] = recipe.description
     for name, where in stages.items():
@@ -139,9 +139,14 @@ def _stage(recipe: Recipe) -> str:
     return recipe.stage.value if recipe.stage else _ANY
 
 
+def _known(options: argparse.Namespace) -> tuple[Recipe, ...]:
+    """All there are; those that need a key or a part of one's own to run can be read without."""
+    return Engine().extended(load_recipes(options.recipes)).recipes()
+
+
 def _named(name: str, options: argparse.Namespace) -> list[Recipe]:
     """The recipes of a name, for every stage or the one asked for; a bare stage's name is its own recipe."""
-    known = Engine(recipes=options.recipes).recipes()
+    known = _known(options)
     found = [recipe for recipe in known if recipe.name == name]
     if not found:
         raise unknown_name("recipe", name, sorted({recipe.name for recipe in known}))

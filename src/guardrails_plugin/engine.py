@@ -64,11 +64,15 @@ class Engine:
             belongs to that stage and replaces its default.
         keyring: keys for the ``encrypt`` and ``hash`` actions. There is no built-in key.
         sinks: where audit records go; none by default.
-        detectors: detectors of your own by name, beside the registered ones.
+        detectors: detectors of your own by name, beside the registered ones; a rule says that one runs.
         actions: actions of your own by name.
         use_hyperscan: False takes the matching path that needs only pure wheels; None decides by what is installed.
         overrides: changes by rule name in every recipe that has such a rule, at every stage; a call's own overrides
-            come on top.
+            come on top. A detector that neither a stage's recipe nor one of ``recipes`` runs becomes a rule of all,
+            when it is given an ``action``.
+
+    Raises:
+        ConfigError: an argument, a recipe or an override is wrong.
 
     >>> engine = Engine()
     >>> engine.check("My SSN is 536-90-4399.", stage="response").output
@@ -98,7 +102,8 @@ class Engine:
             keyring=keyring, detectors=detectors, actions=actions, use_hyperscan=use_hyperscan, overrides=overrides
         )
         if overrides is not None:
-            self._planner.check_overrides(self.recipes())
+            self._planner.check_overrides(self._recipes.values(), self.recipes())
+        self._planner.check_recipes(own)
         self._plans: dict[tuple[str, str | None, str], Plan] = {}
         own_parts = keyring or sinks or detectors or actions
         self._config = (

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import ChainMap
-from collections.abc import Container, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Container, Iterable, Mapping, MutableMapping
 from copy import deepcopy
 from typing import Any
 
@@ -24,7 +24,7 @@ from guardrails_plugin.errors import ConfigError, unknown_name
 from guardrails_plugin.matching import Matcher
 from guardrails_plugin.policy import DISABLED, Ruling
 from guardrails_plugin.protocols import Action, Detector, Scorer
-from guardrails_plugin.recipes.overrides import Overrides, overridden, require_rules, with_defaults
+from guardrails_plugin.recipes.overrides import Overrides, added_rules, overridden, require_rules, with_defaults
 from guardrails_plugin.recipes.recipe import Recipe, Rule, explain
 from guardrails_plugin.types import Origin, Stage, Verdict
 
@@ -60,6 +60,7 @@ class Planner:
         self._matchers: MutableMapping[frozenset[tuple[str, int]], Matcher] = {}
         self._use_hyperscan = use_hyperscan
         self._overrides: Overrides = deepcopy(overrides or {})
+        self._added: tuple[Rule, ...] = ()
 
     def child(self) -> Planner:
         """A planner that has everything this one has made, and keeps what it makes itself to itself."""
@@ -76,7 +77,7 @@ class Planner:
         Raises:
             ConfigError: an unknown name, a bad setting, a contradictory override, a missing key.
         """
-        recipe = with_defaults(recipe, self._overrides)
+        recipe = self._with_defaults(recipe)
         rules = overridden(recipe, overrides) if overrides else recipe.rules
         steps = tuple(self._step(rule, recipe, index) for index, rule in enumerate(rules) if rule.enabled)
         used = {name for step in steps for name in (step.ruling.default, *step.ruling.by_type.values())}
@@ -92,21 +93,47 @@ class Planner:
             stream=recipe.stream,
         )
 
-    def check_overrides(self, recipes: Iterable[Recipe]) -> None:
+    def check_overrides(self, own: Iterable[Recipe], recipes: Iterable[Recipe]) -> None:
         """Applies the planner's own overrides to all recipes, so that mistakes show before the first text.
+
+        Args:
+            own: the stages' recipes and the user's; a detector that none of them runs is added to all, when its
+                override gives it an action.
+            recipes: all of them, packs too.
 
         Raises:
             ConfigError: a rule that none of them has, a bad value, an entity type that a rule cannot find.
         """
         if not isinstance(self._overrides, Mapping):
             raise ConfigError(f"overrides: expected a mapping of rule names, got {type(self._overrides).__name__}")
-        known = tuple(recipes)
-        require_rules(self._overrides, known, {*registry.names("detectors"), *self._given})
-        for recipe in known:
-            changed = with_defaults(recipe, self._overrides)
-            for index, rule in enumerate(changed.rules):
-                if rule.name in self._overrides and rule.enabled:
-                    self._step(rule, changed, index)
+        known, detectors = tuple(recipes), {*registry.names("detectors"), *self._given}
+        self._added = added_rules(self._overrides, own, detectors)
+        named = {name: change for name, change in self._overrides.items() if name not in {r.name for r in self._added}}
+        require_rules(named, known, detectors)
+        self._check_rules(known, lambda rule: rule.name in self._overrides)
+
+    def check_recipes(self, recipes: Iterable[Recipe]) -> None:
+        """Looks for mistakes in names and settings before the first text; compiles no pattern and loads no model.
+
+        Raises:
+            ConfigError: see `plan`.
+        """
+        self._check_rules(recipes, lambda _: True)
+
+    def _check_rules(self, recipes: Iterable[Recipe], wanted: Callable[[Rule], bool]) -> None:
+        for recipe in map(self._with_defaults, recipes):
+            for index, rule in enumerate(recipe.rules):
+                if rule.enabled and wanted(rule):
+                    self._check_rule(rule, recipe, index)
+
+    def _check_rule(self, rule: Rule, recipe: Recipe, index: int) -> None:
+        detector = self.detector(rule.detector, rule.settings, _place(recipe, index))
+        # A model knows its operating points once it is loaded.
+        points = {"threshold": {}} if isinstance(detector, Scorer) else {}
+        self._step(rule.model_copy(update=points), recipe, index)
+
+    def _with_defaults(self, recipe: Recipe) -> Recipe:
+        return with_defaults(recipe, self._overrides, self._added)
 
     def detector(self, name: str, settings: Mapping[str, Any] | None = None, where: str = "engine") -> Detector:
         """The detector of that name with these settings; the same object for the same settings."""
@@ -135,7 +162,7 @@ class Planner:
         return frozenset(wanted)
 
     def _step(self, rule: Rule, recipe: Recipe, index: int) -> Step:
-        where = f"recipe {recipe.name!r}: rules[{index}]"
+        where = _place(recipe, index)
         detector = self.detector(rule.detector, rule.settings, where)
         return Step(
             name=rule.name,
@@ -194,6 +221,10 @@ class Planner:
     def _compiled(self, tables: Mapping[str, PatternBase]) -> Matcher:
         patterns = {name: detector.patterns for name, detector in tables.items()}
         return Matcher(patterns, use_hyperscan=self._use_hyperscan)
+
+
+def _place(recipe: Recipe, index: int) -> str:
+    return f"recipe {recipe.name!r}: rules[{index}]"
 
 
 def _build(name: str, settings: Mapping[str, Any], where: str) -> Detector:

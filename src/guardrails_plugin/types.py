@@ -105,7 +105,8 @@ class Segment:
     Adapters may hand segments to the engine in place of strings, to say where each came from.
 
     Attributes:
-        hint: names of the enclosing fields, lower case; they count as context words ("ssn": "078...").
+        hint: names of the enclosing fields, lower case, "/" between them; they count as context words
+            ("ssn": "078..."), the last one as the name that a secret is assigned to.
         part: the place in a tool call; None outside of one.
     """
 
@@ -274,7 +275,7 @@ class Failure:
 
     Attributes:
         failure: the type of what was raised, or what was wrong in words of ours; never its message, it may quote text.
-        where: where code of one's own raised it, as ``"detectors.py:14 in found"``; "" when it failed within the library.
+        where: where code of one's own raised it, as ``"detectors.py:14 in found"``; "" when it was the library.
     """
 
     detector: str

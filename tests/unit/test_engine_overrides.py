@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from guardrails_plugin import ConfigError, Engine, Recipe, Rule, Stage, Verdict
+from guardrails_plugin.detectors.function import FunctionDetector
 from tests.strategies import NO_MODEL
 
 TEXT = "SSN 536-90-4399, ann@example.com"
@@ -64,11 +66,40 @@ def test_a_detector_that_no_recipe_runs_may_be_switched_off() -> None:
     assert Engine(overrides={"topics": {"disabled": True}}).recipes()
 
 
+ORDERS = FunctionDetector("orders", "ORDER", lambda text: re.finditer(r"AC-\d+", text))
+
+
+def test_a_detector_that_no_recipe_runs_becomes_a_rule_of_all() -> None:
+    engine = Engine(detectors={"orders": ORDERS}, overrides={**NO_MODEL, "orders": {"action": "replace"}})
+    for stage, recipe in (("response", None), ("post_tool", None), ("response", "financial")):
+        assert engine.check("SSN 536-90-4399, AC-1", stage=stage, recipe=recipe).output == "SSN <US_SSN>, <ORDER>"
+    off = {"orders": {"disabled": True}}
+    assert engine.check("AC-1", stage="response", overrides=off).output == "AC-1", "a call may change it"
+    more = engine.extended([Recipe(name="more", rules=[Rule(detector="pii")])])
+    assert more.check("AC-1", stage="prompt", recipe="more").output == "<ORDER>"
+
+
+def test_so_does_a_shipped_one() -> None:
+    plan = Engine(overrides={"toxicity": {"action": "report", "threshold": 0.7}})._plan("prompt", None, None)
+    assert plan.steps[-1].name == "toxicity"
+
+
+def test_one_that_a_recipe_of_yours_runs_is_changed_there_alone() -> None:
+    desk = Recipe(name="desk", rules=[Rule(detector="orders")])
+    engine = Engine(detectors={"orders": ORDERS}, recipes=desk, overrides={"orders": {"action": "replace"}})
+    assert engine.check("AC-1", stage="response", recipe="desk").output == "<ORDER>"
+    assert engine.check("AC-1", stage="response", overrides=NO_MODEL).output == "AC-1"
+    with pytest.raises(ConfigError, match=r"unknown rule 'toxicity'; .*Engine\(overrides=\.\.\.\) with an action"):
+        engine.check("x", stage="response", overrides={"toxicity": {"action": "block"}})
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
         ({"pi": {"contact": "mask"}}, "overrides of the engine: unknown rule 'pi'; valid: .*pii"),
-        ({"topics": {"action": "block"}}, "overrides of the engine: unknown rule 'topics'; valid: "),
+        ({"topics": {"threshold": 0.7}}, "unknown rule 'topics'; .*with an action"),
+        ({"topics": {"action": "block"}}, r"recipe 'prompt': rules\[\d+\].settings"),
+        ({"refusal": {"action": "blok"}}, "unknown action 'blok'"),
         ({"pii": {"contact": "maks"}}, "unknown action 'maks'; valid: .*mask"),
         ({"pii": {"us_snn": "mask"}}, "unknown entity type or category 'us_snn'"),
         ({"pii": {"contact": "encrypt"}}, "needs a keyring"),

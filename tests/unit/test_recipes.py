@@ -51,16 +51,27 @@ def recipe(**rule: object) -> Recipe:
         ({"detector": "pi"}, "unknown detector 'pi'; valid: .*pii"),
         ({"action": "blok"}, "unknown action 'blok'; valid: block"),
         ({"actions": {"us_snn": "block"}}, "unknown entity type or category 'us_snn'; valid: .*US_SSN"),
-        ({"settings": {"entitees": []}}, r"rules\[0\]\.settings\.entitees"),
+        ({"settings": {"entitees": []}}, r"\.settings\.entitees"),
         ({"settings": {"entities": ["NOPE"]}}, "NOPE"),
         ({"threshold": "strict"}, "has no operating points"),
         ({"action": "encrypt"}, "needs a keyring"),
         ({"action": "hash"}, "needs a keyring"),
     ],
 )
-def test_a_recipe_that_cannot_run_says_why(rule: dict[str, object], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        Engine(recipes=recipe(**rule)).check("x", stage="prompt", recipe="mine")
+def test_a_recipe_that_cannot_run_says_why_when_the_engine_is_made(rule: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=rf"recipe 'mine': rules\[0\].*{message}"):
+        Engine(recipes=recipe(**rule))
+
+
+def test_to_make_an_engine_compiles_no_pattern_and_loads_no_model() -> None:
+    engine = Engine(recipes=recipe(detector="prompt_injection", threshold="strict"))
+    assert not engine._planner._matchers
+    assert "_classifier" not in vars(engine._planner.detector("prompt_injection"))
+
+
+def test_the_recipe_of_a_stage_is_looked_at_too() -> None:
+    with pytest.raises(ConfigError, match="keywords: no terms"):
+        Engine(recipes=[Recipe(name="response", stage=Stage.RESPONSE, rules=[Rule(detector="keywords")])])
 
 
 def test_a_folder_of_recipes_and_one_that_replaces_a_stages_own(tmp_path: Path) -> None:
@@ -154,6 +165,6 @@ def test_errors_speak_of_what_files_hold_and_not_of_pythons_types(tmp_path: Path
 def test_a_settings_error_is_said_at_the_settings() -> None:
     rule = Rule(detector="malicious_url", settings={"feeds": ["/nowhere.csv"]})
     with pytest.raises(ConfigError) as refused:
-        Engine(recipes=Recipe(name="own", rules=[rule])).check("x", stage="prompt", recipe="own")
+        Engine(recipes=Recipe(name="own", rules=[rule]))
     assert "settings: malicious_url: feeds: cannot read /nowhere.csv" in str(refused.value)
     assert "ArgsKwargs" not in str(refused.value)

@@ -12,7 +12,7 @@ from guardrails_plugin.errors import ConfigError, unknown_name
 from guardrails_plugin.policy import DISABLED
 from guardrails_plugin.recipes.recipe import Recipe, Rule, explain
 
-__all__ = ["Overrides", "joined", "overridden", "with_defaults"]
+__all__ = ["Overrides", "added_rules", "joined", "overridden", "with_defaults"]
 
 Overrides = Mapping[str, Mapping[str, Any]]
 """Changes by rule name: ``{"pii": {"us_ssn": "encrypt"}, "secrets": {"disabled": True}}``."""
@@ -59,18 +59,43 @@ def require_rules(
     for name, change in overrides.items():
         if not isinstance(change, Mapping):
             raise ConfigError(f"overrides[{name!r}]: expected a mapping, got {type(change).__name__}")
-        if name not in names and not (name in detectors and set(change) <= _SWITCHES):
-            raise unknown_name("rule", name, names, where)
+        if name in names or (name in detectors and set(change) <= _SWITCHES):
+            continue
+        unknown = unknown_name("rule", name, names, where)
+        raise ConfigError(f"{unknown}; {_ADDING}") if name in detectors else unknown
 
 
-def with_defaults(recipe: Recipe, overrides: Overrides) -> Recipe:
+_ADDING = "a detector that no rule runs is added by a recipe, or by Engine(overrides=...) with an action"
+
+
+def added_rules(overrides: Overrides, recipes: Iterable[Recipe], detectors: Container[str]) -> tuple[Rule, ...]:
+    """Rules for detectors that none of the recipes runs and that an override gives an action."""
+    names = {rule.name for recipe in recipes for rule in recipe.rules}
+    return tuple(
+        Rule(detector=name)
+        for name, change in overrides.items()
+        if name not in names and name in detectors and isinstance(change, Mapping) and change.get("action")
+    )
+
+
+def with_defaults(recipe: Recipe, overrides: Overrides, added: Iterable[Rule] = ()) -> Recipe:
     """The recipe with those of the overrides whose rules it has; a call's own overrides come on top.
+
+    Args:
+        recipe: which recipe.
+        overrides: changes by rule name.
+        added: rules that come behind its own, unless it has one of that name.
 
     Raises:
         ConfigError: a bad value, a contradiction.
     """
-    own = {rule.name: overrides[rule.name] for rule in recipe.rules if rule.name in overrides}
-    return recipe.model_copy(update={"rules": overridden(recipe, own)}) if own else recipe
+    names = {rule.name for rule in recipe.rules}
+    rules = [*recipe.rules, *(rule for rule in added if rule.name not in names)]
+    own = {rule.name: overrides[rule.name] for rule in rules if rule.name in overrides}
+    if not own:
+        return recipe
+    recipe = recipe.model_copy(update={"rules": rules})
+    return recipe.model_copy(update={"rules": overridden(recipe, own)})
 
 
 def _changed(rule: Rule, change: Mapping[str, Any]) -> Rule:
