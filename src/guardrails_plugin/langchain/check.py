@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeAlias
 
 from langchain_core.runnables import RunnableConfig
@@ -98,8 +99,12 @@ class StageCheck:
     def chunks(self, refusal: str | None, context: Context = NO_CONTEXT) -> ChunkGuard:
         """A guard for one stream; ``refusal`` ends a refused one, None raises."""
         own = self.context(context)
-        stream = self.engine.stream(
-            stage=self.stage, recipe=self.guard.recipe, overrides=self.guard.overrides, context=own
+        stream = partial(
+            self.engine.stream,
+            stage=self.stage,
+            recipe=self.guard.recipe,
+            overrides=self.guard.overrides,
+            context=own,
         )
 
         def whole(value: Any) -> Any:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, closing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 from langchain_core.documents import Document
@@ -222,8 +223,12 @@ class Guard(RunnableSerializable[Any, Any]):
 
         if self.on_block == "review":
             return _Held(whole)
-        stream = self.engine.stream(
-            stage=self.stage, recipe=self.recipe, overrides=self.overrides, context=self._context(config)
+        stream = partial(
+            self.engine.stream,
+            stage=self.stage,
+            recipe=self.recipe,
+            overrides=self.overrides,
+            context=self._context(config),
         )
         refusal = self.refusal if self.on_block == "refuse" else None
         return ChunkGuard(stream, lambda value: whole(value).value, self.stage, refusal)
