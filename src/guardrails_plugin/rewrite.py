@@ -2,7 +2,7 @@
 
 Overlapping spans become one, and the strictest action among them replaces all of it, so that no character of any
 transformed span survives (format-preserving actions and masks keep what they are meant to keep). The order of the
-decisions does not matter.
+decisions does not matter. What replaces a bare number in JSON text is quoted.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from guardrails_plugin.json_values import quote_for
 from guardrails_plugin.protocols import Action, Call
 from guardrails_plugin.types import Decision, Replacement, Span, Verdict
 from guardrails_plugin.unicode_tables import DROPPED
@@ -89,10 +90,11 @@ def rewrite(
         new = actions[decision.action].apply(text[span.start : span.end], decision.finding, call)
         if not new:
             new = _gap(text, span)
-        parts += [text[last : span.start], new]
-        at += span.start - last
+        quote = quote_for(text, span.start, span.end, new)
+        parts += [text[last : span.start], quote, new, quote]
+        at += span.start - last + len(quote)
         made.append(Replacement(decision, Span(span.start, span.end), new, at, at + len(new)))
-        at += len(new)
+        at += len(new) + len(quote)
         last = span.end
     parts.append(text[last:end])
     return "".join(parts), tuple(made)
