@@ -24,7 +24,7 @@ from guardrails_plugin.errors import ContentError
 from guardrails_plugin.objects import walk_object
 from guardrails_plugin.types import CallPart, Origin, Segment
 
-__all__ = ["MAX_DEPTH", "ROLES", "Foreign", "Walk", "called", "segments", "substitute"]
+__all__ = ["MAX_DEPTH", "ROLES", "Foreign", "Walk", "called", "pointers", "segments", "substitute"]
 
 MAX_DEPTH = 100
 """Deepest nesting of lists and objects that is guarded; real payloads stay under 20."""
@@ -110,34 +110,44 @@ def substitute(content: object, texts: Sequence[str], foreign: Foreign | None = 
     return _walked(content, Origin.USER, take, foreign)
 
 
+def pointers(content: object, default: Origin) -> list[str]:
+    """Where each string of `segments` stands, as a JSON pointer; a key that may be data is ``*``.
+
+    >>> pointers({"messages": [{"role": "user", "content": "hi"}]}, Origin.USER)
+    ['/messages/0/content']
+    """
+    found: list[str] = []
+
+    def collect(segment: Segment) -> str:
+        found.append("".join(f"/{_step(step)}" for step in walker.steps))
+        return segment.text
+
+    walker = _Walker(collect, walk_object)
+    walker.walk(content, default)
+    return found
+
+
 class _UnreadableError(Exception):
-    """A value that cannot be guarded; on its way up it learns where it stands, innermost step first."""
-
-    def __init__(self, kind: str) -> None:
-        super().__init__(kind)
-        self.kind = kind
-        self.steps: list[str] = []
-
-    def within(self, step: str) -> _UnreadableError:
-        self.steps.append(step)
-        return self
+    """A value of this type cannot be guarded."""
 
 
 def _walked(content: object, default: Origin, visit: _Visit, foreign: Foreign | None) -> Any:
+    walker = _Walker(visit, foreign or walk_object)
     try:
-        return _Walker(visit, foreign or walk_object).walk(content, default)
+        return walker.walk(content, default)
     except _UnreadableError as error:
-        place = "".join(reversed(error.steps)).lstrip(".")
+        steps = (f"[{step}]" if isinstance(step, int) else f".{_step(step)}" for step in walker.steps)
+        place = "".join(steps).lstrip(".")
         raise ContentError(
-            f"{place}{': ' if place else ''}content of type {error.kind!r} cannot be guarded; valid: str, Segment,"
+            f"{place}{': ' if place else ''}content of type {str(error)!r} cannot be guarded; valid: str, Segment,"
             " dict, list, tuple, set, int, float, bool, None, pydantic models, dataclasses, dates, paths, UUIDs"
             " (decode other bytes, dump other objects to JSON first)"
         ) from None
 
 
-def _step(name: str) -> str:
-    """A field as error messages name it; a key that may be data is not shown."""
-    return f".{name}" if structural.is_field_name(name) else ".*"
+def _step(step: str | int) -> str:
+    """A field or an index as it may be shown: a key that may be data is not."""
+    return str(step) if isinstance(step, int) or structural.is_field_name(step) else "*"
 
 
 class _Walker:
@@ -150,6 +160,8 @@ class _Walker:
         """The tool call and argument that is being walked."""
         self._message = False
         """Whether this is inside a message, but not in what it quotes from outside."""
+        self.steps: list[str | int] = []
+        """Fields and indexes from the content down to what is being walked; left there by an error."""
 
     def walk(self, value: Any, origin: Origin, hint: str = "", depth: int = 0) -> Any:
         if isinstance(value, str):
@@ -166,10 +178,11 @@ class _Walker:
             return self._nested(value, origin, hint, depth)
 
         def walk(part: Any, who: Origin, name: str) -> Any:
-            try:
-                return self.walk(part, who, name or hint, depth + 1)
-            except _UnreadableError as error:
-                raise error.within(_step(name) if name else "") from None
+            self.steps += [name] if name else []
+            new = self.walk(part, who, name or hint, depth + 1)
+            if name:
+                self.steps.pop()
+            return new
 
         own = self._foreign(value, origin, walk)
         return self._nested(value, origin, hint, depth) if own is NotImplemented else own
@@ -186,11 +199,10 @@ class _Walker:
 
     def _items(self, values: Iterable[Any], origin: Origin, hint: str, depth: int) -> list[Any]:
         items: list[Any] = []
-        try:
-            for item in values:
-                items.append(self.walk(item, origin, hint, depth + 1))  # noqa: PERF401 - an error says how far it came
-        except _UnreadableError as error:
-            raise error.within(f"[{len(items)}]") from None
+        for item in values:
+            self.steps.append(len(items))
+            items.append(self.walk(item, origin, hint, depth + 1))
+            self.steps.pop()
         return items
 
     def _number(self, value: float, origin: Origin, hint: str, least: int = _LONG_NUMBER) -> float | str:
@@ -216,7 +228,7 @@ class _Walker:
             else:
                 kept = self._key(key, origin, hint)
                 own = _own_origin(value, name, origin)
-                guarded = self._field((name, item), call, own, f"{hint[-32:]} {_words(name)}".strip(), depth)
+                guarded = self._field((name, item), call, own, f"{hint[-32:]}/{_label(value, name)}".lstrip("/"), depth)
             if kept in new:
                 raise ContentError("two keys of one object became equal when they were guarded")
             new[kept] = guarded
@@ -238,10 +250,9 @@ class _Walker:
         elif call is not None and (name == "name" or name in _ARGUMENTS):
             self._part = call if name == "name" else replace(call, argument="")
         short = outer is not None and isinstance(item, (int, float)) and not isinstance(item, bool)
-        try:
-            new = self._number(item, origin, hint, least=0) if short else self.walk(item, origin, hint, depth + 1)
-        except _UnreadableError as error:
-            raise error.within(_step(name)) from None
+        self.steps.append(name)
+        new = self._number(item, origin, hint, least=0) if short else self.walk(item, origin, hint, depth + 1)
+        self.steps.pop()
         self._part = outer
         return new
 
@@ -297,6 +308,15 @@ def _words(name: str) -> str:
     return _HUMP.sub(" ", name[:48]).lower()
 
 
+def _label(value: Mapping[Any, Any], name: str) -> str:
+    """The words of a field's name, or of the name that ``{"name": "DB_PASSWORD", "value": ...}`` gives it."""
+    if name == "value":
+        named = value.get("name") or value.get("key")
+        name = named if isinstance(named, str) and structural.is_field_name(named[:_LABEL]) else name
+    return _words(name)
+
+
+_LABEL = 16
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 

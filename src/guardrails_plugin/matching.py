@@ -10,6 +10,7 @@ the findings are the same, a property test holds it.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
@@ -205,7 +206,7 @@ class Matcher:
     def match(self, text: Text) -> dict[str, list[Match]]:
         """Raw matches in every view of a text, by detector; each pattern's matches leftmost and without overlap."""
         found: dict[str, list[Match]] = defaultdict(list)
-        for view, rows in (reading for view in text.views for reading in self._readings(self._unlabelled(view))):
+        for view, rows in itertools.chain.from_iterable(map(self._readings, map(self._unlabelled, text.views))):
             data = view.text.encode()
             hits = self._scanner.hits(data)
             if not hits:

@@ -7,6 +7,7 @@ scores are probabilities in 0..1; time is in seconds; entity types are ``UPPER_S
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, InitVar, dataclass, field, replace
 from enum import Enum, IntEnum
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from guardrails_plugin.errors import ConfigError, GuardBlocked, GuardUnavailable
 
 __all__ = [
+    "DEFAULT_ORIGINS",
     "NO_CONTEXT",
     "CallPart",
     "Context",
@@ -63,6 +65,18 @@ class Origin(str, Enum):
 
     def __str__(self) -> str:
         return self.value
+
+
+DEFAULT_ORIGINS = {
+    Stage.PROMPT: Origin.USER,
+    Stage.PRE_PLAN: Origin.USER,
+    Stage.LLM_PROMPT: Origin.USER,
+    Stage.PRE_TOOL: Origin.MODEL,
+    Stage.POST_TOOL: Origin.EXTERNAL,
+    Stage.INGESTION: Origin.EXTERNAL,
+    Stage.RESPONSE: Origin.MODEL,
+}
+"""Who wrote a text at a stage, when the content itself does not say."""
 
 
 class Verdict(IntEnum):
@@ -308,7 +322,7 @@ class _Held:
             return getattr(self, "_original", None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class GuardResult(_Held):
     """Everything a check decided. Immutable; its repr, pickles and copies do not hold what was checked.
 
@@ -387,20 +401,62 @@ class GuardResult(_Held):
         # Without the content: errors end up in logs and traces with all they hold.
         raise error(self.stage.value, self.reasons, self.id, replace(self, original=None))
 
+    def to_dict(self, *, values: bool = False) -> dict[str, Any]:
+        """What was decided, ready for JSON when the content was: ids and verdict, output, summary, findings.
+
+        Args:
+            values: also what was found, as ``value`` of each finding; it must not go into logs. None in a copy, or when
+                the result came through a pickle.
+        """
+        # Deferred, like the imports of its neighbours: not needed to check.
+        from guardrails_plugin.reports import result_dict
+
+        return result_dict(self, values=values)
+
+    def rows(self, *, values: bool = False) -> list[dict[str, Any]]:
+        """One flat dictionary for each finding, as tables take them: ``pandas.DataFrame(result.rows())``.
+
+        Args:
+            values: see `to_dict`.
+        """
+        from guardrails_plugin.reports import result_rows
+
+        return result_rows(self, values=values)
+
+    def path(self, finding: Finding) -> str | None:
+        """The field that a finding is in, as a JSON pointer (``/messages/0/content``); "" for a plain text.
+
+        A key that may be data is ``*``. None in a copy, or when the result came through a pickle.
+        """
+        from guardrails_plugin.reports import path_of
+
+        return path_of(self, finding)
+
     def show(self, *, original: bool = False) -> Shown:
-        """How a notebook shows it.
+        """How a notebook shows it, and ``print(result.show())`` a terminal: verdict and output, with marks.
 
         Args:
             original: also what came in, with its findings marked. A notebook is saved with all that it shows.
         """
-        # Deferred: only notebooks need it.
-        from guardrails_plugin.display import result_html
+        from guardrails_plugin.display import result_html, result_text
 
-        return Shown(result_html(self, original=original))
+        return Shown(result_html(self, original=original), result_text(self, original=original))
 
     def _repr_html_(self) -> str:
         return self.show().html
 
+    def __repr__(self) -> str:
+        types = Counter(finding.entity_type for finding in self.findings).most_common()
+        found = ", ".join(f"{count} {name[:_LONGEST]}" for name, count in types[:_NAMED]) or "nothing found"
+        more = f", {len(types) - _NAMED} more types" if len(types) > _NAMED else ""
+        failed = f", {len(self.failures)} failed" if self.failures else ""
+        changed = ", changed" if self.transformed else ""
+        return f"<GuardResult {self.verdict.name} at {self.stage}: {found}{more}{failed}{changed}>"
+
+
+_NAMED = 2
+_LONGEST = 20
+"""Types that a repr names, and characters of each: results of a batch are read one below the other."""
 
 if not TYPE_CHECKING:
     del GuardResult.original  # the argument's default, which would hide the property
@@ -408,9 +464,13 @@ if not TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A result made ready for a notebook, which shows the last value of a cell."""
+    """A result made ready to be seen: a notebook shows the last value of a cell, ``print`` the text."""
 
     html: str = field(repr=False)
+    text: str = field(repr=False)
+
+    def __str__(self) -> str:
+        return self.text
 
     def _repr_html_(self) -> str:
         return self.html

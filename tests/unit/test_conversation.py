@@ -96,7 +96,13 @@ def test_any_json_comes_back_as_it_went_in(content: Any) -> None:
 
 def test_field_names_are_hints() -> None:
     (segment,) = segments({"person": {"ssn": "536904399"}}, Origin.MODEL)
-    assert segment.hint == "person ssn"
+    assert segment.hint == "person/ssn"
+
+
+@pytest.mark.parametrize("key", ["name", "key"])
+def test_what_names_a_value_is_its_hint(key: str) -> None:
+    assert segments({"env": {key: "DB_PASSWORD", "value": "x"}}, Origin.MODEL)[-1].hint == "env/db_password"
+    assert segments({key: "Ann and her long name, 20", "value": "x"}, Origin.MODEL)[-1].hint == "value"
 
 
 def test_long_numbers_are_guarded_as_text_short_ones_are_not() -> None:

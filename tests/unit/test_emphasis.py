@@ -8,7 +8,7 @@ from guardrails_plugin import Engine
 from guardrails_plugin.emphasis import open_mark, unmarked
 from tests.strategies import NO_MODEL
 
-ALL = {**NO_MODEL, "pii": {category: "replace" for category in ("contact", "network", "date", "authentication")}}
+ALL = {**NO_MODEL, "pii": dict.fromkeys(("contact", "network", "date", "authentication"), "replace")}
 
 MARKED = [
     ("SSN **536-90-4399**", "SSN **<US_SSN>**"),

@@ -136,7 +136,7 @@ class Pii(PatternBase):
     def categories(self) -> Mapping[str, frozenset[str]]:  # type: ignore[override]
         """``sensitive``, ``contact``, ``network``, ``crypto``, ``date``, ``location``, ``vehicle``, ``authentication``.
 
-        A type is in one of them.
+        And ``company``, the public numbers of companies and banks. A type is in one of them.
         """
         groups: dict[str, set[str]] = {row.extra.get("category", _SENSITIVE): set() for row in load_table("pii")}
         for row in self._rows:

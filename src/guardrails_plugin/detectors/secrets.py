@@ -293,24 +293,45 @@ _KNOWN = _linear(
 
 def _assigned(match: Match, score: float) -> Checked:
     """A value behind a name: the name is a secret's, and the value no word, path, number or expression."""
-    value = _trimmed(match.value)
-    after = match.view.text[match.end : match.end + 1]
-    whole, match = match.value.rstrip(".,;:"), replace(match, end=match.start + len(value))
-    before = match.view.text[max(0, match.start - 96) : match.start]
-    named = next((word for word in reversed(_NAME.findall(before)) if _SECRET_NAME.search(word)), "")
-    name = "_".join(_PART.findall(named)).lower()
+    text = match.view.text
+    before = text[max(0, match.start - 96) : match.start]
     quoted = before.endswith(('"', "'", "`"))
-    if not name or _OTHER_NAME.search(name) or _KNOWN.match(value) or before.endswith("(") or after in ("(", "["):
+    named = next((word for word in reversed(_NAME.findall(before)) if _SECRET_NAME.search(word)), "")
+    whole = match.value.rstrip(".,;:")
+    closed = quoted and text[match.end : match.end + 1] in (before[-1], "\\")
+    value = match.value if closed else _trimmed(match.value, ends=_FIELD_END.match(text, match.end) is not None)
+    match = replace(match, end=match.start + len(value))
+    if before.endswith("(") or text[match.end : match.end + 1] in ("(", "["):
         return match, 0.0
-    if _PASSWORD.search(name):
-        return match, score if _is_password(whole, quoted=quoted) else 0.0
-    return match, score if _is_random(value) else 0.0
+    return match, score if _is_secret(named, value, whole, quoted=quoted) else 0.0
 
 
-def _trimmed(value: str) -> str:
-    """Without the full stop of its sentence, and without the next parameter of its query."""
+def _field(match: Match, score: float) -> Checked:
+    """A whole string, in an object's field: the field's name is what it is assigned to."""
+    named = match.text.hint.rpartition("/")[2].replace(" ", "_")
+    secret = bool(_SECRET_NAME.search(named)) and _is_secret(named, match.value, match.value, quoted=True)
+    return match, score if secret else 0.0
+
+
+def _is_secret(named: str, value: str, whole: str, *, quoted: bool) -> bool:
+    name = "_".join(_PART.findall(named)).lower()
+    if not name or _OTHER_NAME.search(name) or _KNOWN.match(value):
+        return False
+    return _is_password(whole, quoted=quoted) if _PASSWORD.search(name) else _is_random(value)
+
+
+_FIELD_END = re.compile(r"[ \t]*(?:[\r\n<|]|$)")
+
+
+def _trimmed(value: str, *, ends: bool = False) -> str:
+    """Without the full stop of its sentence, and without the next parameter of its query.
+
+    Args:
+        value: what matched.
+        ends: whether line or field end behind it: then marks that passwords have are its own.
+    """
     head, _, rest = value.partition("&")
-    return (head if "=" in rest else value).rstrip(".,;:!?")
+    return (head if "=" in rest else value).rstrip(".,;:" if ends else ".,;:!?")
 
 
 def _unnamed(match: Match, score: float) -> Checked:
@@ -375,6 +396,7 @@ _VALIDATORS: Mapping[str, Callable[[Match, float], Checked]] = {
     "crc32": _crc32,
     "credentials": _credentials,
     "discord": _discord,
+    "field": _field,
     "jwt": _jwt,
     "passphrase": _passphrase,
     "random": _unnamed,

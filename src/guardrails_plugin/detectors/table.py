@@ -12,7 +12,9 @@ A row::
     good = ["token <ghp_{alnum:36}>"] # must be found
     bad = ["ghp_short"]               # must not be found by this row
 
-A field above the rows counts for all of them. Examples are templates, so that no live-looking secret stands in the repository: see `examples.py`.
+A field above the rows counts for all of them.
+
+Examples are templates, so that no live-looking secret stands in the repository: see `examples.py`.
 """
 
 from __future__ import annotations

@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from guardrails_plugin import Engine
 from guardrails_plugin.detectors.examples import expand
 from guardrails_plugin.detectors.pii import Pii, _valid
 from guardrails_plugin.detectors.table import load_table
 from guardrails_plugin.matching import Matcher, Pattern
 from guardrails_plugin.normalize import normalize
 from guardrails_plugin.types import NO_CONTEXT, Finding, Origin, Segment
+from tests.strategies import NO_MODEL
 
 ROWS = load_table("pii")
 DETECTOR = Pii()
@@ -502,3 +504,11 @@ def test_of_two_rows_with_the_same_finding_the_same_wins_in_every_order() -> Non
     vars(plain)["_matcher"] = Matcher({"pii": plain.patterns}, use_hyperscan=False)
     text = normalize(Segment("(020)0000 000", Origin.USER))
     assert tuple(plain.detect([text], NO_CONTEXT)[0]) == found("(020)0000 000")
+
+
+def test_the_public_numbers_of_companies_are_reported_only(engine: Engine) -> None:
+    assert Pii().categories["company"] == {"BANK_CODE", "SWIFT_CODE", "US_EIN", "VAT_ID"}
+    text = "USt-IdNr. DE136695976, BIC COBADEFFXXX, BLZ 10070024, EIN 12-3456789, IBAN DE89 3704 0044 0532 0130 00"
+    result = engine.check(text, stage="ingestion", overrides=NO_MODEL)
+    assert result.output == text.replace("DE89 3704 0044 0532 0130 00", "<IBAN_CODE>")
+    assert {finding.entity_type for finding in result.findings} >= Pii().categories["company"]

@@ -12,12 +12,14 @@ from itertools import pairwise
 
 import pytest
 
+from guardrails_plugin import Engine
 from guardrails_plugin.detectors.examples import expand
 from guardrails_plugin.detectors.secrets import Secrets
 from guardrails_plugin.detectors.table import load_table
 from guardrails_plugin.matching import Pattern
 from guardrails_plugin.normalize import normalize
 from guardrails_plugin.types import NO_CONTEXT, Finding, Origin, Segment
+from tests.strategies import NO_MODEL
 
 ALL = Secrets()
 ROWS = {row.id: row for row in ALL.patterns}
@@ -25,12 +27,12 @@ CATEGORIES = ("keys", "private_keys", "connection_strings", "generic", "weak")
 GENERIC = {row.id for row in ALL.patterns if row.extra.get("category") == "generic"}
 
 
-def find(text: str, detector: Secrets = ALL) -> tuple[Finding, ...]:
-    return tuple(detector.detect([normalize(Segment(text, Origin.USER))], NO_CONTEXT)[0])
+def find(text: str, detector: Secrets = ALL, hint: str = "") -> tuple[Finding, ...]:
+    return tuple(detector.detect([normalize(Segment(text, Origin.USER, hint))], NO_CONTEXT)[0])
 
 
-def rules(text: str) -> set[str]:
-    return {str(finding.evidence["rule"]) for finding in find(text)}
+def rules(text: str, hint: str = "") -> set[str]:
+    return {str(finding.evidence["rule"]) for finding in find(text, hint=hint)}
 
 
 def examples(kind: str) -> list[object]:
@@ -43,7 +45,8 @@ def examples(kind: str) -> list[object]:
 
 @pytest.mark.parametrize(("row", "text"), examples("good"))
 def test_good_example_is_found_as_its_type_and_no_other(row: Pattern, text: str) -> None:
-    found = [finding for finding in find(text) if finding.entity_type == row.entity_type]
+    everything = find(text, hint=row.extra.get("hint", ""))
+    found = [finding for finding in everything if finding.entity_type == row.entity_type]
     assert found, "nothing of this type"
     assert all(0 < finding.score <= 1 for finding in found)
     if row.id not in GENERIC:
@@ -53,7 +56,7 @@ def test_good_example_is_found_as_its_type_and_no_other(row: Pattern, text: str)
 
 @pytest.mark.parametrize(("row", "text"), examples("bad"))
 def test_bad_example_is_not_found_by_its_row(row: Pattern, text: str) -> None:
-    assert row.id not in rules(text)
+    assert row.id not in rules(text, row.extra.get("hint", ""))
 
 
 @pytest.mark.parametrize("row", [row for row in ALL.patterns if "near" in row.extra], ids=lambda row: row.id)
@@ -349,3 +352,66 @@ def test_findings_are_sorted_deterministic_and_absent_from_nothing() -> None:
 
 def test_finding_holds_no_secret() -> None:
     assert SECRET not in repr(find(f"use {SECRET}"))
+
+
+PASSWORD = "Zx8kLmQ2!"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"password": PASSWORD},
+        {"db": {"password": PASSWORD, "user": "x"}},
+        {"passwords": [PASSWORD]},
+        {"dbPassword": PASSWORD},
+        {"api_key": expand("{hex:32}")},
+        {"client_secret": expand("{alnum:24}")},
+        {"aws_secret_access_key": expand("{alnum:40}")},
+        {"name": "DB_PASSWORD", "value": PASSWORD},
+        {"key": "password", "value": PASSWORD},
+    ],
+    ids=str,
+)
+def test_the_name_of_an_objects_field_is_what_its_value_is_assigned_to(engine: Engine, content: object) -> None:
+    for given in (content, [content], {"rows": [content]}):
+        output = str(engine.check(given, stage="post_tool", overrides=NO_MODEL).output)
+        assert "SECRET>" in output or "KEY>" in output
+        assert PASSWORD not in output
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"password": "required"},
+        {"password_policy": "min-12-chars"},
+        {"auth": {"user": "Zx8kLmQ2hTr9"}},
+        {"public_key_id": "Zx8kLmQ2hTr9"},
+        {"key": "colour", "value": "Zx8kLmQ2hTr9"},
+        {"token_type": "bearer"},
+    ],
+    ids=str,
+)
+def test_other_fields_hold_no_secrets(engine: Engine, content: object) -> None:
+    assert engine.check(content, stage="post_tool", overrides=NO_MODEL).output == content
+
+
+def test_a_call_with_a_password_is_stopped_as_an_object_too(engine: Engine) -> None:
+    call = {"name": "login", "args": {"user": "ann", "password": "Zx8kLmQ2hTr9"}}
+    assert engine.check(call, stage="pre_tool", overrides=NO_MODEL).blocked
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"password": "hunter2-Blue!"}', '{"password": "<GENERIC_SECRET>"}'),
+        ('{\\"password\\": \\"hunter2-Blue?\\"}', '{\\"password\\": \\"<GENERIC_SECRET>\\"}'),
+        ("PASSWORD=Zx8kLmQ2!", "PASSWORD=<GENERIC_SECRET>"),
+        ("PASSWORD=Zx8kLmQ2!\nNEXT=1", "PASSWORD=<GENERIC_SECRET>\nNEXT=1"),
+        ("<password>Zx8kLmQ2?!</password>", "<password><GENERIC_SECRET></password>"),
+        ("Password: **Sommer2024!**", "Password: **<GENERIC_SECRET>**"),
+        ("password: Zx8kLmQ2, then", "password: <GENERIC_SECRET>, then"),
+        ("The password: Zx8kLmQ2. Then", "The password: <GENERIC_SECRET>. Then"),
+    ],
+)
+def test_a_password_is_all_that_stands_there(engine: Engine, text: str, expected: str) -> None:
+    assert engine.check(text, stage="response", overrides=NO_MODEL).output == expected
