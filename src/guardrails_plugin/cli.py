@@ -112,36 +112,10 @@ def _check(options: argparse.Namespace) -> int:
     engine = Engine(recipes=options.recipes)
     result = engine.check(content, stage=options.stage, recipe=options.recipe)
     if options.json:
-        print(json.dumps(_as_json(result), ensure_ascii=True))
+        print(json.dumps(result.to_dict(), ensure_ascii=True))
     else:
         _show(result)
     return _BLOCKED if result.blocked else 0
-
-
-def _as_json(result: GuardResult) -> dict[str, Any]:
-    return {
-        "id": result.id,
-        "stage": result.stage.value,
-        "recipe": result.recipe,
-        "verdict": result.verdict.name.lower(),
-        "blocked": result.blocked,
-        "output": result.output,
-        "summary": result.summary,
-        "reasons": result.reasons,
-        "findings": [
-            {
-                "detector": d.finding.detector,
-                "type": d.finding.entity_type,
-                "score": round(d.finding.score, 4),
-                "segment": d.finding.segment,
-                "start": d.finding.start,
-                "end": d.finding.end,
-                "action": d.action,
-            }
-            for d in result.decisions
-        ],
-        "seconds": round(result.seconds, 6),
-    }
 
 
 def _show(result: GuardResult) -> None:

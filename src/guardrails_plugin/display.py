@@ -1,4 +1,4 @@
-"""How a result shows itself in a notebook: what goes on, with marks; on request also what came in."""
+"""How a result shows itself in a notebook or a terminal: what goes on, with marks; on request also what came in."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from html import escape
 
 from guardrails_plugin import conversation
 from guardrails_plugin.rewrite import clusters
-from guardrails_plugin.types import Decision, GuardResult, Origin, Verdict
+from guardrails_plugin.types import DEFAULT_ORIGINS, Decision, GuardResult, Verdict
 
-__all__ = ["result_html"]
+__all__ = ["result_html", "result_text"]
 
 _COLOURS = {
     Verdict.ALLOW: "#1a7f37",
@@ -39,19 +39,34 @@ def result_html(result: GuardResult, *, original: bool = False) -> str:
     summary = f'<div style="color:#57606a">{escape(result.summary)}</div>'
     parts = [f"<div>{head}</div>", summary]
     if original and result.original is not None:
-        parts.append(_text("before", _before(result)))
-    parts.append(_text("found", _found(result)) if result.blocked else _text("after", _after(result)))
+        parts.append(_text("before", "<hr>".join(_marked(*before) for before in _before(result))))
+    found = "<br>".join(map(escape, _found(result)))
+    parts.append(_text("found", found) if result.blocked else _text("after", _marked(*_after(result))))
     return f'<div style="font-family:sans-serif;font-size:13px;line-height:1.5">{"".join(parts)}</div>'
 
 
-def _found(result: GuardResult) -> str:
+def result_text(result: GuardResult, *, original: bool = False) -> str:
+    """The same as plain text, with marks in brackets: ``[<US_SSN>|US_SSN]``.
+
+    Args:
+        result: what to show.
+        original: also what came in.
+    """
+    parts = [f"{result.verdict.name} at {result.stage} (recipe {result.recipe}, {result.seconds * 1000:.1f} ms)"]
+    if original and result.original is not None:
+        parts += [*(_bracketed(*before) for before in _before(result)), "->"]
+    parts += _found(result) if result.blocked else [_bracketed(*_after(result))]
+    return "\n".join(parts)
+
+
+def _found(result: GuardResult) -> list[str]:
     """What a blocked content held, by type and place."""
-    lines = [f"{escape(reason)}" for reason in result.reasons if not result.decisions]
+    lines = [reason for reason in result.reasons if not result.decisions]
     for decision in result.decisions:
         finding = decision.finding
         place = f"{finding.segment}:{finding.start}-{finding.end}"
-        lines.append(f"{escape(finding.entity_type)} at {place} ({finding.score:.2f}, {escape(decision.action)})")
-    return "<br>".join(lines)
+        lines.append(f"{finding.entity_type} at {place} ({finding.score:.2f}, {decision.action})")
+    return lines
 
 
 def _text(title: str, body: str) -> str:
@@ -60,19 +75,19 @@ def _text(title: str, body: str) -> str:
     return f'<div style="color:#57606a;margin-top:4px">{title}</div><div style="{style}">{body}</div>'
 
 
-def _before(result: GuardResult) -> str:
-    shown = []
-    for number, segment in enumerate(conversation.segments(result.original, Origin.USER)):
+def _before(result: GuardResult) -> list[tuple[str, Sequence[_Mark]]]:
+    shown: list[tuple[str, Sequence[_Mark]]] = []
+    for number, segment in enumerate(conversation.segments(result.original, DEFAULT_ORIGINS[result.stage])):
         own = [d for d in result.decisions if d.finding.segment == number]
-        shown.append(_marked(segment.text, _marks(segment.text, own)))
-    return "<hr>".join(shown)
+        shown.append((segment.text, _marks(segment.text, own)))
+    return shown
 
 
-def _after(result: GuardResult) -> str:
+def _after(result: GuardResult) -> tuple[str, Sequence[_Mark]]:
     if isinstance(result.output, str):
         marks = [(r.start, r.end, r.decision.finding.entity_type, Verdict.TRANSFORM) for r in result.replacements]
-        return _marked(result.output, [*marks, *_kept(result)])
-    return _marked(json.dumps(result.output, indent=2, ensure_ascii=False, default=str), [])
+        return result.output, [*marks, *_kept(result)]
+    return json.dumps(result.output, indent=2, ensure_ascii=False, default=str), []
 
 
 def _kept(result: GuardResult) -> list[_Mark]:
@@ -110,3 +125,11 @@ def _marked(text: str, marks: Sequence[_Mark]) -> str:
     rest = text[last : max(last, _SHOWN)]
     more = f" &hellip; ({len(text) - _SHOWN} more characters)" if len(text) > max(last, _SHOWN) else ""
     return "".join(parts) + escape(rest) + more
+
+
+def _bracketed(text: str, marks: Sequence[_Mark]) -> str:
+    parts, last = [], 0
+    for start, end, label, _ in sorted(marks):
+        parts += [text[last:start], f"[{text[start:end]}|{label}]"]
+        last = end
+    return "".join(parts) + text[last:]

@@ -30,6 +30,7 @@ from guardrails_plugin.recipes import (
 from guardrails_plugin.results import concluded, new_call
 from guardrails_plugin.stream import StreamGuard
 from guardrails_plugin.types import (
+    DEFAULT_ORIGINS,
     NO_CONTEXT,
     Context,
     GuardResult,
@@ -40,17 +41,6 @@ from guardrails_plugin.types import (
 )
 
 __all__ = ["DEFAULT_ORIGINS", "Engine", "default_engine"]
-
-DEFAULT_ORIGINS = {
-    Stage.PROMPT: Origin.USER,
-    Stage.PRE_PLAN: Origin.USER,
-    Stage.LLM_PROMPT: Origin.USER,
-    Stage.PRE_TOOL: Origin.MODEL,
-    Stage.POST_TOOL: Origin.EXTERNAL,
-    Stage.INGESTION: Origin.EXTERNAL,
-    Stage.RESPONSE: Origin.MODEL,
-}
-"""Who wrote a text at a stage, when the content itself does not say."""
 
 _PLANS_KEPT = 256
 _STAGES = frozenset(stage.value for stage in Stage)
@@ -343,6 +333,10 @@ class Engine:
                 raise ConfigError(f"recipe {name!r} is for stage {', '.join(elsewhere)}, not {stage.value}")
             raise unknown_name("recipe", name, {recipe.name for recipe in self.recipes()})
         return found
+
+    def __repr__(self) -> str:
+        recipes = {recipe.name for recipe in self.recipes()}
+        return f"<Engine with {len(recipes)} recipes and {len(self._planner.detectors())} detectors>"
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Engine:
         return self

@@ -106,7 +106,7 @@ class Planner:
         """
         if not isinstance(self._overrides, Mapping):
             raise ConfigError(f"overrides: expected a mapping of rule names, got {type(self._overrides).__name__}")
-        known, detectors = tuple(recipes), {*registry.names("detectors"), *self._given}
+        known, detectors = tuple(recipes), self.detectors()
         self._added = added_rules(self._overrides, own, detectors)
         named = {name: change for name, change in self._overrides.items() if name not in {r.name for r in self._added}}
         require_rules(named, known, detectors)
@@ -134,6 +134,10 @@ class Planner:
 
     def _with_defaults(self, recipe: Recipe) -> Recipe:
         return with_defaults(recipe, self._overrides, self._added)
+
+    def detectors(self) -> frozenset[str]:
+        """The names that rules can give."""
+        return frozenset((*registry.names("detectors"), *self._given))
 
     def detector(self, name: str, settings: Mapping[str, Any] | None = None, where: str = "engine") -> Detector:
         """The detector of that name with these settings; the same object for the same settings."""
