@@ -200,11 +200,15 @@ SETS: Mapping[str, Setup] = {
     "tool_definitions": Setup("ingestion", ()),
     "toxicity": Setup("prompt", ("toxicity",), pack="default"),
 }
-SECOND = "_second"
-"""Ends the names of sets of other hands, written after the first one's mistakes had been read and mended."""
+LATER = ("_second", "_third")
+"""Ends of the names of sets of other hands, written after the mistakes of the ones before had been read and mended."""
 SETS = {
     **SETS,
-    **{path.stem: SETS[path.stem.removesuffix(SECOND)] for path in sorted(BLIND.glob(f"detectors/*{SECOND}.jsonl"))},
+    **{
+        path.stem: SETS[path.stem.removesuffix(end)]
+        for end in LATER
+        for path in sorted(BLIND.glob(f"detectors/*{end}.jsonl"))
+    },
 }
 
 

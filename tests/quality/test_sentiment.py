@@ -80,7 +80,7 @@ Set the timer for twelve minutes.""".splitlines()
 
 
 def label(text: str) -> str:
-    ((finding,),) = Sentiment(lexicon=True).detect([normalize(Segment(text, Origin.USER))], NO_CONTEXT)
+    ((finding,),) = Sentiment().detect([normalize(Segment(text, Origin.USER))], NO_CONTEXT)
     return finding.entity_type
 
 

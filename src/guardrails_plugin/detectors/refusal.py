@@ -17,14 +17,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar
 
 from pydantic.dataclasses import dataclass
 
-from guardrails_plugin.detectors.base import SETTINGS
-from guardrails_plugin.detectors.label_heads import HeadedPatterns
+from guardrails_plugin.detectors.base import SETTINGS, PatternBase
 from guardrails_plugin.detectors.table import load_table
 from guardrails_plugin.matching import Match, Pattern
 from guardrails_plugin.types import Finding
@@ -42,20 +40,11 @@ _QUOTED = 0.4
 
 
 @dataclass(frozen=True, config=SETTINGS)
-class Refusal(HeadedPatterns):
-    """See the module.
-
-    Attributes:
-        classifier: False goes by forms of speech alone (cheap, and misses whoever says it otherwise).
-        model: folder of an encoder with these labels (``models.encoder``); the embedded one by default.
-    """
-
-    classifier: bool = False
-    model: Path | None = None
+class Refusal(PatternBase):
+    """See the module."""
 
     name: ClassVar[str] = "refusal"
     entity_types = frozenset({"REFUSAL"})
-    labels = MappingProxyType({"refusal": "REFUSAL"})
     categories = MappingProxyType({})
 
     @cached_property

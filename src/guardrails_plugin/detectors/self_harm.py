@@ -23,14 +23,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar
 
 from pydantic.dataclasses import dataclass
 
-from guardrails_plugin.detectors.base import SETTINGS
-from guardrails_plugin.detectors.label_heads import HeadedPatterns
+from guardrails_plugin.detectors.base import SETTINGS, PatternBase
 from guardrails_plugin.detectors.table import load_table
 from guardrails_plugin.matching import Match, Pattern, compile_pattern
 from guardrails_plugin.types import Finding
@@ -132,22 +130,11 @@ _SAFE_ASK = compile_pattern(
 
 
 @dataclass(frozen=True, config=SETTINGS)
-class SelfHarm(HeadedPatterns):
-    """See the module.
-
-    Attributes:
-        classifier: False goes by forms of speech alone (cheap, and misses whoever says it otherwise).
-        model: folder of an encoder with these labels (``models.encoder``); the embedded one by default.
-    """
-
-    classifier: bool = False
-    model: Path | None = None
+class SelfHarm(PatternBase):
+    """See the module."""
 
     name: ClassVar[str] = "self_harm"
     entity_types = frozenset({"SELF_HARM_INTENT", "SELF_HARM_INSTRUCTIONS"})
-    labels = MappingProxyType(
-        {"self_harm_intent": "SELF_HARM_INTENT", "self_harm_instructions": "SELF_HARM_INSTRUCTIONS"}
-    )
     categories = MappingProxyType(
         {"intent": frozenset({"SELF_HARM_INTENT"}), "instructions": frozenset({"SELF_HARM_INSTRUCTIONS"})}
     )

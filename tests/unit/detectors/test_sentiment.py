@@ -1,4 +1,4 @@
-"""A text gets a label: by the heads of the encoder, or by the lexicon, which judges English only."""
+"""English texts get a label with its compound; others none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from guardrails_plugin import Engine, Recipe
-from guardrails_plugin.detectors import sentiment_lexicon as module
+from guardrails_plugin.detectors import sentiment as module
 from guardrails_plugin.detectors.sentiment import Sentiment
 from guardrails_plugin.normalize import normalize
 from guardrails_plugin.types import NO_CONTEXT, Finding, Origin, Segment, Verdict
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(find_spec("vaderSentiment") is None, reason="ext
 
 
 def found(text: str, detector: Sentiment | None = None) -> tuple[Finding, ...]:
-    (findings,) = (detector or Sentiment(lexicon=True)).detect([normalize(Segment(text, Origin.USER))], NO_CONTEXT)
+    (findings,) = (detector or Sentiment()).detect([normalize(Segment(text, Origin.USER))], NO_CONTEXT)
     return tuple(findings)
 
 
@@ -38,7 +38,7 @@ def test_labels(text: str, label: str) -> None:
     (finding,) = found(text)
     assert finding.entity_type == label
     assert (finding.start, finding.end) == (0, len(text))
-    assert finding.evidence["analyzer"] == "vader"
+    assert finding.evidence["language"] == "en"
     assert (float(finding.evidence["compound"]) > 0) is (label == "POSITIVE")
 
 
@@ -72,7 +72,7 @@ def test_long_texts_are_averaged() -> None:
 
 
 def test_only_the_labels_asked_for() -> None:
-    detector = Sentiment(labels=frozenset({"NEGATIVE"}), strength=0.7, lexicon=True)
+    detector = Sentiment(labels=frozenset({"NEGATIVE"}), strength=0.7)
     assert detector.entity_types == {"NEGATIVE"}
     assert not found("I love it, this is great.", detector)
     assert not found("It is a bit odd and boring.", detector)
@@ -95,17 +95,17 @@ def test_reports_by_default() -> None:
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("vaderSentiment", "vaderSentiment.vaderSentiment"):
         monkeypatch.setitem(sys.modules, name, None)
-    module.analyzer.cache_clear()
+    module._analyzer.cache_clear()
     try:
         with pytest.raises(ValidationError, match=r"guardrails-plugin\[sentiment\]"):
-            Sentiment(lexicon=True)
+            Sentiment()
     finally:
-        module.analyzer.cache_clear()
+        module._analyzer.cache_clear()
 
 
 def test_a_long_text_takes_linear_time() -> None:
     """VADER alone is quadratic: 100 KB of one sentence would take minutes."""
     text = normalize(Segment("good bad but " * 8_000, Origin.USER))
     began = time.thread_time()
-    Sentiment(lexicon=True).detect([text], NO_CONTEXT)
+    Sentiment().detect([text], NO_CONTEXT)
     assert time.thread_time() - began < 5
