@@ -8,7 +8,7 @@ from typing import Any, Literal
 import httpx
 
 from guardrails_plugin.server.auth import Principal
-from guardrails_plugin.server.outbound import public_client, trusted
+from guardrails_plugin.server.outbound import provider_failed, public_client, trusted
 from guardrails_plugin.server.problems import ApiError
 from guardrails_plugin.server.providers import ProviderKeys
 from guardrails_plugin.server.settings import Settings
@@ -98,9 +98,12 @@ class Connections:
 
     def _address(self, provider: str, base_url: str) -> dict[str, Any]:
         """A tenant's own address, reached through a client that refuses private networks."""
-        url = httpx.URL(base_url)
+        try:
+            url = httpx.URL(base_url)
+        except httpx.InvalidURL as error:  # kept by a version that took it
+            raise provider_failed(error) from None
         if provider != "openai":
-            if trusted(url.host, url.port, self._settings.provider_hosts):
+            if trusted(url, self._settings.provider_hosts):
                 return {"base_url": base_url}
             raise unavailable("An address of one's own is supported for OpenAI-compatible providers.")
         if self._client is None:

@@ -7,13 +7,15 @@ resolves differently a moment later (DNS rebinding) gains nothing; redirects pas
 from __future__ import annotations
 
 import asyncio
-import ipaddress
+import re
 import socket
 from collections.abc import Collection
-from urllib.parse import urlsplit
+from contextlib import suppress
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import httpx
 
+from guardrails_plugin.server.addresses import public
 from guardrails_plugin.server.problems import ApiError, invalid
 
 __all__ = ["PublicTransport", "check_url", "public_client"]
@@ -32,39 +34,49 @@ def check_url(url: str, allowed: Collection[str] = ()) -> None:
         ApiError: 400, not https, credentials inside, or a host that is an address which is not public.
     """
     try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
+        parts = httpx.URL(url)
+        host, literal = parts.host, _literal(parts)
+    except (httpx.InvalidURL, ValueError):  # the latter: no name, or one that is wrongly encoded
         raise invalid("base_url: not a URL.") from None
-    if trusted(host, port, allowed):
+    if parts.port is not None and not 0 < parts.port <= _LAST_PORT:
+        raise invalid(f"base_url: expected a port of 1 to {_LAST_PORT}.")
+    if trusted(parts, allowed):
         return
-    if parts.scheme != "https" or not host or parts.username or parts.password:
+    if parts.scheme != "https" or not host or parts.userinfo:
         raise invalid("base_url: expected https://host/... without credentials.")
-    try:
-        literal = ipaddress.ip_address(host)
-    except ValueError:
-        return
-    if not public(literal):
+    if literal is not None and not public(literal):
         raise invalid("base_url: the address is not public.")
 
 
-def trusted(host: str, port: int | None, allowed: Collection[str]) -> bool:
+def trusted(url: httpx.URL, allowed: Collection[str]) -> bool:
     """Whether the operator allows this host by name."""
+    host, port = _host(url), url.port or _PORTS.get(url.scheme)
     return bool(host) and (host in allowed or f"{host}:{port}" in allowed)
 
 
-def public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Whether an address is reachable from the internet at large; looks through IPv6 forms of IPv4 addresses."""
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
-        if inner is None and address in _NAT64:
-            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        if inner is not None:
-            return public(inner)
-    return address.is_global and not address.is_multicast
+_PORTS = {"http": 80, "https": 443}
+_LAST_PORT = 65_535
+
+_NAME = re.compile(r"(?=.{0,254}$)([a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?)?")
+"""A name that can be looked up, or none: RFC 1035, section 2.3.4, and the underscores of container networks."""
 
 
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+def _host(url: httpx.URL) -> str:
+    """As it is looked up. httpx's own ``host`` is for people, and fails on what is no encoding of a name."""
+    return url.raw_host.decode("ascii")
+
+
+def _literal(url: httpx.URL) -> IPv4Address | IPv6Address | None:
+    """The address, if the host is one and no name.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    with suppress(ValueError):
+        return ip_address(_host(url))
+    if not _NAME.fullmatch(_host(url)):
+        raise ValueError
+    return None
 
 
 class PublicTransport(httpx.AsyncHTTPTransport):
@@ -84,12 +96,12 @@ class PublicTransport(httpx.AsyncHTTPTransport):
         Raises:
             ConnectError: the host is not public, or does not resolve.
         """
-        host, port = request.url.host, request.url.port
-        if trusted(host, port, self._allowed):
+        host = _host(request.url)
+        if trusted(request.url, self._allowed):
             return await super().handle_async_request(request)
         if request.url.scheme != "https":
             raise httpx.ConnectError("only https is allowed here", request=request)
-        address = await _resolved(host, port or 443, request)
+        address = await _resolved(host, request.url.port or 443, request)
         request.extensions = {**request.extensions, "sni_hostname": host}
         request.url = request.url.copy_with(host=address)
         return await super().handle_async_request(request)
@@ -98,11 +110,11 @@ class PublicTransport(httpx.AsyncHTTPTransport):
 async def _resolved(host: str, port: int, request: httpx.Request) -> str:
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError:
+    except (OSError, UnicodeError):  # the latter: no such name could be
         raise httpx.ConnectError("the host does not resolve", request=request) from None
     addresses = [str(entry[4][0]).partition("%")[0] for entry in found]
     # One private address among several is enough to refuse: the choice is not the tenant's.
-    if not addresses or not all(public(ipaddress.ip_address(address)) for address in addresses):
+    if not addresses or not all(public(ip_address(address)) for address in addresses):
         raise httpx.ConnectError("the host is not public", request=request)
     return addresses[0]
 

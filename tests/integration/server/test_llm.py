@@ -15,6 +15,7 @@ import pytest
 
 from guardrails_plugin import Keyring
 from guardrails_plugin.recipes import Recipe
+from guardrails_plugin.server import providers
 from guardrails_plugin.server.app import create_app
 from guardrails_plugin.server.auth import GUARD, Principal
 from guardrails_plugin.server.exchange import Exchange
@@ -292,6 +293,23 @@ def test_a_projects_own_key_and_address_come_first(services: Services, says: Any
         assert seen[0]["key"] == "Bearer sk-own-key-0123456789"
     finally:
         services.store.delete_provider_key(project.id, own.id)
+
+
+@pytest.mark.parametrize("address", ["https://x/\r\nA: b", "https://xn--/", f"https://{'a' * 64}.example/"])
+def test_an_address_that_an_older_version_kept_is_a_provider_that_fails(
+    services: Services, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    project = services.store.project("default")
+    assert project is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(providers, "check_url", lambda *_: None)
+        kept = services.provider_keys.add(project.id, "u1", "openai", "sk-own-key-0123456789", base_url=address)
+    try:
+        with pytest.raises(ApiError) as failed:
+            _chat(services, "hello", check_prompt=False)
+    finally:
+        services.store.delete_provider_key(project.id, kept.id)
+    assert failed.value.status_code == 502
 
 
 def test_keys_are_sealed_for_their_row_and_project(services: Services, tmp_path: Path) -> None:
