@@ -280,12 +280,17 @@ class LlmProxy:
         if provider == "echo":
             if default_provider != "echo":
                 raise unavailable("The echo provider is for development only.")
-            # Deferred: langchain_core takes longer to import than the service to start.
-            from guardrails_plugin.server.echo import EchoChatModel
-
-            return provider, name, EchoChatModel(model=name)
+            return provider, name, await asyncio.to_thread(_echo, name)
         access = await asyncio.to_thread(self._connections.options, exchange.user, provider, request.connection)
-        return provider, name, _made(name, provider, {**access, **given})
+        # Not on the event loop: the first one of a kind imports what takes seconds.
+        return provider, name, await asyncio.to_thread(_made, name, provider, {**access, **given})
+
+
+def _echo(name: str) -> BaseChatModel:
+    # Deferred: langchain_core takes longer to import than the service to start.
+    from guardrails_plugin.server.echo import EchoChatModel
+
+    return EchoChatModel(model=name)
 
 
 def _made(name: str, provider: str, options: Mapping[str, Any]) -> BaseChatModel:

@@ -1,4 +1,4 @@
-"""Which checks the event loop makes itself: short texts under rules alone, once their policy is ready."""
+"""What the event loop does itself: checks of short texts under rules alone, once their policy is ready."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ from typing import Any
 import pytest
 
 from guardrails_plugin import Context, Engine
+from guardrails_plugin.server import llm
+from guardrails_plugin.server.auth import Principal
+from guardrails_plugin.server.connections import Connections
+from guardrails_plugin.server.echo import EchoChatModel
 from guardrails_plugin.server.exchange import Exchange
 from guardrails_plugin.server.guarding import Guarding
+from guardrails_plugin.server.llm import ChatRequest, LlmProxy
 from guardrails_plugin.server.settings import Settings
 
 RULES: dict[str, Any] = {"prompt_injection": {"disabled": True}}
@@ -47,3 +52,24 @@ def test_where_a_check_runs(
         return [thread is threading.current_thread() for thread in threads]
 
     assert asyncio.run(twice()) == [False, itself]
+
+
+@pytest.mark.parametrize(("provider", "maker"), [("echo", "_echo"), ("openai", "_made")])
+def test_a_models_client_is_made_and_imported_elsewhere(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, provider: str, maker: str
+) -> None:
+    threads = []
+
+    def noted(*_: object) -> EchoChatModel:
+        threads.append(threading.current_thread())
+        return EchoChatModel(model="m")
+
+    monkeypatch.setattr(llm, maker, noted)
+    monkeypatch.setattr(Connections, "options", lambda *_: {})
+    nobody: Any = None  # neither guards nor keys are needed
+    proxy = LlmProxy(settings, nobody, nobody)
+    request = ChatRequest([{"role": "user", "content": "hello"}], provider=provider, model="m")
+    exchange = Exchange(principal=Principal("p", frozenset(), "s"))
+    assert asyncio.run(proxy.complete(exchange, request, request.messages)).text
+    assert threading.current_thread() not in threads
+    assert len(threads) == 1
