@@ -88,6 +88,7 @@ def create_app(settings: Settings, *, products: Sequence[str] = PRODUCTS, shared
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
+        redirect_slashes=False,  # to an address made of what the caller says is our name
         telemetry=_TELEMETRY,
     )
     app.state.services = services

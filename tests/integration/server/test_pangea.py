@@ -95,6 +95,16 @@ def test_a_number_that_is_not_finite_is_refused(client: TestClient, number: str)
     assert answer.json()["status"] == "ValidationError"
 
 
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [("{", ""), ("", ""), ("[]", ""), ('"x"', ""), ('{"text": 1}', "/text"), ('{"text": "\\ud800"}', "")],
+)
+def test_where_a_mistake_is_is_a_pointer_into_the_body(client: TestClient, body: str, place: str) -> None:
+    answer = client.post("/ai-guard/v1/text/guard", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400
+    assert fault(answer.json())[1] == place
+
+
 def test_facts_for_the_log_have_a_size(post: Post) -> None:
     body = {"input": {"messages": [{"role": "user", "content": "hello"}]}, "extra_info": {"a": "x" * 8192}}
     assert fault(post("/ai-guard/v1/guard", body, 400)) == ("AboveMaxLength", "/extra_info")
@@ -172,7 +182,7 @@ def test_a_body_that_is_no_json_is_a_validation_error(client: TestClient) -> Non
 
 
 def test_a_body_beyond_the_limit_is_refused_in_the_envelope(post: Post) -> None:
-    assert fault(post("/ai-guard/v1/text/guard", {"text": "a" * 300_000}, 413)) == ("IsTooBig", "/")
+    assert fault(post("/ai-guard/v1/text/guard", {"text": "a" * 300_000}, 413)) == ("IsTooBig", "")
 
 
 def test_strangers_are_refused_in_the_envelope(post: Post) -> None:

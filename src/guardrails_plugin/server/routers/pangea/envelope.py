@@ -135,19 +135,19 @@ def error_response(request: Request, problem: Problem) -> Response:
 def _errors(problem: Problem) -> Sequence[Mapping[str, str]]:
     if problem.fields:
         return [
-            {"code": _CODES.get(field["type"], "BadFormat"), "detail": field["msg"], "source": _pointer(field["loc"])}
+            {"code": _CODES.get(field["type"], "BadFormat"), "detail": field["msg"], "source": _pointer(field)}
             for field in problem.fields
         ]
     code, space, source = problem.code.partition(" ")
     if not space:
-        code, source = ("IsTooBig" if problem.status == 413 else "BadFormat"), "/"
+        code, source = ("IsTooBig" if problem.status == 413 else "BadFormat"), ""
     return [{"code": code, "detail": problem.detail, "source": source}]
 
 
-def _pointer(place: Sequence[object]) -> str:
-    """Where in the body, as RFC 6901 has it; steps that only name a variant of a union are pydantic's, not JSON's."""
-    steps = [str(step).replace("~", "~0").replace("/", "~1") for step in place if step != "body"]
-    return "/" + "/".join(steps)
+def _pointer(field: Mapping[str, Any]) -> str:
+    """Where in the body, as RFC 6901 has it: "" is all of it, and where in a text that is no JSON is no place in it."""
+    place = () if field["type"] == "json_invalid" else field["loc"]
+    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in place if step != "body")
 
 
 def _head(exchange: Exchange) -> dict[str, str]:
