@@ -1,4 +1,4 @@
-"""How large a request may be, and which numbers it may hold."""
+"""How large a request may be, and what its JSON may hold."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from guardrails_plugin.server.problems import ApiError, invalid
 
-__all__ = ["BodyLimit"]
+__all__ = ["DEPTH", "BodyLimit"]
+
+DEPTH = 128
+"""Arrays and objects within each other; more than any content that is checked (see `conversation.MAX_DEPTH`)."""
 
 
 class BodyLimit:
     """Refuses bodies that are announced or turn out to be too large, before anything reads them whole.
 
-    Also JSON with numbers that are not finite (``1e999``, ``NaN``): Python reads them, but no answer and no record
-    could repeat them.
+    Also JSON that Python reads, but that no answer and no record could repeat: numbers that are not finite (``1e999``,
+    ``NaN``), half surrogate pairs, arrays and objects deeper than `DEPTH`.
 
     Args:
         app: what is inside.
@@ -44,8 +47,8 @@ class BodyLimit:
             body.extend(message.get("body", b""))
             if len(body) > self._limit:
                 raise self._too_large()
-            if not message.get("more_body", False) and _SUSPECT.search(body):
-                _check_numbers(bytes(body))
+            if not message.get("more_body", False):
+                _check(bytes(body))
                 body.clear()
             return message
 
@@ -55,22 +58,61 @@ class BodyLimit:
         return ApiError(413, f"The body is larger than {self._limit} bytes.", headers={"Connection": "close"})
 
 
-_SUSPECT = re.compile(rb"\x00|NaN|Infinity|[0-9.][eE]\+?[0-9]{3}|[0-9]{200}")
-"""Without one of these no number of JSON is out of range (the largest has 309 digits): most bodies are read once
-(those in UTF-16 hold zeros)."""
+_SUSPECTS = tuple(
+    map(
+        re.compile,
+        (
+            rb"NaN|Infinity",
+            rb"[0-9](?:[eE]\+?[0-9]{3}|[0-9]{199})",
+            # The first half of a pair without a second after it, or a second without a first before it: what stands
+            # behind two backslashes is no half, so it vouches for none; either half in UTF-8.
+            rb"\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD])[c-fC-F])",
+            rb"\\\\u[dD]",
+            rb"\xed[\xa0-\xbf]",
+        ),
+    )
+)
+"""Without one of these all numbers are in range (the largest has 309 digits) and all text is Unicode: most bodies are
+read once. Searched for one by one, since together they would be tried at every byte."""
+
+_STRING = re.compile(rb'"(?:[^"\\]+|\\.)*"?', re.DOTALL)
+"""Up to the end of the body where nothing closes it, so that it is searched but once."""
+
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
 
 class _NotFiniteError(Exception):
     pass
 
 
-def _check_numbers(body: bytes) -> None:
+def _check(body: bytes) -> None:
+    """Refuse what could not be repeated; what is no JSON is left to the route, which says what it expected.
+
+    Raises:
+        ApiError: 400.
+    """
     try:
-        json.loads(body, parse_float=_finite, parse_constant=_finite)
+        if b"\0" in body:  # UTF-16 or UTF-32, which JSON may be in, too
+            body = body.decode(json.detect_encoding(body), "surrogatepass").encode("utf-8", "surrogatepass")
+        if body.count(b"[") + body.count(b"{") > DEPTH:
+            _check_depth(_STRING.sub(b"", body).translate(None, _NO_BRACKETS))
+        if any(suspect.search(body) for suspect in _SUSPECTS):
+            # Written again, for that is what fails.
+            json.dumps(json.loads(body, parse_float=_finite, parse_constant=_finite), ensure_ascii=False).encode()
     except _NotFiniteError:
         raise invalid("The body holds a number that is not finite, or too large to be kept.") from None
-    except (ValueError, RecursionError):
-        return  # not JSON; the route says what it expected
+    except UnicodeEncodeError:
+        raise invalid("The body holds half a surrogate pair, which is not Unicode text.") from None
+    except ValueError:
+        return
+
+
+def _check_depth(brackets: bytes) -> None:
+    depth = 0
+    for bracket in brackets:
+        depth += 1 if bracket in b"[{" else -1
+        if depth > DEPTH:
+            raise invalid(f"The body holds arrays and objects more than {DEPTH} deep.")
 
 
 def _finite(number: str) -> float:

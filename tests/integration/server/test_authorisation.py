@@ -112,11 +112,46 @@ def test_no_spelling_of_a_path_passes(app: FastAPI) -> None:
             assert client.get(path, follow_redirects=True).status_code in (401, 404), path
 
 
+def test_a_slash_at_the_end_is_another_path(app: FastAPI) -> None:
+    headers = {"Authorization": f"Bearer {TOKEN}", "Host": "elsewhere.example"}
+    with TestClient(app, headers=headers, follow_redirects=False) as client:
+        for path in ("/healthz", "/guardrails/v1/check", "/api/v1/filter", "/backend/v1/scans", "/v1/text/guard"):
+            answer = client.post(f"{path}/", json={})
+            assert (answer.status_code, answer.headers.get("location")) == (404, None), path
+            assert answer.json(), path
+
+
 def test_no_route_fails_on_an_empty_request_of_somebody_known(app: FastAPI) -> None:
     with TestClient(app, headers={"Authorization": f"Bearer {TOKEN}"}, raise_server_exceptions=False) as client:
         for method, template in _routes(app):
             answer = client.request(method, _path(template))
             assert answer.status_code < 500, (method, template, answer.text)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a": ' * 300 + b"1" + b"}" * 300,
+        b'{"model": "\\ud800"}',
+        b'{"a": "\\\\ud83d\\ude00"}',
+        b'{"a": "\xed\xa0\x80"}',
+    ],
+    ids=["deep", "half", "half after two backslashes", "half in UTF-8"],
+)
+def test_json_that_could_not_be_repeated_is_refused_everywhere(app: FastAPI, body: bytes) -> None:
+    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+    documented = app.openapi()["paths"]
+    reading = [
+        (method, template)
+        for method, template in _routes(app)
+        if "application/json"
+        in documented.get(template, {}).get(method.lower(), {}).get("requestBody", {}).get("content", {})
+    ]
+    assert len(reading) > 40
+    with TestClient(app, headers=headers, raise_server_exceptions=False) as client:
+        for method, template in reading:
+            answer = client.request(method, _path(template), content=body)
+            assert answer.status_code == 400, (method, template, answer.text)
 
 
 def test_scopes_are_kept(app: FastAPI) -> None:
