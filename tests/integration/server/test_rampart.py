@@ -365,6 +365,16 @@ def test_patterns_of_the_callers_own(client: TestClient) -> None:
     assert answer.status_code == 400
 
 
+@pytest.mark.parametrize("name", ["", "x" * 65, "a\0b", "mail: a@b", "_", "Jos\u00e9"])
+def test_names_of_ones_own_patterns_are_names(client: TestClient, name: str) -> None:
+    body = {"content": "hello zebra", "filters": ["pii"], "custom_pii_patterns": {"x": "hello", name: "zebra"}}
+    answer = client.post(f"{V1}/filter", json=body)
+    assert answer.status_code == 400
+    (field,) = answer.json()["fields"]
+    assert field["loc"] == ["body", "custom_pii_patterns"]
+    assert "1 to 64 letters" in field["msg"]
+
+
 def test_demo_needs_no_credentials_and_has_limits(client: TestClient) -> None:
     stranger = {"Authorization": ""}
     found = post(client, "/filter/demo", {"content": MAIL}, **stranger)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from importlib.util import find_spec
 from time import perf_counter
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 from starlette.requests import Request
 
 from guardrails_plugin.planning import Overrides
@@ -59,6 +60,9 @@ _PATTERNS = {
 _FLAG, _MONITOR = 0.5, 0.25
 """Below the detector's own threshold: worth a look, worth counting."""
 
+_NAME_LENGTH = 64
+_PATTERN_NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9 _.-]{{0,{_NAME_LENGTH - 1}}}")
+
 _PRESIDIO_PACKS = frozenset({"healthcare"})
 """Packs that also look for names with Presidio, where it is installed."""
 
@@ -73,6 +77,16 @@ class FilterBody(Body):
     trace_id: Annotated[str, Field(max_length=128)] | None = None
     custom_pii_patterns: dict[str, Annotated[str, Field(max_length=1000)]] | None = Field(default=None, max_length=20)
     use_presidio_pii: bool | None = None
+
+    @field_validator("custom_pii_patterns")
+    @classmethod
+    def _named(cls, given: dict[str, str] | None) -> dict[str, str] | None:
+        # The names are on the record and in the statistics: no place for contents.
+        if given and not all(_PATTERN_NAME.fullmatch(name) for name in given):
+            raise ValueError(
+                f"names: expected 1 to {_NAME_LENGTH} letters, digits, spaces, '_', '-' or '.', a letter or digit first"
+            )
+        return given
 
 
 class Entity(BaseModel):
