@@ -277,6 +277,23 @@ class Engine:
         """Identifies the policy of a stage: caches of guarded content must change when it does."""
         return self._plan(stage, recipe, overrides).fingerprint
 
+    def require_types(
+        self,
+        names: Iterable[str],
+        *,
+        stage: Stage | str,
+        recipe: str | None = None,
+        overrides: Overrides | None = None,
+        where: str = "types",
+    ) -> None:
+        """Accepts entity types that the policy of a stage, or one that was used before, can find.
+
+        Raises:
+            ConfigError: another one; the message lists the valid ones.
+        """
+        self._plan(stage, recipe, overrides)
+        self._planner.entity_types(names, (), where)
+
     def is_quick(self, *, stage: Stage | str, recipe: str | None = None, overrides: Overrides | None = None) -> bool:
         """Whether this policy was used before and asks no model, so that an event loop may check short texts itself.
 

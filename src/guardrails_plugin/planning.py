@@ -149,7 +149,7 @@ class Planner:
             self._detectors[key] = _build(name, settings, where)
         return self._detectors[key]
 
-    def entity_types(self, names: Iterable[str], also: Container[str]) -> frozenset[str]:
+    def entity_types(self, names: Iterable[str], also: Container[str], where: str = "types") -> frozenset[str]:
         """Entity types by their names in any case.
 
         Raises:
@@ -162,7 +162,7 @@ class Planner:
         known = frozenset().union(*(detector.entity_types for detector in used))
         for name in wanted:
             if name not in also and name not in known:
-                raise unknown_name("entity type", name, known, "types")
+                raise unknown_name("entity type", name, known, where)
         return frozenset(wanted)
 
     def _step(self, rule: Rule, recipe: Recipe, index: int) -> Step:

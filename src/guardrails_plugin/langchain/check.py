@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias
@@ -39,7 +39,7 @@ class StageCheck:
     Contexts that are handed in are completed with what the current run says about itself; it is told the verdicts.
 
     Args:
-        guard: whose stage, recipe, overrides and engine count; its ``on_block`` is for the adapter to honour.
+        guard: whose stage, recipe, overrides, tenant and engine count.
         config: of the run; the current one by default.
     """
 
@@ -63,6 +63,16 @@ class StageCheck:
     def tenant(self) -> str:
         """Whose keys and tokens are used in the current run."""
         return self.context().tenant
+
+    def require_types(self, names: Iterable[str], where: str) -> None:
+        """Only entity types that this policy or another one of its engine can find.
+
+        Raises:
+            ConfigError: another one; the message lists the valid ones.
+        """
+        self.engine.require_types(
+            names, stage=self.stage, recipe=self.guard.recipe, overrides=self.guard.overrides, where=where
+        )
 
     def __call__(self, value: Any, context: Context = NO_CONTEXT, *, origin: Origin | None = None) -> Checked:
         """The guarded value.
@@ -121,7 +131,7 @@ def check_at(option: Option, stage: Stage, engine: Engine | None = None) -> Stag
     """The check behind an adapter's option; None for none.
 
     Raises:
-        ConfigError: a guard for another stage, or something else.
+        ConfigError: a guard for another stage, one that says itself what becomes of blocks, or something else.
     """
     if option is False:
         return None
@@ -131,6 +141,13 @@ def check_at(option: Option, stage: Stage, engine: Engine | None = None) -> Stag
         raise ConfigError(f"{stage}: expected a Guard, True or False, got {type(option).__name__}")
     if option.stage is not stage:
         raise ConfigError(f"{stage}: expected a Guard of this stage, got one of stage {option.stage.value!r}")
+    for name in ("on_block", "refusal"):
+        if (given := getattr(option, name)) != Guard.model_fields[name].default:
+            shown = f" ({given!r})" if name == "on_block" else ""
+            raise ConfigError(
+                f"{stage}: {name}{shown} of this Guard would do nothing: what becomes of a block is decided where the"
+                f" guard is handed to; use {name}= there, if there is one"
+            )
     return StageCheck(option)
 
 
