@@ -14,6 +14,7 @@ from langchain_core.runnables import Runnable
 from pydantic import BaseModel
 
 from guardrails_plugin.langchain.encrypted import tokens
+from guardrails_plugin.langchain.reply_calls import has_blocked_calls
 
 __all__ = ["Caching"]
 
@@ -38,13 +39,13 @@ class Caching:
         self.model = self._behind(model)
 
     def keep(self, reply: AIMessage) -> None:
-        """Write the guarded reply. One with encrypted values in it is its own conversation's only."""
-        for view in self._views if not tokens([reply]) else ():
+        """Write the guarded reply. What is encrypted or blocked in one is its own conversation's only."""
+        for view in self._views if _for_all(reply) else ():
             view.keep(reply)
 
     async def akeep(self, reply: AIMessage) -> None:
         """`keep` without blocking the event loop."""
-        for view in self._views if not tokens([reply]) else ():
+        for view in self._views if _for_all(reply) else ():
             await view.akeep(reply)
 
     def _behind(self, value: Any) -> Any:
@@ -100,6 +101,10 @@ class _View(BaseCache):
 
     def _at(self, prompt: str, llm_string: str) -> tuple[str, str]:
         return prompt, f"{llm_string}, guarded: {self._policy}"
+
+
+def _for_all(reply: AIMessage) -> bool:
+    return not tokens([reply]) and not has_blocked_calls(reply)
 
 
 def _same(value: Any, made: Any) -> Any:

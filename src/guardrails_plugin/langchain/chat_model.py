@@ -27,8 +27,10 @@ from guardrails_plugin.langchain.exchange import Exchange, hidden
 from guardrails_plugin.langchain.failures import GuardedFailures
 from guardrails_plugin.langchain.fields import guard_at
 from guardrails_plugin.langchain.inner_run import handlers, inner_config, without_handlers
+from guardrails_plugin.langchain.reply_calls import ReplyCalls
 from guardrails_plugin.langchain.run_aware import RunAwareChatModel
 from guardrails_plugin.langchain.runnable import Guard
+from guardrails_plugin.langchain.tool_gate import ToolGate
 from guardrails_plugin.recipes.construction import constructing
 from guardrails_plugin.types import Stage
 
@@ -49,6 +51,7 @@ class GuardedChatModel(RunAwareChatModel):
         inner: the model.
         prompt: the llm_prompt guard; the stage's recipe by default, None for none.
         response: the response guard; likewise.
+        pre_tool: guard for the tool calls in replies; none by default, since those who run tools have one.
         on_block: ``raise`` GuardBlocked, or ``refuse``: answer with `refusal`.
         answer_tools: names of tool calls that are answers (structured output), not calls: guarded as replies.
     """
@@ -58,6 +61,7 @@ class GuardedChatModel(RunAwareChatModel):
     inner: Any
     prompt: Annotated[Guard | None, guard_at(Stage.LLM_PROMPT)] = Field(default_factory=partial(Guard, "llm_prompt"))
     response: Annotated[Guard | None, guard_at(Stage.RESPONSE)] = Field(default_factory=partial(Guard, "response"))
+    pre_tool: Annotated[Guard | None, guard_at(Stage.PRE_TOOL)] = None
     on_block: Literal["raise", "refuse"] = "raise"
     refusal: str = "This was blocked by policy."
     answer_tools: frozenset[str] = frozenset()
@@ -202,18 +206,23 @@ class GuardedChatModel(RunAwareChatModel):
             StageCheck(guard).of_run(run_manager) if guard is not None else None
             for guard in (self.prompt, self.response)
         )
-        return Exchange(prompt, response, answer_tools=self.answer_tools, refusal=refusal)
+        exchange = Exchange(prompt, response, answer_tools=self.answer_tools, refusal=refusal)
+        if self.pre_tool is not None:
+            gate = ToolGate(StageCheck(self.pre_tool).of_run(run_manager), None, on_block="raise")
+            exchange.calls = ReplyCalls(gate)
+        return exchange
 
     def _failures(self, run_manager: Any) -> GuardedFailures:
         return GuardedFailures(self.response, run_manager, "model")
 
     def _caching(self, run_manager: Any) -> Caching:
-        policy = "no"
-        if (guard := self.response) is not None:
-            made = guard.engine.fingerprint(stage=guard.stage, recipe=guard.recipe, overrides=guard.overrides)
-            tenant = StageCheck(guard).of_run(run_manager).tenant
-            policy = f"{made}, {tenant!r}, {sorted(self.answer_tools)}"
-        return Caching(self.inner, policy)
+        guards = [guard for guard in (self.response, self.pre_tool) if guard is not None]
+        made = [
+            (guard.engine.fingerprint(stage=guard.stage, recipe=guard.recipe, overrides=guard.overrides), tenant)
+            for guard in guards
+            for tenant in [StageCheck(guard).of_run(run_manager).tenant]
+        ]
+        return Caching(self.inner, f"{made}, {sorted(self.answer_tools)}" if made else "no")
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         # Traces hold a model's repr, and a fake's holds its replies.
@@ -247,6 +256,7 @@ def guard_model(
     *,
     prompt: Option = True,
     response: Option = True,
+    pre_tool: Option = False,
     engine: Engine | None = None,
     on_block: Literal["raise", "refuse"] = "raise",
     refusal: str = "This was blocked by policy.",
@@ -257,6 +267,8 @@ def guard_model(
         model: any chat model.
         prompt: a guard for the prompt; True for the llm_prompt recipe, False for none.
         response: a guard for the reply; likewise.
+        pre_tool: a guard for the tool calls in the reply, for what runs tools without a guard of its own; a blocked
+            call refuses the reply. True for the pre_tool recipe; False, the default, for none.
         engine: of the guards that are not given.
         on_block: ``raise`` GuardBlocked, or ``refuse``: answer with ``refusal``.
         refusal: the answer in place of a refused one.
@@ -272,9 +284,11 @@ def guard_model(
         )
     if on_block not in {"raise", "refuse"}:
         raise unknown_name("on_block", on_block, ["raise", "refuse"], "guard_model")
-    checks = check_at(prompt, Stage.LLM_PROMPT, engine), check_at(response, Stage.RESPONSE, engine)
-    guards = [check.guard if check is not None else None for check in checks]
-    return GuardedChatModel(inner=model, prompt=guards[0], response=guards[1], on_block=on_block, refusal=refusal)
+    given = {"prompt": (prompt, Stage.LLM_PROMPT), "response": (response, Stage.RESPONSE)}
+    given["pre_tool"] = (pre_tool, Stage.PRE_TOOL)
+    checks = {name: check_at(option, stage, engine) for name, (option, stage) in given.items()}
+    guards = {name: check.guard if check is not None else None for name, check in checks.items()}
+    return GuardedChatModel(inner=model, **guards, on_block=on_block, refusal=refusal)
 
 
 def _is_chat_model(model: object) -> bool:

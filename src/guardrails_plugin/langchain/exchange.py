@@ -18,6 +18,7 @@ from guardrails_plugin.errors import GuardBlocked
 from guardrails_plugin.langchain.check import StageCheck
 from guardrails_plugin.langchain.chunks import ChunkGuard, add
 from guardrails_plugin.langchain.encrypted import Encrypted, carry, tokens
+from guardrails_plugin.langchain.reply_calls import RAW_CALLS, ReplyCalls, is_call_block
 from guardrails_plugin.langchain.tool_gate import provenance
 from guardrails_plugin.types import NO_CONTEXT, Context, Origin
 
@@ -57,9 +58,11 @@ class Exchange:
 
     Attributes:
         record: keeps what went through, if anybody asks for it.
+        calls: what the reply's tool calls pass through; None leaves them to whoever runs tools.
     """
 
     record: Record | None = None
+    calls: ReplyCalls | None = None
 
     def __init__(
         self,
@@ -78,6 +81,7 @@ class Exchange:
         self._encrypted: Encrypted | None = None
         self._stream: ChunkGuard | None = None
         self._pieces: list[AIMessage] = []
+        self._sent: list[BaseMessage] = []
         self._held: AIMessageChunk | None = None
         """Tool calls of a stream, or all of it: what goes on only at the end."""
 
@@ -102,6 +106,7 @@ class Exchange:
             self._encrypted = Encrypted(self._response.engine, known, self._response.tenant)
             # What the model was told must not come out again.
             self._context = Context(system=provenance(sent).system)
+        self._sent = [*sent[:-1], carry(sent[-1], self._token)] if sent else sent
         return sent
 
     def leave(self, reply: AIMessage) -> AIMessage:
@@ -139,22 +144,25 @@ class Exchange:
     def _left(self, reply: AIMessage) -> AIMessage:
         reply = reply.model_copy(update={"id": _own_id(reply)})
         if self._response is None or self._encrypted is None:
-            return carry(reply, self._token)
+            return carry(self._gated(reply), self._token)
         checked = self._response(self._encrypted.hide(reply), self._context)
         message: AIMessage = self._encrypted.show(self._answered(checked.value))
-        return carry(message, self._token)
+        return carry(self._gated(message), self._token)
+
+    def _gated(self, message: AIMessage) -> AIMessage:
+        return message if self.calls is None else self.calls.guarded(message, self._sent, self._names)
 
     def _fed(self, message: AIMessage) -> Iterator[AIMessageChunk]:
         chunk = _chunk(message)
-        if self._response is None:
+        if self._response is None and self.calls is None:
             yield chunk
         elif self._encrypted:
-            self._held = add(self._held, chunk) if self._held is not None else chunk
+            self._hold(chunk)
         else:
-            if chunk.tool_call_chunks:
-                calls = AIMessageChunk(content="", id=chunk.id, tool_call_chunks=chunk.tool_call_chunks)
-                self._held = add(self._held, calls) if self._held is not None else calls
-                chunk = self._without_calls(chunk)
+            chunk = self._without_calls(chunk)
+            if self._response is None:
+                yield chunk
+                return
             if self._stream is None:
                 self._stream = self._response.chunks(self._refusal, self._context)
             yield from self._stream.feed(chunk)
@@ -166,10 +174,23 @@ class Exchange:
             return
         if self._stream is not None:
             yield from self._stream.finish()
-            if self._held is not None and not self._stream.refused:
-                yield _chunk(self._answered(self._held))
-        if self._token is not None:
-            yield carry(AIMessageChunk(content=""), self._token)
+        token = self._token
+        if self._held is not None and not (self._stream is not None and self._stream.refused):
+            yield carry(_chunk(self._gated(self._answered(self._whole(self._held)))), token)
+            token = None
+        if token is not None:
+            yield carry(AIMessageChunk(content=""), token)
+
+    def _whole(self, held: AIMessageChunk) -> AIMessageChunk:
+        """What was held back of a stream, with the blocks in it guarded as part of the reply."""
+        if not isinstance(held.content, list):
+            return held
+        blocks = held.model_copy(update={"content": [block for block in held.content if block != ""]})
+        guarded: AIMessageChunk = blocks if self._response is None else self._response(blocks, self._context).value
+        return guarded
+
+    def _hold(self, chunk: AIMessageChunk) -> None:
+        self._held = add(self._held, chunk) if self._held is not None else chunk
 
     def _answered(self, message: AIMessage) -> AIMessage:
         """The message with the arguments guarded of those tool calls that are answers."""
@@ -185,7 +206,7 @@ class Exchange:
         update: dict[str, Any] = {
             "tool_calls": calls,
             "invalid_tool_calls": [guarded(call) for call in message.invalid_tool_calls],
-            "additional_kwargs": {k: v for k, v in message.additional_kwargs.items() if k not in _RAW_CALLS},
+            "additional_kwargs": {k: v for k, v in message.additional_kwargs.items() if k not in RAW_CALLS},
         }
         if isinstance(message, AIMessageChunk):
             update["tool_call_chunks"] = [
@@ -195,12 +216,20 @@ class Exchange:
         return message.model_copy(update=update)
 
     def _without_calls(self, chunk: AIMessageChunk) -> AIMessageChunk:
-        extras = {k: v for k, v in chunk.additional_kwargs.items() if not self._names or k not in _RAW_CALLS}
-        none: dict[str, Any] = {"tool_call_chunks": [], "tool_calls": [], "invalid_tool_calls": []}
-        return chunk.model_copy(update={**none, "additional_kwargs": extras})
-
-
-_RAW_CALLS = frozenset({"tool_calls", "function_call"})
+        """The chunk with its tool calls held back."""
+        raw = {key: value for key, value in chunk.additional_kwargs.items() if key in RAW_CALLS}
+        own = raw if self.calls is not None else {}
+        blocks = list(filter(is_call_block, chunk.content)) if self.calls is not None else []
+        if not (chunk.tool_call_chunks or own or blocks):
+            return chunk
+        calls = {"tool_call_chunks": chunk.tool_call_chunks, "additional_kwargs": own}
+        self._hold(AIMessageChunk(content=blocks or "", id=chunk.id, **calls))
+        dropped = raw if self._names or own else {}
+        update: dict[str, Any] = {"tool_call_chunks": [], "tool_calls": [], "invalid_tool_calls": []}
+        update["additional_kwargs"] = {k: v for k, v in chunk.additional_kwargs.items() if k not in dropped}
+        if blocks:
+            update["content"] = [block for block in chunk.content if not is_call_block(block)]
+        return chunk.model_copy(update=update)
 
 
 def refusal_message(refusal: str, blocked: GuardBlocked) -> AIMessage:

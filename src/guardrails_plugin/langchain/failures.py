@@ -14,6 +14,7 @@ from langchain_core.tools import ToolException
 
 from guardrails_plugin.errors import ContentError, GuardBlocked, GuardError
 from guardrails_plugin.langchain.check import StageCheck
+from guardrails_plugin.langchain.interrupts import guarded_interrupt
 from guardrails_plugin.langchain.runnable import Guard
 from guardrails_plugin.langchain.tool_gate import ToolGate
 
@@ -37,7 +38,8 @@ def guarded_failure(error: Exception, gate: ToolGate, name: str) -> Exception:
 
     Handlers and retries choose by type and by attributes such as ``status_code``, so these stay. A new one has the
     guarded arguments, the attributes that are plain values, guarded, and of an HTTP response its status and the headers
-    that retries read; no cause, no traceback. LangGraph's control flow (interrupts) and our own errors pass.
+    that retries read; no cause, no traceback. Of LangGraph's control flow the values of interrupts are guarded; the
+    rest of it, and our own errors, pass.
 
     Args:
         error: what the tool raised.
@@ -53,7 +55,9 @@ def guarded_failure(error: Exception, gate: ToolGate, name: str) -> Exception:
 
     # Tools have rules for ToolExceptions of every kind.
     kind = ToolException if isinstance(error, ToolException) else ToolFailedError
-    return error if gate.post is None else _guarded(error, _Policy(gate.guarded, refused, kind))
+    if gate.post is None:
+        return error
+    return guarded_interrupt(error, gate, name) or _guarded(error, _Policy(gate.guarded, refused, kind))
 
 
 class GuardedFailures:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from langchain.agents.middleware.types import (
@@ -23,16 +24,15 @@ from guardrails_plugin.engine import Engine, default_engine
 from guardrails_plugin.errors import ConfigError, GuardBlocked
 from guardrails_plugin.langchain.check import Option, check_at
 from guardrails_plugin.langchain.context import run_context
-from guardrails_plugin.langchain.encrypted import Encrypted, carry, tokens
+from guardrails_plugin.langchain.encrypted import Encrypted, tokens
 from guardrails_plugin.langchain.exchange import refusal_message
 from guardrails_plugin.langchain.model_call import ModelCall, ModelResult
-from guardrails_plugin.langchain.tool_gate import ToolGate, provenance
+from guardrails_plugin.langchain.thread_guard import NO_ARTIFACT, ThreadGuard, removed
+from guardrails_plugin.langchain.tool_gate import ToolGate
 from guardrails_plugin.langchain.tool_node import ToolCallHooks
 from guardrails_plugin.types import Stage
 
 __all__ = ["GuardMiddleware"]
-
-_REMOVED = "[removed by policy]"
 
 
 class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
@@ -101,8 +101,17 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
         self._prompt = check_at(llm_prompt, Stage.LLM_PROMPT, engine)
         self._response = check_at(response, Stage.RESPONSE, engine)
         pre, post = check_at(pre_tool, Stage.PRE_TOOL, engine), check_at(post_tool, Stage.POST_TOOL, engine)
+        if trusted_tools:
+            # What any stage can find may have been encrypted there.
+            for check in (self._plan, self._prompt, self._response, post):
+                if check is not None:
+                    check.require_types((), "trusted_tools")
         gate = ToolGate(pre, post, on_block=on_block, trusted=trusted_tools)
         self._tools = ToolCallHooks(gate, review_tools=review_tools)
+        self._gates_calls = pre is not None and self._response is not None
+        self._thread = ThreadGuard(
+            self._plan, self._response, gate if self._gates_calls else None, raises=on_block == "raise"
+        )
         checks = (self._plan, self._prompt, self._response, pre, post)
         self._engine = engine or next((check.engine for check in checks if check is not None), default_engine())
         self._tenant = next((check.guard.tenant for check in checks if check is not None), "")
@@ -114,29 +123,17 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
 
     @hook_config(can_jump_to=["end"])
     def before_agent(self, state: Any, runtime: Any) -> dict[str, Any] | None:
-        """What did not come from the model guarded; a refused message is taken out of the thread and ends the turn."""
+        """The thread guarded; a refused message is taken out of it and ends the turn."""
         messages: list[BaseMessage] = state["messages"]
         restored = [_encrypted_again(one) for one in messages if _WAS in one.response_metadata.get("guard", {})]
-        if self._plan is None:
-            return {"messages": restored} if restored else None
-        known = Encrypted(self._plan.engine, tokens(messages), self._plan.tenant)
-        given = _given(messages)
-        checks = self._plan.each([known.hide(message) for message in given], provenance(messages))
-        changed: list[BaseMessage] = restored
-        blocked: GuardBlocked | None = None
-        for message, checked in zip(given, checks, strict=True):
-            if isinstance(checked, GuardBlocked):
-                blocked = checked
-                changed.append(_removed(message))
-                continue
-            new = carry(known.show(checked.value), checked.result.fpe_context)
-            if new != message:
-                changed.append(new)
-        if blocked is None:
+        cleaned = self._thread.entered(_with(messages, restored))
+        # What was judged of a restored answer is what it was before: later ones come first.
+        changed = _with([*restored, *(one for one in cleaned.changed if one.id not in _ids(restored))], cleaned.changed)
+        if cleaned.blocked is None:
             return {"messages": changed} if changed else None
         if self._on_block == "raise":
-            raise blocked from None
-        return {"messages": [*changed, refusal_message(self._refusal, blocked)], "jump_to": "end"}
+            raise cleaned.blocked from None
+        return {"messages": [*changed, refusal_message(self._refusal, cleaned.blocked)], "jump_to": "end"}
 
     @hook_config(can_jump_to=["end"])
     async def abefore_agent(self, state: Any, runtime: Any) -> dict[str, Any] | None:
@@ -144,31 +141,27 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
 
     def wrap_model_call(self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Any]) -> ModelResult:
         """The model behind its guards. A message that is refused on its way to it leaves the thread."""
-        call = self._call()
-        try:
-            ready = call.ready(request)
-        except GuardBlocked as blocked:
-            return self._refused(request, blocked)
-        return call.released(handler(ready))
+        turn = self._turn(request)
+        if turn.answer is not None:
+            return turn.answer
+        return self._told(turn, handler(turn.ready))
 
     async def awrap_model_call(
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Awaitable[Any]]
     ) -> ModelResult:
-        call = self._call()
-        try:
-            ready = await asyncio.to_thread(call.ready, request)
-        except GuardBlocked as blocked:
-            return await asyncio.to_thread(self._refused, request, blocked)
-        return await asyncio.to_thread(call.released, await handler(ready))
+        turn = await asyncio.to_thread(self._turn, request)
+        if turn.answer is not None:
+            return turn.answer
+        return await asyncio.to_thread(self._told, turn, await handler(turn.ready))
 
     def wrap_tool_call(self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Any]) -> Any:
         """The call guarded, reviewed where that is asked for, run, and its result guarded."""
-        return self._tools.wrap_tool_call(request, handler)
+        return self._noted(self._tools.wrap_tool_call(request, handler))
 
     async def awrap_tool_call(
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[Any]]
     ) -> Any:
-        return await self._tools.awrap_tool_call(request, handler)
+        return self._noted(await self._tools.awrap_tool_call(request, handler))
 
     def after_agent(self, state: Any, runtime: Any) -> dict[str, Any] | None:
         """The last answer with its encrypted values turned back, where that is asked for."""
@@ -183,22 +176,61 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
     async def aafter_agent(self, state: Any, runtime: Any) -> dict[str, Any] | None:
         return await asyncio.to_thread(self.after_agent, state, runtime)
 
-    def _call(self) -> ModelCall:
-        return ModelCall(self._prompt, self._response, on_block=self._on_block, refusal=self._refusal)
+    def _turn(self, request: ModelRequest[Any]) -> _Turn:
+        """The request guarded; what others have put into the thread is guarded there, too."""
+        thread: list[BaseMessage] = request.state.get("messages", [])
+        cleaned = self._thread.added(thread)
+        if cleaned.blocked is not None:
+            if self._on_block == "raise":
+                raise cleaned.blocked from None
+            return _Turn(request, answer=self._refusing(cleaned.blocked, cleaned.changed))
+        request = request.override(messages=_with(request.messages, cleaned.changed))
+        thread = _with(thread, cleaned.changed)
+        calls = self._tools.of_reply(thread) if self._gates_calls else None
+        call = ModelCall(self._prompt, self._response, on_block=self._on_block, refusal=self._refusal, calls=calls)
+        try:
+            return _Turn(call.ready(request), call, cleaned.changed)
+        except GuardBlocked as blocked:
+            return _Turn(request, answer=self._refused(request, thread, blocked))
 
-    def _refused(self, request: ModelRequest[Any], blocked: GuardBlocked) -> ModelResult:
-        if self._on_block == "raise" or self._prompt is None:
+    def _told(self, turn: _Turn, answer: Any) -> ModelResult:
+        """The guarded answer, with what changes in the thread."""
+        released = turn.call.released(answer) if turn.call is not None else answer
+        self._thread.note(_results(released))
+        return _extended(released, turn.changed) if turn.changed else released
+
+    def _noted(self, result: Any) -> Any:
+        """A tool's result, known again as guarded."""
+        for one in result if isinstance(result, list) else [result]:
+            update = one.update if isinstance(one, Command) else {"messages": [one]}
+            messages = update.get("messages", []) if isinstance(update, Mapping) else []
+            self._thread.note(messages if isinstance(messages, list) else [messages])
+        return result
+
+    def _refused(self, request: ModelRequest[Any], thread: Sequence[BaseMessage], blocked: GuardBlocked) -> ModelResult:
+        if self._prompt is None:
             raise blocked from None
-        thread = {message.id for message in request.state.get("messages", [])}
         # Others may have added some to the request, which are in no thread.
-        own = [one for one in request.messages if one.id in thread and not isinstance(one, SystemMessage)]
-        checks = self._prompt.each([message.model_copy(update=_NO_ARTIFACT.get(message.type, {})) for message in own])
-        gone = [_removed(m) for m, checked in zip(own, checks, strict=True) if isinstance(checked, GuardBlocked)]
-        answer = ModelResponse[Any](result=[refusal_message(self._refusal, blocked)])
-        return ExtendedModelResponse(model_response=answer, command=Command(update={"messages": gone}))
+        own = [one for one in request.messages if one.id in _ids(thread) and not isinstance(one, SystemMessage)]
+        checks = self._prompt.each([message.model_copy(update=NO_ARTIFACT.get(message.type, {})) for message in own])
+        gone = [m for m, checked in zip(own, checks, strict=True) if isinstance(checked, GuardBlocked)]
+        if self._on_block == "raise":
+            self._thread.refused(gone)
+            raise blocked from None
+        return self._refusing(blocked, [removed(message) for message in gone])
+
+    def _refusing(self, blocked: GuardBlocked, changed: list[BaseMessage]) -> ModelResult:
+        return _extended(ModelResponse(result=[refusal_message(self._refusal, blocked)]), changed)
 
 
-_NO_ARTIFACT: Mapping[str, dict[str, Any]] = {"tool": {"artifact": None}}
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """One call of the model: what to ask, or the answer if it is not to be asked."""
+
+    ready: ModelRequest[Any] = field(repr=False)
+    call: ModelCall | None = None
+    changed: list[BaseMessage] = field(default_factory=list, repr=False)
+    answer: ModelResult | None = field(default=None, repr=False)
 
 
 _WAS = "encrypted"
@@ -217,17 +249,29 @@ def _encrypted_again(answer: BaseMessage) -> BaseMessage:
     return answer.model_copy(update={"content": mark.pop(_WAS), "response_metadata": metadata})
 
 
-def _given(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
-    """All that the model did not say.
-
-    Old turns too: a message that comes in again under its id replaces what the guard had made of it, where it stood.
-    """
-    return [message for message in messages if not isinstance(message, AIMessage)]
+def _with(messages: Sequence[BaseMessage], changed: Sequence[BaseMessage]) -> list[Any]:
+    """The messages with those in place of theirs that have their ids."""
+    by_id = {message.id: message for message in changed if message.id is not None}
+    return [by_id.get(message.id, message) if message.id is not None else message for message in messages]
 
 
-def _removed(message: BaseMessage) -> BaseMessage:
-    """What stands in a refused message's place, under its id."""
-    update: dict[str, Any] = {"content": _REMOVED, "additional_kwargs": {}, **_NO_ARTIFACT.get(message.type, {})}
-    if isinstance(message, AIMessage):
-        update["tool_calls"] = [{**call, "args": {}} for call in message.tool_calls]
-    return message.model_copy(update=update)
+def _ids(messages: Sequence[BaseMessage]) -> set[str | None]:
+    return {message.id for message in messages}
+
+
+def _results(answer: ModelResult) -> list[Any]:
+    if isinstance(answer, AIMessage):
+        return [answer]
+    return (answer.model_response if isinstance(answer, ExtendedModelResponse) else answer).result
+
+
+def _extended(answer: ModelResult, changed: list[BaseMessage]) -> ModelResult:
+    """The answer, and messages of the thread replaced under their ids."""
+    given = answer.command.update if isinstance(answer, ExtendedModelResponse) and answer.command else None
+    if isinstance(given, Mapping):
+        update = {**given, "messages": [*changed, *given.get("messages", [])]}
+    else:
+        update = {"messages": changed}
+    response = answer.model_response if isinstance(answer, ExtendedModelResponse) else answer
+    response = ModelResponse(result=[response]) if isinstance(response, AIMessage) else response
+    return ExtendedModelResponse(model_response=response, command=Command(update=update))

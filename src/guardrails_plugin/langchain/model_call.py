@@ -15,6 +15,7 @@ from guardrails_plugin.langchain.chat_model import GuardedChatModel
 from guardrails_plugin.langchain.check import StageCheck
 from guardrails_plugin.langchain.encrypted import carry
 from guardrails_plugin.langchain.exchange import Exchange, Record, refusal_message
+from guardrails_plugin.langchain.reply_calls import ReplyCalls
 
 __all__ = ["ModelCall", "ModelResult"]
 
@@ -29,6 +30,7 @@ class ModelCall:
         response: the reply's.
         on_block: whether a refused reply raises or is answered with the refusal.
         refusal: that answer.
+        calls: what the reply's tool calls pass through before anybody sees them; None for nothing.
     """
 
     def __init__(
@@ -36,11 +38,13 @@ class ModelCall:
         prompt: StageCheck | None,
         response: StageCheck | None,
         *,
+        calls: ReplyCalls | None = None,
         on_block: Literal["raise", "refuse"],
         refusal: str,
     ) -> None:
         self._prompt = prompt
         self._response = response
+        self._calls = calls
         self._on_block: Literal["raise", "refuse"] = on_block
         self._refusal = refusal
         self._record = Record()
@@ -94,6 +98,7 @@ class ModelCall:
         if not isinstance(message, AIMessage):
             return self._response(message).value
         exchange = Exchange(None, self._response, answer_tools=self._answer_tools)
+        exchange.calls = self._calls
         exchange.enter(self._record.sent)
         return carry(exchange.leave(message).model_copy(update={"id": message.id}), self._token)
 
@@ -107,6 +112,7 @@ class ModelCall:
             answer_tools=self._answer_tools,
         )
         made._record = self._record  # noqa: SLF001 - its own module  # pyright: ignore[reportPrivateUsage]
+        made._calls = self._calls  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         return made
 
 
@@ -114,10 +120,12 @@ class _Model(GuardedChatModel):
     """A guarded model that does not check again what was checked on the way to it, and records what it gives."""
 
     _record: Record = PrivateAttr(default_factory=Record)
+    _calls: ReplyCalls | None = PrivateAttr(default=None)
 
     def _exchange(self, run_manager: Any) -> Exchange:
         exchange = super()._exchange(run_manager)
         exchange.record = self._record
+        exchange.calls = self._calls
         return exchange
 
 

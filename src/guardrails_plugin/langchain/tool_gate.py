@@ -23,11 +23,19 @@ from langchain_core.messages.tool import ToolOutputMixin
 from guardrails_plugin.errors import ConfigError, ContentError, GuardBlocked, unknown_name
 from guardrails_plugin.langchain.check import StageCheck
 from guardrails_plugin.langchain.encrypted import Encrypted, carry, tokens
-from guardrails_plugin.types import Context, Origin
+from guardrails_plugin.types import Context, GuardResult, Origin
 
-__all__ = ["ToolGate", "conversation", "names", "provenance"]
+__all__ = ["Judged", "ToolGate", "conversation", "names", "provenance"]
 
 _OnBlock: TypeAlias = Literal["raise", "refuse"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Judged:
+    """A guarded call, and how it was guarded; no result where nothing guards calls."""
+
+    call: ToolCall = dataclasses.field(repr=False)
+    result: GuardResult | None = None
 
 
 class ToolGate:
@@ -40,7 +48,7 @@ class ToolGate:
         trusted: tool names and the entity types whose encrypted values they get as they were.
 
     Raises:
-        ConfigError: another ``on_block``, or entity types that are no collection of names.
+        ConfigError: another ``on_block``, entity types that are none or that nothing finds, or trust without keys.
     """
 
     def __init__(
@@ -60,6 +68,17 @@ class ToolGate:
             name: names(types, f"trusted_tools[{name!r}]", "entity types, such as {'US_SSN'}")
             for name, types in (trusted or {}).items()
         }
+        self._require_keys()
+
+    def _require_keys(self) -> None:
+        check = self._pre or self._post
+        if self._trusted and (check is None or check.engine.keyring is None):
+            raise ConfigError(
+                "trusted_tools needs the keyring that encrypted, with pre_tool or post_tool: Engine(keyring=...)"
+            )
+        for name, types in self._trusted.items():
+            if check is not None:
+                check.require_types(types, f"trusted_tools[{name!r}]")
 
     @property
     def post(self) -> StageCheck | None:
@@ -81,15 +100,19 @@ class ToolGate:
         Raises:
             GuardBlocked: it was refused.
         """
+        return self.judged(call, messages).call
+
+    def judged(self, call: ToolCall, messages: Sequence[BaseMessage] = ()) -> Judged:
+        """`admit`, with the result."""
         if self._pre is None:
-            return call
+            return Judged(call)
         encrypted = Encrypted(self._pre.engine, tokens(messages), self._pre.tenant)
         context = provenance(messages)
         hidden = encrypted.hide(call["args"])
         checked = self._pre({"name": call["name"], "args": hidden}, context, origin=Origin.MODEL)
         if hidden != call["args"]:
             self._check_source(call, context, self._pre)
-        return {**call, "args": encrypted.show(checked.value["args"])}
+        return Judged({**call, "args": encrypted.show(checked.value["args"])}, checked.result)
 
     def _check_source(self, call: ToolCall, context: Context, check: StageCheck) -> None:
         """Whether an encrypted value came from outside: told by the value itself, for which a mark stood before."""

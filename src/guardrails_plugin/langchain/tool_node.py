@@ -18,6 +18,7 @@ from pydantic import PrivateAttr
 from guardrails_plugin.engine import Engine
 from guardrails_plugin.errors import GuardBlocked
 from guardrails_plugin.langchain.check import Option, StageCheck, check_at
+from guardrails_plugin.langchain.reply_calls import ReplyCalls, blocked_call
 from guardrails_plugin.langchain.review import is_approval
 from guardrails_plugin.langchain.tool_gate import ToolGate, conversation, names
 from guardrails_plugin.langchain.tools import GuardedTool
@@ -25,8 +26,8 @@ from guardrails_plugin.types import Stage
 
 __all__ = ["ToolCallHooks", "tool_node_wrappers"]
 
-_WAITING = 10_000
-"""Calls under review that are remembered; the oldest are decided again when there are more."""
+_DECIDED = 10_000
+"""Calls that are remembered until they are run; the oldest are decided again when there are more."""
 
 
 class ToolCallHooks:
@@ -43,7 +44,15 @@ class ToolCallHooks:
         self._gate = gate
         self._review = names(review_tools, "review_tools", "tool names, such as {'send'}")
         self._wrapped: dict[str, _NodeTool] = {}
-        self._waiting: dict[tuple[str, str | None], tuple[ToolCall, ToolCall]] = {}
+        self._decided: dict[tuple[str, str | None], tuple[ToolCall, ToolCall | GuardBlocked]] = {}
+
+    def of_reply(self, thread: Sequence[BaseMessage]) -> ReplyCalls:
+        """What judges the calls of a model's reply; they are not judged again when they come to their tools.
+
+        Args:
+            thread: the conversation so far.
+        """
+        return ReplyCalls(self._gate, thread=thread, decided=lambda call, why: self._decide(call, why or call))
 
     def wrap_tool_call(self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Any]) -> Any:
         """The result of the call, or an error message in its place."""
@@ -55,7 +64,9 @@ class ToolCallHooks:
         if not self._approved(call, admitted):
             return self._gate.reject(call)
         own, tool = self._behind(request, self._gate.restored(admitted, messages))
-        return self._released(handler(own), call, tool)
+        result = handler(own)
+        self._decided.pop(_key(call), None)
+        return self._released(result, call, tool)
 
     async def awrap_tool_call(
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[Any]]
@@ -69,7 +80,9 @@ class ToolCallHooks:
         if not self._approved(call, admitted):
             return self._gate.reject(call)
         own, tool = self._behind(request, self._gate.restored(admitted, messages))
-        return await asyncio.to_thread(self._released, await handler(own), call, tool)
+        result = await handler(own)
+        self._decided.pop(_key(call), None)
+        return await asyncio.to_thread(self._released, result, call, tool)
 
     def _behind(self, request: ToolCallRequest, call: ToolCall) -> tuple[ToolCallRequest, _NodeTool | None]:
         """The request with its tool swapped for one whose result is guarded before callbacks and events tell it."""
@@ -93,21 +106,29 @@ class ToolCallHooks:
         return tool.carried(result) if isinstance(result, ToolMessage) else result
 
     def _admitted(self, call: ToolCall, messages: Sequence[BaseMessage]) -> ToolCall:
-        """The guarded call. One under review was decided when it was first seen: its hook runs again on resuming."""
-        given, admitted = self._waiting.get(_key(call), (None, None))
-        if admitted is not None and given == call:
-            return admitted
-        return self._gate.admit(call, messages)
+        """The guarded call. It was decided when the model made it, or when a person was first asked.
+
+        Raises:
+            GuardBlocked: it was refused.
+        """
+        given, decided = self._decided.get(_key(call), (None, None))
+        if given != call or decided is None:
+            decided = blocked_call(call, messages) or self._gate.admit(call, messages)
+        if isinstance(decided, GuardBlocked):
+            raise copy.copy(decided)
+        return decided
 
     def _approved(self, call: ToolCall, admitted: ToolCall) -> bool:
         if call["name"] not in self._review:
             return True
-        if len(self._waiting) >= _WAITING:
-            self._waiting.pop(next(iter(self._waiting)), None)
-        self._waiting[_key(call)] = (call, admitted)
+        self._decide(call, admitted)
         answer = interrupt({"review": "tool_call", **{name: admitted.get(name) for name in ("name", "args", "id")}})
-        self._waiting.pop(_key(call), None)
         return is_approval(answer)
+
+    def _decide(self, call: ToolCall, decided: ToolCall | GuardBlocked) -> None:
+        if len(self._decided) >= _DECIDED:
+            self._decided.pop(next(iter(self._decided)), None)
+        self._decided[_key(call)] = (call, decided)
 
 
 class _NodeTool(GuardedTool):

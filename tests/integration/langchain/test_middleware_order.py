@@ -257,9 +257,11 @@ class TestLast:
     def test_it_does_not_see_what_they_answer_themselves(self) -> None:
         assert run(app([Answers(AIMessage(SAID)), guarding()]))[-1].content == SAID
 
-    def test_nor_what_they_make_of_a_tools_result(self) -> None:
+    def test_what_they_make_of_a_tools_result_stays_in_the_thread_until_the_model_is_asked(self) -> None:
         def replaced(result: ToolMessage) -> ToolMessage:
             return result.model_copy(update={"content": SAID})
 
         made = app([AroundTools(replaced), guarding()], says(calling("lookup", name="A"), "done"), [lookup])
-        assert outputs(run(made)) == [SAID]
+        seen = list(made.stream(HI, {"configurable": {"thread_id": "1"}}, stream_mode="values"))
+        assert [outputs(state["messages"]) for state in seen if outputs(state["messages"])][:1] == [[SAID]]
+        assert outputs(seen[-1]["messages"]) == [CLEAN]
