@@ -152,7 +152,7 @@ def test_an_agent_is_left_by_guarded_ones() -> None:
     assert RAW not in "".join(traceback.format_exception(caught.value))
 
 
-def test_interrupts_of_a_tool_pass() -> None:
+def test_interrupts_of_a_tool_pass_with_what_they_ask_guarded() -> None:
     def ask(x: str) -> str:
         """Ask."""
         return f"{interrupt(SAID)} {x}"
@@ -160,7 +160,7 @@ def test_interrupts_of_a_tool_pass() -> None:
     node = app(*guard_tools([ask], **options()), saver=InMemorySaver(), handle_tool_errors=True)
     config: Any = {"configurable": {"thread_id": "1"}}
     stopped = node.invoke({"messages": [HumanMessage("hi"), calling("ask", x="a")]}, config)
-    assert stopped["__interrupt__"][0].value == SAID
+    assert stopped["__interrupt__"][0].value == CLEAN
     assert outputs(node.invoke(Command(resume="yes"), config)["messages"]) == ["yes a"]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from langchain_core.messages import HumanMessage
 from langchain_core.tools import tool
 from langgraph.config import get_stream_writer
 
-from guardrails_plugin import ConfigError
+from guardrails_plugin import ConfigError, Engine, Keyring
 from guardrails_plugin.langchain import GuardMiddleware
 from guardrails_plugin.langchain.tool_node import tool_node_wrappers
 from tests.integration.langchain.fakes import RAW, SAID, calling, says
@@ -32,6 +34,29 @@ def test_a_wrong_option_is_named_with_what_is_valid(options: Any, said: str) -> 
     for make in (GuardMiddleware, tool_node_wrappers):
         with pytest.raises(ConfigError, match=said):
             make(**options)
+
+
+def test_trust_needs_keys_and_types_that_something_finds() -> None:
+    class Tickets:
+        """A detector of the application's own."""
+
+        name = "tickets"
+        entity_types = frozenset({"TICKET"})
+        categories: Mapping[str, frozenset[str]] = MappingProxyType({})
+
+        def detect(self, text: Any, context: Any) -> list[Any]:
+            return []
+
+    engine = Engine(keyring=Keyring.generate(), detectors={"tickets": Tickets()})
+    off: Any = dict.fromkeys(("pre_plan", "llm_prompt", "response", "post_tool"), False)
+    for make, others in ((GuardMiddleware, off), (tool_node_wrappers, {"post_tool": False})):
+        with pytest.raises(ConfigError, match="trusted_tools needs the keyring that encrypted"):
+            make(trusted_tools={"pay": {"US_SSN"}}, **others)
+        with pytest.raises(ConfigError, match=r"trusted_tools\['pay'\]: unknown entity type 'US_SSM'.*'US_SSN'"):
+            make(engine=engine, trusted_tools={"pay": {"us_ssm"}}, **others)
+        with pytest.raises(ConfigError, match="trusted_tools needs"):
+            make(engine=engine, trusted_tools={"pay": {"US_SSN"}}, **others, pre_tool=False)
+        make(engine=engine, trusted_tools={"pay": {"us_ssn", "TICKET"}}, **others)
 
 
 def test_an_answer_cannot_be_restored_without_keys() -> None:

@@ -84,7 +84,7 @@ class TestEncryptedValuesHaveASourceToo:
         app: Any = create_agent(
             says(calling("read_invoice", number=7), pay, "done"),
             [read_invoice, send_money],
-            middleware=[GuardMiddleware(**stages, trusted_tools={"send_money": {"IBAN"}})],
+            middleware=[GuardMiddleware(**stages, trusted_tools={"send_money": {"IBAN_CODE"}})],
         )
         return outputs(app.invoke({"messages": [HumanMessage(user)]})["messages"])
 
