@@ -213,10 +213,10 @@ def _answer(error: BaseException) -> dict[str, Any]:
     if not isinstance(headers, Mapping) or not isinstance(status, int):
         return {}
     kept = {name: value for name, value in headers.items() if any(part in str(name).lower() for part in _HEADERS)}
-    own: Any = type(headers)
+    kinds: tuple[Any, Any] = (type(response), type(headers))
     try:
         # Of httpx, whose headers are found in any spelling.
-        return {"response": type(response)(status, headers=own(kept))}
+        return {"response": kinds[0](status, headers=kinds[1](kept))}
     except Exception:  # noqa: BLE001 - of another library, or a double
         return {"response": SimpleNamespace(status_code=status, headers=kept)}
 

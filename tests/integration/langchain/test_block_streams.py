@@ -65,11 +65,11 @@ STANDARD = [
 ]
 THINKS = [
     *(
-        AIMessageChunk("", id="1", additional_kwargs={"reasoning_content": piece})
+        AIMessageChunk(content="", id="1", additional_kwargs={"reasoning_content": piece})
         for piece in ("My SSN is 536-9", "0-4399. ")
     ),
-    *(AIMessageChunk(piece, id="1", additional_kwargs={"reasoning_content": ""}) for piece in (TALK, SAID)),
-    AIMessageChunk("", id="1", usage_metadata=USAGE),
+    *(AIMessageChunk(content=piece, id="1", additional_kwargs={"reasoning_content": ""}) for piece in (TALK, SAID)),
+    AIMessageChunk(content="", id="1", usage_metadata=USAGE),
 ]
 STREAMS = {"anthropic": ANTHROPIC, "openai": OPENAI, "standard": STANDARD, "thinks": THINKS}
 
@@ -106,7 +106,9 @@ def test_for_any_chunking(data: Any) -> None:
 @pytest.mark.parametrize("first", [True, False])
 def test_text_without_an_index_is_one_text(first: bool) -> None:
     parts = [{"type": "text", "text": text} for text in (TALK, "My SSN is 536-90", "-4399, thanks.")]
-    chunks = [chunk(part) for part in parts] if first else [AIMessageChunk([str(part["text"])]) for part in parts]
+    chunks = (
+        [chunk(part) for part in parts] if first else [AIMessageChunk(content=[str(part["text"])]) for part in parts]
+    )
     released = list(guard("response").transform(iter(chunks)))
     assert len(released) > 1
     assert "".join(str(one.text) for one in released) == TALK + CLEAN
@@ -162,6 +164,6 @@ def test_a_refused_block_ends_the_stream() -> None:
 
 
 def test_what_comes_with_text_that_is_held_back_is_not_lost() -> None:
-    one = AIMessageChunk("My", id="1", usage_metadata=USAGE, response_metadata={"model_name": "m"})
+    one = AIMessageChunk(content="My", id="1", usage_metadata=USAGE, response_metadata={"model_name": "m"})
     whole = reduce(add, guard("response").transform(iter([one])))
     assert (whole.content, whole.usage_metadata, whole.response_metadata) == ("My", USAGE, {"model_name": "m"})

@@ -180,7 +180,7 @@ def limited(said: str = SAID) -> openai.RateLimitError:
     """What OpenAI's client raises; its constructor wants more than its arguments."""
     headers = {"Retry-After": "7", "x-ratelimit-remaining-requests": "0", "set-cookie": said}
     request = httpx.Request("POST", "https://api.openai.com/v1/chat/completions", json={"messages": [said]})
-    answer = httpx.Response(429, headers=headers, json={"message": said}, request=request)
+    answer: Any = httpx.Response(429, headers=headers, json={"message": said}, request=request)
     return openai.RateLimitError(said, response=answer, body={"message": said, "code": "rate_limit_exceeded"})
 
 
