@@ -12,7 +12,7 @@ from guardrails_plugin.server.auth import ADMIN, GUARD, MANAGE
 from guardrails_plugin.server.exchange import Current, Exchange
 from guardrails_plugin.server.gate import check_limits
 from guardrails_plugin.server.guarding import RECIPE
-from guardrails_plugin.server.problems import forbidden, not_found
+from guardrails_plugin.server.problems import forbidden, invalid, not_found
 from guardrails_plugin.server.product import Product
 from guardrails_plugin.server.routers.native import ERRORS, PREFIX, RecipeItem, recipe_item
 from guardrails_plugin.server.services import Running, Services
@@ -91,8 +91,9 @@ class TokenList(BaseModel):
 
 
 class RecipeBody(_Model):
-    """A recipe of one's own: an ordered list of rules, as in a recipe file."""
+    """A recipe of one's own: an ordered list of rules, as in a recipe file, whose name may stand there too."""
 
+    name: str | None = None
     stage: str | None = None
     description: Annotated[str, Field(max_length=1000)] = ""
     version: int = 1
@@ -184,7 +185,9 @@ def delete_token(token_id: str, exchange: Current, services: Running) -> Gone:
 def put_recipe(name: _RecipeName, body: RecipeBody, exchange: Current, services: Running) -> RecipeItem:
     """Make or replace a recipe of the project's own; the name of a stage replaces that stage's."""
     exchange.user.require(MANAGE)
-    data = {"name": name, **body.model_dump(exclude_none=True)}
+    if body.name not in (None, name):
+        raise invalid(f"name: expected {name!r}, as in the path, or none.")
+    data = {**body.model_dump(exclude_none=True), "name": name}
     recipe = services.guard.project_recipe(data)
     made = recipe.model_dump(mode="json")
     old = _own(services, exchange, name)
