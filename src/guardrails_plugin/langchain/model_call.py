@@ -16,6 +16,7 @@ from guardrails_plugin.langchain.check import StageCheck
 from guardrails_plugin.langchain.encrypted import carry
 from guardrails_plugin.langchain.exchange import Exchange, Record, refusal_message
 from guardrails_plugin.langchain.reply_calls import ReplyCalls
+from guardrails_plugin.langchain.runnable import Guard
 
 __all__ = ["ModelCall", "ModelResult"]
 
@@ -103,13 +104,19 @@ class ModelCall:
         return carry(exchange.leave(message).model_copy(update={"id": message.id}), self._token)
 
     def _behind(self, model: Any) -> _Model:
+        prompt = self._prompt.guard if self._prompt is not None else None
+        response = self._response.guard if self._response is not None else None
+        carried: Any = None
+        if _asks_nothing_else(model, prompt, response):
+            model, carried = model.inner, model.callbacks
         made = _Model(
             inner=model,
-            prompt=self._prompt.guard if self._prompt is not None else None,
-            response=self._response.guard if self._response is not None else None,
+            prompt=prompt,
+            response=response,
             on_block=self._on_block,
             refusal=self._refusal,
             answer_tools=self._answer_tools,
+            callbacks=carried,
         )
         made._record = self._record  # noqa: SLF001 - its own module  # pyright: ignore[reportPrivateUsage]
         made._calls = self._calls  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
@@ -137,6 +144,14 @@ class _Request(ModelRequest[Any]):
         if given is not None and isinstance(own, _Model) and not isinstance(given, _Model):
             overrides["model"] = own.around(given)
         return super().override(**overrides)
+
+
+def _asks_nothing_else(model: Any, prompt: Guard | None, response: Guard | None) -> bool:
+    """Whether it is a guarded model that would check the same once more."""
+    if type(model) is not GuardedChatModel or model.pre_tool is not None or model.on_block != "raise":
+        return False
+    asked = ((model.prompt, prompt), (model.response, response))
+    return all(own is None or own == other for own, other in asked)
 
 
 def _all_messages(request: ModelRequest[Any]) -> list[BaseMessage]:

@@ -12,14 +12,13 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config
 from langchain_core.tools import BaseTool
 from langgraph.prebuilt.tool_node import ToolCallRequest
-from langgraph.types import interrupt
 from pydantic import PrivateAttr
 
 from guardrails_plugin.engine import Engine
 from guardrails_plugin.errors import GuardBlocked
 from guardrails_plugin.langchain.check import Option, StageCheck, check_at
 from guardrails_plugin.langchain.reply_calls import ReplyCalls, blocked_call
-from guardrails_plugin.langchain.review import is_approval
+from guardrails_plugin.langchain.review import person_approves
 from guardrails_plugin.langchain.tool_gate import ToolGate, conversation, names
 from guardrails_plugin.langchain.tools import GuardedTool
 from guardrails_plugin.types import Stage
@@ -87,8 +86,13 @@ class ToolCallHooks:
     def _behind(self, request: ToolCallRequest, call: ToolCall) -> tuple[ToolCallRequest, _NodeTool | None]:
         """The request with its tool swapped for one whose result is guarded before callbacks and events tell it."""
         inner, post = request.tool, self._gate.post
-        if inner is None or post is None or isinstance(inner, GuardedTool):
+        if inner is None or post is None:
             return request.override(tool_call=call), None
+        if isinstance(inner, GuardedTool):
+            if inner.gate.post is None or inner.gate.post.guard != post.guard:
+                return request.override(tool_call=call), None
+            # Its results come guarded as they would be here.
+            post = None
         known = self._wrapped.get(inner.name)
         if known is None or known.inner is not inner:
             known = self._wrapped[inner.name] = _NodeTool.around(inner, None, post, raises=self._gate.raises)
@@ -122,8 +126,7 @@ class ToolCallHooks:
         if call["name"] not in self._review:
             return True
         self._decide(call, admitted)
-        answer = interrupt({"review": "tool_call", **{name: admitted.get(name) for name in ("name", "args", "id")}})
-        return is_approval(answer)
+        return person_approves({"review": "tool_call", **{name: admitted.get(name) for name in ("name", "args", "id")}})
 
     def _decide(self, call: ToolCall, decided: ToolCall | GuardBlocked) -> None:
         if len(self._decided) >= _DECIDED:

@@ -52,7 +52,7 @@ class GuardedTool(BaseTool):
         default=None, exclude=True, repr=False
     )
 
-    _tokens: list[str] = PrivateAttr(default_factory=list)
+    _tokens: list[str] | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _handling(self) -> GuardedTool:
@@ -95,7 +95,7 @@ class GuardedTool(BaseTool):
 
     def carried(self, message: ToolMessage) -> ToolMessage:
         """The message made of the result, with those tokens."""
-        for token in self._tokens:
+        for token in self._tokens or ():
             message = carry(message, token)
         return message
 
@@ -184,7 +184,7 @@ class GuardedTool(BaseTool):
         if self.gate.post is None or _is_output(value):
             return self.gate.guarded(value)
         checked = self.gate.post(value)
-        if checked.result.fpe_context is not None:
+        if self._tokens is not None and checked.result.fpe_context is not None:
             self._tokens.append(checked.result.fpe_context)
         return checked.value
 
