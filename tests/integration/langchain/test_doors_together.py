@@ -38,7 +38,8 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 
 def ran(checks: Counter[str], model: Any, own: Any) -> tuple[list[Any], Counter[str]]:
-    middleware = GuardMiddleware(**{stage: guard(stage) for stage in STAGES})
+    stages: dict[str, Any] = {stage: guard(stage) for stage in STAGES}
+    middleware = GuardMiddleware(**stages)
     agent: Any = create_agent(model, [own], middleware=[middleware])
     checks.clear()
     messages = agent.invoke({"messages": [HumanMessage("hi")]})["messages"]
