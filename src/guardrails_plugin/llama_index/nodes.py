@@ -8,13 +8,14 @@ from typing import Any, TypeVar
 
 from llama_index.core.schema import BaseNode, MetadataMode, RelatedNodeInfo
 
-from guardrails_plugin.conversation import segments, substitute
+from guardrails_plugin.conversation import Foreign, Walk, segments, substitute
 from guardrails_plugin.engine import Engine
 from guardrails_plugin.errors import ContentError
 from guardrails_plugin.llama_index.tags import tagged
+from guardrails_plugin.objects import walk_object
 from guardrails_plugin.types import NO_CONTEXT, Context, GuardResult, Origin, Segment, Stage
 
-__all__ = ["MARK", "duplicate", "guard_nodes", "related"]
+__all__ = ["MARK", "duplicate", "guard_nodes", "related", "walk_node"]
 
 MARK = "guard"
 """Metadata key with the verdict; kept out of what is embedded and what a model sees."""
@@ -48,12 +49,35 @@ def _text(node: BaseNode) -> str:
 
 
 def _metadata(node: BaseNode) -> list[Segment]:
-    return segments(_facts(node), Origin.EXTERNAL)
+    return segments(_facts(node), Origin.EXTERNAL, _foreign(node))
 
 
 def _facts(node: BaseNode) -> list[Any]:
-    """The metadata: the node's own, and that of related nodes, of which LlamaIndex keeps copies in every chunk."""
-    return [node.metadata, *(info.metadata for info in related(node))]
+    """The metadata: the node's own, and that of related nodes, of which LlamaIndex keeps copies in every chunk.
+
+    Between them what an `IndexNode` stands for, if that is content and not a retriever or engine.
+    """
+    return [node.metadata, _meant(node), *(info.metadata for info in related(node))]
+
+
+def _meant(node: BaseNode) -> Any:
+    meant = getattr(node, "obj", None)
+    return meant if isinstance(meant, (BaseNode, str, dict, list)) else None
+
+
+def _foreign(node: BaseNode) -> Foreign | None:
+    return _walk_meant if isinstance(_meant(node), BaseNode) else None
+
+
+def _walk_meant(value: Any, origin: Origin, walk: Walk) -> Any:
+    return walk_node(value, walk) if isinstance(value, BaseNode) else walk_object(value, origin, walk)
+
+
+def walk_node(node: BaseNode, walk: Walk) -> BaseNode:
+    """A copy of a node with its text and all facts walked."""
+    text = _text(node)
+    new, facts = walk(text, Origin.EXTERNAL, ""), _facts(node)
+    return _rewritten(node, new, [walk(fact, Origin.EXTERNAL, "metadata") for fact in facts])
 
 
 def related(node: BaseNode) -> list[RelatedNodeInfo]:
@@ -74,18 +98,30 @@ _VECTORS = ("embedding", "text_embedding")
 
 def _copy(node: _Node, result: GuardResult, *, mark: bool) -> _Node:
     text, *metadata = result.output
+    own = _rewritten(node, text, substitute(_facts(node), metadata, _foreign(node)))
+    if mark:
+        own.metadata[MARK] = result.verdict.name.lower()
+        for keys in (own.excluded_embed_metadata_keys, own.excluded_llm_metadata_keys):
+            if MARK not in keys:
+                keys.append(MARK)
+    return own
+
+
+def _rewritten(node: _Node, text: str, facts: list[Any]) -> _Node:
+    """A copy that says this. Vectors of what it said before are left out: texts can be guessed from them."""
     own = duplicate(node)
     if text != _text(node):
         try:
             own.set_content(text)
         except (AttributeError, NotImplementedError, ValueError):
             raise ContentError(f"nodes of type {type(node).__name__} cannot be rewritten, only reported on") from None
-    own.metadata, *others = substitute(_facts(node), metadata)
-    for info, facts in zip(related(own), others, strict=True):
-        info.metadata = facts
-    if mark:
-        own.metadata[MARK] = result.verdict.name.lower()
-        for keys in (own.excluded_embed_metadata_keys, own.excluded_llm_metadata_keys):
-            if MARK not in keys:
-                keys.append(MARK)
+    if (text, facts) != (_text(node), _facts(node)):
+        for name in _VECTORS:
+            if getattr(own, name, None) is not None:
+                setattr(own, name, None)
+    own.metadata, meant, *others = facts
+    if meant is not None:
+        setattr(own, "obj", meant)  # noqa: B010 - only an IndexNode has it
+    for info, known in zip(related(own), others, strict=True):
+        info.metadata = known
     return own

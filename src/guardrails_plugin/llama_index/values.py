@@ -6,6 +6,7 @@ origin: system messages are the developer's, tool messages, nodes and citations 
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from io import IOBase
 from pathlib import PurePath
 from typing import Any
@@ -25,13 +26,14 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
     VideoBlock,
 )
-from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore
+from llama_index.core.schema import BaseNode, NodeWithScore
 from pydantic import AnyUrl
 
 from guardrails_plugin import objects
 from guardrails_plugin.conversation import Foreign, Walk, segments
 from guardrails_plugin.errors import ContentError
-from guardrails_plugin.llama_index.nodes import duplicate, related
+from guardrails_plugin.llama_index.nodes import walk_node
+from guardrails_plugin.objects import is_text
 from guardrails_plugin.types import Origin
 
 __all__ = ["guardable", "origin_of", "walker"]
@@ -69,7 +71,7 @@ def walker(*, tool_calls: bool = True) -> Foreign:
         if isinstance(value, NodeWithScore):
             return value.model_copy(update={"node": walk(value.node, origin, "")})
         if isinstance(value, BaseNode):
-            return _node(value, walk)
+            return walk_node(value, walk)
         known = objects.walk_object(value, origin, walk)
         return value if known is NotImplemented and isinstance(value, _OPAQUE) else known
 
@@ -121,7 +123,7 @@ def _block(block: BaseContentBlock, origin: Origin, walk: Walk, *, tool_calls: b
         cited = walk(block.cited_content, Origin.EXTERNAL, "")
         return block.model_copy(update={"cited_content": cited, **_named(block, walk)})
     if isinstance(block, DocumentBlock):
-        return block.model_copy(update={"title": walk(block.title, Origin.EXTERNAL, "")})
+        return _document(block, walk)
     return block if isinstance(block, _MEDIA) else NotImplemented
 
 
@@ -137,14 +139,27 @@ def _named(block: CitableBlock | CitationBlock, walk: Walk) -> dict[str, Any]:
     return {"title": walk(block.title, Origin.EXTERNAL, ""), "source": walk(block.source, Origin.EXTERNAL, "")}
 
 
-def _node(node: BaseNode, walk: Walk) -> BaseNode:
-    text = node.get_content(metadata_mode=MetadataMode.NONE)
+def _document(block: DocumentBlock, walk: Walk) -> DocumentBlock:
+    title = walk(block.title, Origin.EXTERNAL, "")
+    raw = _bytes(block.data)
+    if not raw or not is_text(raw):
+        return block.model_copy(update={"title": title})
+    text = raw.decode()
     new = walk(text, Origin.EXTERNAL, "")
-    metadata = walk(node.metadata, Origin.EXTERNAL, "metadata")
-    copy = duplicate(node)
-    if new != text:
-        copy.set_content(new)
-    copy.metadata = metadata
-    for info in related(copy):
-        info.metadata = walk(info.metadata, Origin.EXTERNAL, "metadata")
-    return copy
+    data = block.data if new == text else b64encode(str(new).encode())
+    return block.model_copy(update={"title": title, "data": data})
+
+
+def _bytes(data: bytes | IOBase | None) -> bytes:
+    """What a document block holds: LlamaIndex keeps bytes as base64, and files as they are."""
+    if isinstance(data, bytes):
+        try:
+            return b64decode(data, validate=True)
+        except ValueError:
+            return data
+    if data is None or not data.seekable():
+        return b""
+    data.seek(0)
+    raw: bytes | str = data.read()
+    data.seek(0)
+    return raw.encode() if isinstance(raw, str) else raw

@@ -8,7 +8,7 @@ import pickle
 import pytest
 from llama_index.core.ingestion import IngestionCache, IngestionPipeline
 from llama_index.core.node_parser import SentenceSplitter
-from llama_index.core.schema import Document, MetadataMode, NodeWithScore, QueryBundle, TextNode
+from llama_index.core.schema import Document, IndexNode, MetadataMode, NodeWithScore, QueryBundle, TextNode
 
 from guardrails_plugin import ConfigError, Engine, Keyring
 from guardrails_plugin.llama_index import GuardNodePostprocessor, GuardTransform, guard_documents
@@ -39,6 +39,20 @@ def test_the_mark_is_seen_by_neither_model_nor_embedding() -> None:
     assert node.metadata["guard"] == "transform"
     for mode in (MetadataMode.EMBED, MetadataMode.LLM):
         assert "guard" not in node.get_content(metadata_mode=mode)
+
+
+def test_what_an_index_node_stands_for_is_guarded_and_vectors_of_raw_text_are_left_out() -> None:
+    raw = TextNode(text=f"SSN {RAW}", metadata={"owner": RAW})
+    nodes = [
+        IndexNode(text="x", index_id="i", obj=raw, embedding=[0.5]),
+        TextNode(text=f"SSN {RAW}", embedding=[0.5]),
+        TextNode(text="fine", embedding=[0.5]),
+    ]
+    pointer, cleaned, same = GuardTransform(overrides=NO_MODEL)(nodes)
+    assert isinstance(pointer, IndexNode)
+    assert (pointer.obj.text, pointer.obj.metadata) == ("SSN <US_SSN>", {"owner": "<US_SSN>"})
+    assert [node.embedding for node in (pointer, cleaned, same)] == [None, None, [0.5]]
+    assert (raw.text, nodes[1].embedding) == (f"SSN {RAW}", [0.5])
 
 
 def test_blocked_documents_are_dropped_and_accounted_for() -> None:

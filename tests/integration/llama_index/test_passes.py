@@ -59,9 +59,9 @@ def test_the_numbers_of_an_embedding_are_not_looked_at() -> None:
         def __deepcopy__(self, memo: dict[int, Any]) -> NoReturn:
             raise AssertionError("copied one by one")
 
-    node = TextNode(text=CARD)
-    vector = node.embedding = [Number(0.5)]
-    (found,) = GuardNodePostprocessor(overrides=NO_MODEL).postprocess_nodes([NodeWithScore(node=node)])
-    assert found.node.get_content() == "<CREDIT_CARD>"
-    assert found.node.embedding == vector
-    assert found.node.embedding is not vector
+    nodes = [TextNode(text=text, embedding=None) for text in (CARD, "fine")]
+    vector = nodes[0].embedding = nodes[1].embedding = [Number(0.5)]
+    guarded = GuardNodePostprocessor(overrides=NO_MODEL).postprocess_nodes([NodeWithScore(node=node) for node in nodes])
+    assert [found.node.get_content() for found in guarded] == ["<CREDIT_CARD>", "fine"]
+    assert [found.node.embedding for found in guarded] == [None, vector]
+    assert guarded[1].node.embedding is not vector
