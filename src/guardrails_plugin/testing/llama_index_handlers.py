@@ -9,11 +9,13 @@ from typing import Any
 
 from llama_index.core import Settings
 from llama_index.core.callbacks.base_handler import BaseCallbackHandler
+from llama_index.core.callbacks.schema import CBEventType
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.instrumentation.events import BaseEvent
 from llama_index.core.instrumentation.span import BaseSpan
 from llama_index.core.instrumentation.span_handlers import BaseSpanHandler
 from llama_index_instrumentation import get_dispatcher
+from llama_index_instrumentation.span import active_span_id
 from pydantic import PrivateAttr
 
 from guardrails_plugin.testing.watch import Watch
@@ -111,30 +113,39 @@ class _Events(BaseEventHandler):
         """Look at an event."""
         name = type(event).__name__
         is_input = name.endswith("StartEvent") and self._spans.is_root(event.span_id)
-        self._watch.see("root input event" if is_input else f"instrumentation {name}", event)
+        self._watch.see("root input event" if is_input else f"instrumentation {name}{_by(event.span_id)}", event)
 
 
 class _Callbacks(BaseCallbackHandler):
     def __init__(self, watch: Watch) -> None:
         super().__init__([], [])
         self._watch = watch
+        self._tellers: dict[str, str] = {}
 
     def on_event_start(
         self, event_type: Any, payload: Any = None, event_id: str = "", parent_id: str = "", **kwargs: Any
     ) -> str:
         """Look at what an event begins with."""
+        if event_type is CBEventType.LLM:
+            # Models tell it from within their own span; a stream ends in anybody's.
+            self._tellers[event_id] = _by(active_span_id.get())
         self._watch.see(f"callback {event_type.value} start", payload)
         return event_id
 
     def on_event_end(self, event_type: Any, payload: Any = None, event_id: str = "", **kwargs: Any) -> None:
         """Look at what an event ends with."""
-        self._watch.see(f"callback {event_type.value} end", payload)
+        self._watch.see(f"callback {event_type.value} end{self._tellers.get(event_id, '')}", payload)
 
     def start_trace(self, trace_id: str | None = None) -> None:
         """Nothing to see."""
 
     def end_trace(self, trace_id: str | None = None, trace_map: dict[str, list[str]] | None = None) -> None:
         """Nothing to see."""
+
+
+def _by(span: str | None) -> str:
+    """Whose event it is, by the span it was told in."""
+    return f" of {_named(span).partition('.')[0]}" if span else ""
 
 
 def _named(span: str) -> str:

@@ -67,8 +67,13 @@ def inner_runs(*classes: str) -> tuple[Allow, ...]:
     Name the classes of your own model and tools (``inner_runs("OpenAI", "FunctionTool")``), and send instrumentation
     only where raw answers may go.
     """
-    spans = [Allow(f"instrumentation span {name}.*") for name in classes]
-    return (*spans, Allow("instrumentation LLM*Event.response*"), Allow("callback llm end[EventPayload.RESPONSE]*"))
+    told = ("span {}.*", "LLM*Event of {}.response*"), ("llm end of {}[EventPayload.*",)
+    return tuple(
+        Allow(f"{teller} {place.format(name)}")
+        for name in classes
+        for teller, places in zip(("instrumentation", "callback"), told, strict=True)
+        for place in places
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.node_parser import SentenceSplitter
 from llama_index.core.schema import Document
 from llama_index.core.tools import FunctionTool
+from pydantic import BaseModel
 
 from guardrails_plugin.llama_index import (
     GuardTransform,
@@ -57,8 +58,8 @@ def lookup(name: str) -> str:
     return f"The card of {name} is {CARD}, they say."
 
 
-def model() -> Any:
-    return Script(call(("lookup", {"name": "Ann"})), ANSWER).model()
+def model(argument: str = "Ann") -> Any:
+    return Script(call(("lookup", {"name": argument})), ANSWER).model()
 
 
 def agent() -> Any:
@@ -164,7 +165,7 @@ def test_guarded_chat_engines(mode: Any) -> None:
         lambda: chat_engine(mode, guard_llm(PlainLLM.saying(ANSWER), overrides=QUIET), clean=True),
         CANARIES,
         [QUESTION, "And now?"],
-        allow=[CALLER_INPUT, *inner_runs("PlainLLM"), Allow("callback llm end[EventPayload.COMPLETION]*")],
+        allow=[CALLER_INPUT, *inner_runs("PlainLLM")],
     )
     assert set(report.modes.values()) == {"ran"}
 
@@ -181,6 +182,56 @@ def test_a_chat_engines_guard_cleans_answers_sources_and_memory_by_itself(mode: 
 
 def test_guarded_models() -> None:
     assert_no_leak(guarded_llm, CANARIES, QUESTION, allow=[CALLER_INPUT, *INNER])
+
+
+def calling_agent() -> Any:
+    """Its model puts what it knows into a call."""
+    return FunctionAgent(llm=model(f"her of {IBAN}"), tools=[FunctionTool.from_defaults(lookup)])
+
+
+def handing_over() -> Any:
+    script = Script(call(("handoff", {"to_agent": "two", "reason": f"pays from {IBAN}"})), "Done.")
+    first = FunctionAgent(name="one", description="d", llm=script.model(), can_handoff_to=["two"])
+    return AgentWorkflow(
+        agents=[first, FunctionAgent(name="two", description="d", llm=script.model())], root_agent="one"
+    )
+
+
+@pytest.mark.parametrize("action", ["redact", "block"])
+@pytest.mark.parametrize("build", [calling_agent, handing_over])
+def test_what_agents_put_into_their_calls_is_nowhere(build: Any, action: str) -> None:
+    assert find_leaks(build, {"out": IBAN}, "Go on.").places() == {"run": {"out"}}
+    policy = {**QUIET, "pre_tool": {**NO_MODEL, "pii": {"sensitive": action}}}
+    report = assert_no_leak(lambda: guard_agent(build(), overrides=policy), {"out": IBAN}, "Go on.", allow=INNER)
+    assert report.modes == {"run": "ran"}
+
+
+class Account(BaseModel):
+    """An account."""
+
+    iban: str
+
+
+@pytest.mark.parametrize("structured", [True, False])
+def test_programs(structured: bool) -> None:
+    def build() -> Any:
+        llm: Any = guard_llm(Script(call(("Account", {"iban": IBAN}))).model(), overrides=QUIET)
+        if structured:
+            return llm.as_structured_llm(Account)
+        return SummaryIndex.from_documents(documents()).as_query_engine(llm=llm, output_cls=Account)
+
+    modes = ["chat", "achat"] if structured else ["query", "aquery"]
+    report = assert_no_leak(build, {"out": IBAN}, "Which account?", allow=INNER, modes=modes)
+    assert set(report.modes.values()) == {"ran"}
+
+
+def test_only_the_named_models_may_tell_their_answers() -> None:
+    report = find_leaks(Script(ANSWER).model(), {"out": IBAN}, "Hi", allow=inner_runs("OpenAI"), modes=["chat"])
+    told = {leak.place.split("[")[0].split(".")[0] for leak in report.leaks}
+    assert told >= {
+        "callback llm end of MockFunctionCallingLLM",
+        "instrumentation LLMChatEndEvent of MockFunctionCallingLLM",
+    }
 
 
 def test_guarded_tools() -> None:
