@@ -23,7 +23,7 @@ from guardrails_plugin.llama_index.guarding import REFUSAL, Guarding, OnBlock, O
 from guardrails_plugin.llama_index.llm import guard_llm, in_agent
 from guardrails_plugin.llama_index.provenance import opened, remember
 from guardrails_plugin.llama_index.tools import REFUSAL as TOOL_REFUSAL
-from guardrails_plugin.llama_index.tools import Descriptions, guard_tools, guarded_tool
+from guardrails_plugin.llama_index.tools import Descriptions, guard_tools, guarded_tool, require_types
 from guardrails_plugin.llama_index.vault import Vault
 from guardrails_plugin.types import Context, GuardResult, Stage
 
@@ -51,7 +51,8 @@ def guard_agent(
 
     What is given to ``run`` (user message and chat history) is guarded at pre_plan before memory, context and events
     see it; every model with `guard_llm`; every tool, retrieved ones and the handoff of an `AgentWorkflow` too, with
-    `guard_tools`. What they already wrap stays as it is. A memory that is handed in is taken as it is: hand in a
+    `guard_tools`. What is guarded alike stays as it is; what is guarded otherwise, the agent included, gets this guard
+    round its own. A memory that is handed in is taken as it is: hand in a
     `guard_memory`.
 
     The calls in a model's message are guarded at pre_tool before events and memory see them, and again at the tool. A
@@ -140,6 +141,7 @@ class _Parts:
     def check_trust(self) -> None:
         if self._trusted and self._policy.vault is None:
             raise ConfigError("trusted_tools needs a vault")
+        require_types(self._trusted, self._policy)
         unknown = self._trusted.keys() - self._known
         if unknown and not self._retrieves:
             raise unknown_name("tool", min(unknown), self._known, "trusted_tools")
@@ -172,7 +174,7 @@ class _GuardedToolRetriever(ObjectRetriever[Any]):
 class _Door:
     """Before an agent's own ``run``."""
 
-    _door: Guarding
+    _doors: tuple[Guarding, ...]
     _restores: Vault | None
 
     def run(self, *args: Any, **kwargs: Any) -> WorkflowHandler:
@@ -181,10 +183,11 @@ class _Door:
         event: Any = arguments.get("start_event")
         given = {name: arguments.get(name) for name in _TEXTS if arguments.get(name)}
         started = {name: event.get(name) for name in _TEXTS if event.get(name)} if event else {}
-        checked = self._door.check(Stage.PRE_PLAN, [given, started])
-        if checked.result.blocked:
-            return self._refused(checked.result)
-        given, started = checked.value
+        for door in self._doors:
+            checked = door.check(Stage.PRE_PLAN, [given, started])
+            if checked.result.blocked:
+                return self._refused(door, checked.result)
+            given, started = checked.value
         if started:
             arguments["start_event"] = type(event)(**{**dict(event.items()), **started})
         told = {**started, **given}
@@ -193,10 +196,10 @@ class _Door:
         remember(handler.ctx, said)
         return cast("WorkflowHandler", RestoringHandler(handler, self._restores)) if self._restores else handler
 
-    def _refused(self, result: GuardResult) -> WorkflowHandler:
-        if not self._door.refuses:
+    def _refused(self, door: Guarding, result: GuardResult) -> WorkflowHandler:
+        if not door.refuses:
             result.raise_for_block()
-        message = ChatMessage(role=MessageRole.ASSISTANT, content=self._door.refusal)
+        message = ChatMessage(role=MessageRole.ASSISTANT, content=door.refusal)
         output = AgentOutput(response=message, current_agent_name=str(getattr(self, "name", type(self).__name__)))
         return _Refused().run(output=output)
 
@@ -207,10 +210,10 @@ class _WorkflowDoor(_Door):
     def _get_handoff_tool(self, current_agent: BaseWorkflowAgent) -> BaseTool | None:
         own: Any = super()
         tool = own._get_handoff_tool(current_agent)  # noqa: SLF001 - no public way
-        if tool is None:
-            return None
-        # What one agent tells the next, a model wrote: nobody outside did.
-        return guarded_tool(tool, replace(self._door, refusal=TOOL_REFUSAL), from_outside=False)
+        for door in self._doors if tool is not None else ():
+            # What one agent tells the next, a model wrote: nobody outside did.
+            tool = guarded_tool(tool, replace(door, refusal=TOOL_REFUSAL), from_outside=False)
+        return cast("BaseTool | None", tool)
 
 
 class RestoringHandler:
@@ -257,6 +260,7 @@ def _with_door(agent: Any, policy: Guarding, restores: Vault | None) -> Any:
         guarded = metaclass(f"Guarded{kind.__name__}", (door, kind), namespace)
         guarded._step_functions = dict(kind._step_functions)  # noqa: SLF001 - steps added to the class
         object.__setattr__(agent, "__class__", guarded)
-    object.__setattr__(agent, "_door", policy)
-    object.__setattr__(agent, "_restores", restores)
+    doors = tuple(door for door in getattr(agent, "_doors", ()) if door != policy)
+    object.__setattr__(agent, "_doors", (policy, *doors))
+    object.__setattr__(agent, "_restores", restores or getattr(agent, "_restores", None))
     return agent

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from types import NoneType
 from typing import Any, Literal
@@ -74,6 +74,17 @@ class Guarding:
     def check(self, stage: Stage, value: Any, *, origin: Origin | None = None) -> Checked:
         """A guarded copy of a value of any kind this package knows."""
         return self.each(stage, [value], origin=origin)[0]
+
+    def require_types(self, names: Iterable[str], where: str) -> None:
+        """Nothing, when these are entity types that some stage of this policy can find.
+
+        Raises:
+            ConfigError: another one; the message lists the valid ones.
+        """
+        *others, last = Stage
+        for stage in others:
+            self.engine.require_types((), stage=stage, **self._policy(stage))
+        self.engine.require_types(names, stage=last, **self._policy(last), where=where)
 
     def each(self, stage: Stage, values: Sequence[Any], *, origin: Origin | None = None) -> list[Checked]:
         """Guarded copies of several values, in order; one pass of the engine for all, and a result for each."""

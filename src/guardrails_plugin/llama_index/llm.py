@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import AsyncGenerator, Generator, Sequence
 from typing import Any, TypeVar, cast
 
@@ -85,7 +86,8 @@ def guard_llm(
     and callback handlers its own, unguarded answers.
 
     Args:
-        llm: a model; one that calls functions still does. A guarded one comes back as it is.
+        llm: a model; one that calls functions still does. One that is guarded alike comes back as it is; one that is
+            guarded otherwise gets this guard round its own, which sees of its answers what that one lets pass.
         engine: the engine; one shared by the process by default.
         recipes: names of recipes, by stage (``llm_prompt``, ``response``).
         overrides: changes to them, by stage, then by rule name.
@@ -101,8 +103,6 @@ def guard_llm(
         ConfigError: an argument is wrong.
     """
     require("llm", llm, LLM, "a LlamaIndex LLM")
-    if isinstance(llm, _Guards):
-        return llm
     policy = guarding(
         engine,
         recipes=recipes,
@@ -113,6 +113,8 @@ def guard_llm(
         on_block=on_block,
         refusal=refusal,
     )
+    if isinstance(llm, _Guards) and llm.guarding == policy:
+        return llm
     kind = GuardedFunctionCallingLLM if isinstance(llm, FunctionCallingLLM) else GuardedLLM
     made: LLM = kind.around(llm, policy)
     return made
@@ -133,6 +135,11 @@ class _Guards(Predicting, Structured):
         wrapper._inner, wrapper._guarding, wrapper._actions = llm, policy, actions  # noqa: SLF001 - its own
         return wrapper
 
+    @property
+    def guarding(self) -> Guarding:
+        """How it guards."""
+        return self._guarding
+
     def __reduce__(self) -> tuple[Any, ...]:
         # LlamaIndex leaves out what it cannot pickle: a wrapper without its model, or without its policy.
         return type(self).around, (self._inner, self._guarding, self._actions)
@@ -140,7 +147,8 @@ class _Guards(Predicting, Structured):
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
         if name == "callback_manager" and self._inner is not None:
-            # `Settings` and query engines hand theirs to the model they are given.
+            # `Settings` and query engines hand theirs to the model they are given, which is not the caller's to change.
+            self._inner = copy.copy(self._inner)
             self._inner.callback_manager = value
 
     @property

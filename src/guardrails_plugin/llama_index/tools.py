@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, fields, replace
 from typing import Any, Literal, cast
 
@@ -51,7 +51,8 @@ def guard_tools(
     let `guard_llm` raise. Descriptions and parameters are read once, here, since a model follows them like a prompt.
 
     Args:
-        tools: tools or plain functions. Functions that take a ``Context`` still get it. Guarded ones stay as they are.
+        tools: tools or plain functions. Functions that take a ``Context`` still get it. Those guarded alike stay as
+            they are; those guarded otherwise get this guard round their own.
         engine: the engine; one shared by the process by default.
         recipes: names of recipes, by stage (``pre_tool``, ``post_tool``).
         overrides: changes to them, by stage, then by rule name.
@@ -75,7 +76,7 @@ def guard_tools(
         engine, recipes=recipes, overrides=overrides, context=context, vault=vault, on_block="refuse", refusal=refusal
     )
     known = [tool if isinstance(tool, BaseTool) else FunctionTool.from_defaults(tool) for tool in require_tools(tools)]
-    _check_trust(trusted_tools, [tool.metadata.get_name() for tool in known], vault)
+    _check_trust(trusted_tools, [tool.metadata.get_name() for tool in known], policy)
     if pins is not None:
         for report in check_tools(
             {server: [_definition(tool.metadata) for tool in known]}, engine=policy.engine, pins=pins
@@ -84,18 +85,41 @@ def guard_tools(
     return [_guarded(tool, policy, trusted_tools or {}, descriptions) for tool in known]
 
 
-def _check_trust(trusted: Trusted | None, names: Sequence[str], vault: Vault | None) -> None:
-    if trusted and vault is None:
+def _check_trust(trusted: Trusted | None, names: Sequence[str], policy: Guarding) -> None:
+    if trusted and policy.vault is None:
         raise ConfigError("trusted_tools needs the vault that the other guards of the conversation share")
     for name in trusted or {}:
         if name not in names:
             raise unknown_name("tool", name, names, "trusted_tools")
+    require_types(trusted or {}, policy)
+
+
+def require_types(trusted: Trusted, policy: Guarding) -> None:
+    """Nothing, when a tool can be trusted with each of these.
+
+    Raises:
+        ConfigError: no collection of names, or one that is no entity type of this policy.
+    """
+    for name, types in trusted.items():
+        where = f"trusted_tools[{name!r}]"
+        if isinstance(types, str) or not isinstance(types, Iterable):
+            given = type(types).__name__
+            raise ConfigError(f"{where}: expected a collection of entity types, such as {{'US_SSN'}}, got {given}")
+        policy.require_types(types, where)
 
 
 def _guarded(tool: BaseTool, policy: Guarding, trusted: Trusted, descriptions: Descriptions) -> AsyncBaseTool:
-    if isinstance(tool, (GuardedTool, GuardedFunctionTool)):
-        return tool
     types = trusted.get(tool.metadata.get_name(), ())
+    if isinstance(tool, (GuardedTool, GuardedFunctionTool)):
+        own = tool.guard
+        if types != () and (own.types, own.policy.vault) != (types, policy.vault):
+            raise ConfigError(
+                f"trusted_tools: tool {own.name[:64]!r} is guarded already, by a guard that does not trust it; give "
+                "trusted_tools and vault to the guard_tools that made it, or hand in the tool itself"
+            )
+        if own.policy == policy:
+            return tool
+        types = ()  # its own guard turns values back, behind this one
     metadata = _metadata(tool.metadata, policy) if descriptions == "check" else tool.metadata
     return guarded_tool(tool, policy, types=types, metadata=metadata)
 
@@ -109,7 +133,8 @@ def guarded_tool(
     from_outside: bool = True,
 ) -> AsyncBaseTool:
     """The tool behind a guard with this policy; see `ToolGuard`."""
-    guard = ToolGuard(policy, name=tool.metadata.get_name(), types=types, from_outside=from_outside)
+    inside = isinstance(tool, (GuardedTool, GuardedFunctionTool))
+    guard = ToolGuard(policy, name=tool.metadata.get_name(), types=types, from_outside=from_outside, records=not inside)
     if isinstance(tool, FunctionTool):
         return GuardedFunctionTool(tool, metadata or tool.metadata, guard)
     return GuardedTool(tool, metadata or tool.metadata, guard)
@@ -133,6 +158,7 @@ class ToolGuard:
         types: entity types whose encrypted values it gets back.
         own: name of the parameter that takes the workflow's context, which is no content.
         from_outside: whether what it returns counts as said by somebody outside of the conversation.
+        records: whether it tells the conversation of calls and results; of two guards round a tool the inner one does.
     """
 
     policy: Guarding
@@ -141,6 +167,7 @@ class ToolGuard:
     types: Container[str] = ()
     own: str | None = None
     from_outside: bool = True
+    records: bool = True
 
     def call(self, run: Callable[..., ToolOutput], args: tuple[Any, ...], kwargs: dict[str, Any]) -> ToolOutput:
         """Run a tool."""
@@ -160,7 +187,7 @@ class ToolGuard:
 
     def _output(self, output: ToolOutput, arguments: _Arguments) -> ToolOutput:
         guarded = guarded_output(self.policy.here(), output, arguments.shown)
-        if self.from_outside and (said := said_here()) is not None:
+        if self.records and self.from_outside and (said := said_here()) is not None:
             said.untrusted.append(guarded.content)
         return guarded
 
@@ -190,7 +217,7 @@ class ToolGuard:
             if checked.result.blocked:
                 return None
             call = checked.value
-        if said is not None:
+        if said is not None and self.records:
             said.calls.append(call)
         return cast("Mapping[str, Any]", call["args"])
 
@@ -245,6 +272,11 @@ class GuardedTool(AsyncBaseTool):
         self._guard = guard
 
     @property
+    def guard(self) -> ToolGuard:
+        """Its guard."""
+        return self._guard
+
+    @property
     def metadata(self) -> ToolMetadata:
         return self._metadata
 
@@ -269,6 +301,11 @@ class GuardedFunctionTool(FunctionTool):
         self._real_fn = self._guard.async_function(real) if is_async else self._guard.function(real)
         self.requires_context = tool.requires_context
         self.ctx_param_name = tool.ctx_param_name
+
+    @property
+    def guard(self) -> ToolGuard:
+        """Its guard."""
+        return self._guard
 
     def __call__(self, *args: Any, **kwargs: Any) -> ToolOutput:
         return self.call(*args, **kwargs)

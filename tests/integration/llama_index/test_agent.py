@@ -306,6 +306,28 @@ def test_what_is_guarded_already_stays_as_it_is() -> None:
     assert type(guard_agent(agent)) is type(agent)
 
 
+def test_a_guard_round_what_is_guarded_otherwise_counts_too() -> None:
+    inner = guard_agent(function_agent(Script(call(("fails", {"name": CARD})), "done").model()), overrides=QUIET)
+    with pytest.raises(GuardBlocked, match="pre_plan"):
+        Run(guard_agent(inner, overrides=blocking("pre_plan")))
+    run = Run(guard_agent(inner, overrides=blocking("pre_tool")), user_msg="Hi")
+    results = [event.tool_output.content for event in run.events if isinstance(event, ToolCallResult)]
+    assert results == ["The tool call was blocked by policy."]
+
+
+def test_a_tool_that_another_guard_does_not_trust_cannot_be_trusted() -> None:
+    keyring = Keyring.generate()
+    engine, vault = Engine(keyring=keyring), Vault(keyring)
+    guarded = guard_tools([card], engine=engine, overrides=QUIET)
+    with pytest.raises(ConfigError, match="'card' is guarded already"):
+        guard_agent(
+            FunctionAgent(tools=list(guarded), llm=script().model()),
+            engine=engine,
+            vault=vault,
+            trusted_tools={"card": {"US_SSN"}},
+        )
+
+
 def test_encrypted_values_travel_through_the_agent_to_the_trusted_tool_only() -> None:
     paid: list[str] = []
 
@@ -336,9 +358,17 @@ def test_encrypted_values_travel_through_the_agent_to_the_trusted_tool_only() ->
     assert not leaks(*run.all())
 
 
-@pytest.mark.parametrize("trusted", [{"crad": ["US_SSN"]}, {"card": ["US_SSN"]}])
-def test_trust_is_checked(trusted: dict[str, list[str]]) -> None:
-    vault = Vault(Keyring.generate()) if "crad" in trusted else None
+@pytest.mark.parametrize(
+    ("trusted", "has_vault"),
+    [
+        ({"crad": ["US_SSN"]}, True),
+        ({"card": ["US_SSN"]}, False),
+        ({"card": ["US_SNS"]}, True),
+        ({"card": "US_SSN"}, True),
+    ],
+)
+def test_trust_is_checked(trusted: dict[str, list[str]], has_vault: bool) -> None:
+    vault = Vault(Keyring.generate()) if has_vault else None
     with pytest.raises(ConfigError, match="trusted_tools"):
         guard_agent(function_agent(), overrides=QUIET, trusted_tools=trusted, vault=vault)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import io
 import json
 from collections.abc import AsyncGenerator, Generator, Sequence
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from llama_index.core.base.llms.types import (
     ChatMessage,
     ChatResponse,
+    DocumentBlock,
     ImageBlock,
     MessageRole,
     TextBlock,
@@ -62,6 +64,25 @@ def test_a_wrapper_is_of_the_kind_of_its_model() -> None:
     assert not isinstance(plain, FunctionCallingLLM)
     assert plain.metadata.model_name == "plain"
     assert guard_llm(plain) is plain
+
+
+def test_a_guard_round_a_model_that_is_guarded_otherwise_counts_too() -> None:
+    guarded = guard_llm(guard_llm(PlainLLM.saying(IBAN), overrides=QUIET), overrides=blocking("llm_prompt"))
+    assert guarded.complete("x").text == "<IBAN_CODE>"
+    with pytest.raises(GuardBlocked):
+        guarded.complete(SSN)
+
+
+@pytest.mark.parametrize("data", [f"My SSN is {SSN}".encode(), io.BytesIO(f"My SSN is {SSN}".encode())])
+def test_documents_of_text_in_a_prompt_are_guarded_others_left(data: Any) -> None:
+    script = Script("ok")
+    image = DocumentBlock(data=b"%PDF\xff\xfe", document_mimetype="application/pdf")
+    given = DocumentBlock(data=data, title="t", document_mimetype="text/plain")
+    guard_llm(script.model(), overrides=QUIET).chat([ChatMessage(role="user", blocks=[given, image])])
+    text, same = script.prompts[0][0].blocks
+    assert isinstance(text, DocumentBlock)
+    assert text.resolve_document().read() == b"My SSN is <US_SSN>"
+    assert same == image
 
 
 def test_prompt_and_answer_are_guarded_and_the_callers_messages_are_not_touched() -> None:
@@ -468,8 +489,10 @@ def test_chat_engines_chat_and_stream() -> None:
 def test_settings_reach_the_model_and_copies_share_the_engine() -> None:
     model = Script(ANSWER).model(system_prompt="Be brief.")
     guarded = guard_llm(model, overrides=QUIET)
-    guarded.callback_manager = CallbackManager([])
-    assert model.callback_manager is guarded.callback_manager
+    before, guarded.callback_manager = model.callback_manager, CallbackManager([])
+    inner: Any = getattr(guarded, "_inner", None)
+    assert inner.callback_manager is guarded.callback_manager
+    assert model.callback_manager is before
     assert guarded.system_prompt == "Be brief."
     assert copy.deepcopy(guarded).chat(USER).message.content == CLEAN
     assert not leaks(guarded.to_dict())
