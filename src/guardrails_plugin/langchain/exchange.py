@@ -222,7 +222,7 @@ class Exchange:
         blocks = list(filter(is_call_block, chunk.content)) if self.calls is not None else []
         if not (chunk.tool_call_chunks or own or blocks):
             return chunk
-        calls = {"tool_call_chunks": chunk.tool_call_chunks, "additional_kwargs": own}
+        calls: dict[str, Any] = {"tool_call_chunks": chunk.tool_call_chunks, "additional_kwargs": own}
         self._hold(AIMessageChunk(content=blocks or "", id=chunk.id, **calls))
         dropped = raw if self._names or own else {}
         update: dict[str, Any] = {"tool_call_chunks": [], "tool_calls": [], "invalid_tool_calls": []}

@@ -31,7 +31,9 @@ def guarded_interrupt(error: Exception, gate: ToolGate, name: str) -> Exception 
         return None
     asked = error.args[0] if error.args else ()
     own = tuple(dataclasses.replace(one, value=_guarded(one.value, gate, name)) for one in asked)
-    return error if [one.value for one in own] == [one.value for one in asked] else graph.GraphInterrupt(own)
+    same = [one.value for one in own] == [one.value for one in asked]
+    made: Exception = error if same else graph.GraphInterrupt(own)
+    return made
 
 
 def _guarded(value: Any, gate: ToolGate, name: str) -> Any:

@@ -41,13 +41,17 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
     ``create_agent(model, tools, middleware=[GuardMiddleware()])``. The model is swapped for a guarded one, so that
     token streams, events and checkpoints hold guarded replies only. The first checkpoint of a turn holds the input as
     it came in, since LangGraph writes it before any hook runs: put ``Guard("pre_plan") |`` in front of the agent where
-    it must not.
+    it must not. Tool calls are judged before the reply is seen, if replies and calls are guarded: what is seen of a
+    blocked one is its name and id, and it is refused when it comes to its tool.
 
     Beside other middleware, put it **first**: as the outermost it guards what the others put in place of the model, a
     prompt, an answer or a tool's result. Behind its back, wherever it stands: the tokens that other middleware streams
     from a model it asks itself, the messages in a ``Command`` that it answers with, and, of those further inside, what
     they make of a tool call's arguments. As the last it sees what others make of prompts and calls, but not what they
     answer themselves or make of answers and results.
+
+    What others put into the thread (summaries, reviewers' words, ``update_state``) is guarded there before the model is
+    next asked, AI messages of the input like replies; the step that writes it shows it as it was.
 
     LangGraph asks no middleware about what tools and nodes write by ``get_stream_writer()`` (stream mode ``custom``),
     nor about state keys other than ``messages`` (those in a tool's ``Command`` are guarded, those in the input, of
@@ -62,10 +66,10 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
         pre_tool: for tool calls, knowing what the user asked for and what came from outside.
         post_tool: for what tools return.
         on_block: ``refuse`` answers (blocked input and replies) or tells the model (blocked tool calls); ``raise``
-            raises GuardBlocked, and a blocked input then stays in the thread.
+            raises GuardBlocked, and a blocked input then stays in the thread until that goes on.
         refusal: the answer in place of a refused one.
-        trusted_tools: tool names and the entity types whose encrypted values they get as they were. Tracers are told
-            what tools get.
+        trusted_tools: tool names and the entity types whose encrypted values they get as they were, by the engine's
+            keyring. Tracers are told what tools get.
         review_tools: tools whose calls wait for a person: the graph is interrupted, and goes on when it is resumed
             with ``"approve"`` (anything else rejects).
         restore_answer: turn encrypted values back in the last message of a turn, by the engine's keyring. What is
@@ -75,8 +79,8 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
             the tokens from ``message.response_metadata["guard"]["fpe_context"]`` of the thread's messages.
 
     Raises:
-        ConfigError: an option that is none of the valid ones. Names of tools are not looked up: an agent's tools may
-            change from call to call.
+        ConfigError: an option that is none of the valid ones, trust or restored answers without a keyring. Names of
+            tools are not looked up: an agent's tools may change from call to call.
     """
 
     trace_policy = TracePolicy(process_inputs=omit_payload, process_outputs=omit_payload)
@@ -127,8 +131,7 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
         messages: list[BaseMessage] = state["messages"]
         restored = [_encrypted_again(one) for one in messages if _WAS in one.response_metadata.get("guard", {})]
         cleaned = self._thread.entered(_with(messages, restored))
-        # What was judged of a restored answer is what it was before: later ones come first.
-        changed = _with([*restored, *(one for one in cleaned.changed if one.id not in _ids(restored))], cleaned.changed)
+        changed = list({message.id: message for message in (*restored, *cleaned.changed)}.values())
         if cleaned.blocked is None:
             return {"messages": changed} if changed else None
         if self._on_block == "raise":
@@ -178,7 +181,7 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
 
     def _turn(self, request: ModelRequest[Any]) -> _Turn:
         """The request guarded; what others have put into the thread is guarded there, too."""
-        thread: list[BaseMessage] = request.state.get("messages", [])
+        thread: Sequence[BaseMessage] = request.state.get("messages", [])
         cleaned = self._thread.added(thread)
         if cleaned.blocked is not None:
             if self._on_block == "raise":

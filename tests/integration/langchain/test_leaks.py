@@ -1,4 +1,4 @@
-"""The leak matrix: canaries in the input, the reply and a tool's result, looked for in every mode LangChain has.
+"""The leak matrix: canaries in the input, the reply, a tool's arguments, result and question, in every mode there is.
 
 One test per way to guard an application, against `guardrails_plugin.testing`. What may be seen raw, since the
 framework shows it before any guard is asked or behind its back, is allowed by name; everything else is clean.
@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 from langchain.agents import create_agent
-from langchain_core.messages import HumanMessage
+from langchain.agents.middleware import AgentMiddleware
+from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import MemorySaver
+from langgraph.types import interrupt
 
 from guardrails_plugin import Engine, Keyring
 from guardrails_plugin.langchain import GuardMiddleware, guard_model, guard_retriever, guard_tools
@@ -156,3 +158,58 @@ def test_chains_that_block(on_block: str) -> None:
         app, {"in": IN}, QUESTION, allow=[CALLER_INPUT], modes=["invoke", "ainvoke", "stream", "astream", "batch"]
     )
     assert set(report.modes.values()) == {"ran" if on_block == "refuse" else "blocked: GuardBlocked"}
+
+
+ARG, SAID = "078-05-1121", "219-09-9999"
+REPLACE: Any = {**NO_MODEL, "pii": {"sensitive": "replace"}}
+STOP: Any = {**NO_MODEL, "pii": {"sensitive": "block"}}
+
+
+@tool
+def ask(name: str) -> str:
+    """Ask whether it is so."""
+    return str(interrupt({"question": f"The SSN of {name} is {TOOL}, is it?"}))
+
+
+def acting(*others: Any, tools: Any = (lookup,), **stages: Any) -> Any:
+    """An agent whose model says a number in a call."""
+    call = calling(tools[0].name, name=f"Ann (SSN {ARG})")
+    own: dict[str, Any] = {**{stage: guard(stage) for stage in STAGES}, **stages}
+    return create_agent(
+        says(call, ANSWER), list(tools), middleware=[GuardMiddleware(**own), *others], checkpointer=MemorySaver()
+    )
+
+
+def test_arguments_of_calls_and_what_an_input_says_of_a_model_are_clean_everywhere() -> None:
+    turn = {"messages": [HumanMessage("hi"), AIMessage(f"Her SSN is {SAID}."), HumanMessage(QUESTION)]}
+    for overrides in (REPLACE, STOP):
+        report = assert_no_leak(
+            lambda overrides=overrides: acting(pre_tool=guard("pre_tool", overrides=overrides)),
+            {**CANARIES, "arg": ARG, "said": SAID},
+            turn,
+            allow=[CALLER_INPUT, GRAPH_INPUT],
+            modes=None if overrides is REPLACE else ["ainvoke", "astream messages", "events v3", "stream debug"],
+        )
+        assert set(report.modes.values()) == {"ran"}
+        assert {leak.canary for leak in report.allowed} == {"in", "said"}
+
+
+def test_so_is_what_a_tool_asks_a_person() -> None:
+    report = assert_no_leak(
+        lambda: acting(tools=[ask], pre_tool=guard("pre_tool", overrides=REPLACE)),
+        {**CANARIES, "arg": ARG},
+        {"messages": [HumanMessage("hi")]},
+    )
+    assert set(report.modes.values()) == {"ran"}
+
+
+def test_what_other_middleware_puts_into_the_thread_is_seen_until_the_model_is_asked() -> None:
+    class Adds(AgentMiddleware[Any, Any, Any]):
+        def before_model(self, state: Any, runtime: Any) -> Any:
+            return {"messages": [HumanMessage(f"SSN {SAID}", id="added")]} if len(state["messages"]) == 1 else None
+
+    app = acting(Adds(), pre_tool=guard("pre_tool", overrides=REPLACE))
+    config: Any = {"configurable": {"thread_id": "1"}}
+    states = list(app.stream({"messages": [HumanMessage("hi")]}, config, stream_mode="values"))
+    assert [SAID in repr(state) for state in states].count(True) == 1
+    assert SAID not in repr(states[-1])

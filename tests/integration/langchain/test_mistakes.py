@@ -72,7 +72,7 @@ def test_of_arguments(make: Any, said: str) -> None:
 )
 def test_what_becomes_of_a_block_is_not_asked_of_a_guard_behind_another_door(stage: str, make: Any) -> None:
     for fields, said in (({"on_block": "review"}, r"on_block \('review'\)"), ({"refusal": "No."}, "refusal")):
-        own: dict[str, Any] = fields  # type: ignore[assignment]
+        own: dict[str, Any] = fields
         with pytest.raises(ConfigError, match=f"{stage}: {said} of this Guard would do nothing.*{next(iter(own))}="):
             make(Guard(stage, **own))
     make(Guard(stage, on_block="raise"))

@@ -53,7 +53,7 @@ def call(id_: str, body: str = SAID, name: str = "send") -> Any:
 def everywhere(**fields: Any) -> AIMessage:
     """A call as providers repeat it."""
     raw = {"id": "1", "type": "function", "function": {"name": "send", "arguments": json.dumps({"body": SAID})}}
-    blocks = [
+    blocks: list[Any] = [
         {"type": "text", "text": "Let me send it."},
         {"type": "tool_use", "id": "1", "name": "send", "input": {"body": SAID}},
         {"type": "function_call", "call_id": "1", "name": "send", "arguments": json.dumps({"body": SAID})},
@@ -131,7 +131,9 @@ class TestModel:
                     block: Any = {"type": "input_json_delta", "partial_json": part, "index": 0}
                     piece: Any = {"name": None, "args": part, "id": None, "index": 0, "type": "tool_call_chunk"}
                     yield ChatGenerationChunk(message=AIMessageChunk(content=[block], tool_call_chunks=[piece]))
-                yield ChatGenerationChunk(message=AIMessageChunk([{"type": "text", "text": "Sent.", "index": 1}]))
+                yield ChatGenerationChunk(
+                    message=AIMessageChunk(content=[{"type": "text", "text": "Sent.", "index": 1}])
+                )
 
         for response in (guard("response"), False):
             inner = says(kind=Streams)

@@ -78,7 +78,7 @@ class TestOthers:
 
     @pytest.mark.parametrize("asynchronous", [False, True])
     def test_a_refused_one_ends_the_turn(self, asynchronous: bool) -> None:
-        made = [middleware(pre_plan=BLOCK, refusal="No.", **own) for own in ({}, {"on_block": "raise"})]
+        made = [middleware(pre_plan=BLOCK, refusal="No.", on_block=on_block) for on_block in ("refuse", "raise")]
         apps = [create_agent(says("ok"), [], middleware=[one, Adds()], checkpointer=MemorySaver()) for one in made]
         if not asynchronous:
             assert [one.content for one in said(apps[0], HumanMessage("hi"))] == ["hi", "[removed by policy]", "No."]
