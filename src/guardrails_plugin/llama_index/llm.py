@@ -322,7 +322,7 @@ def in_agent(llm: LLM, policy: Guarding) -> LLM:
     Agents tell everybody of a call, and remember it, before its tool is asked.
     """
     guarded = cast("Any", llm)
-    made: LLM = type(llm).around(guarded._inner, guarded._guarding, policy)  # noqa: SLF001 - its own
+    made: LLM = type(guarded).around(guarded._inner, guarded._guarding, policy)  # noqa: SLF001 - its own
     return made
 
 

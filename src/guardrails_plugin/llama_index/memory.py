@@ -100,7 +100,7 @@ class GuardedMemory(BaseMemory):
         return {"class_name": self.class_name(), "memory": _stored(self._inner), "policy": policy}
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any], **_kwargs: Any) -> GuardedMemory:  # type: ignore[override]
+    def from_dict(cls, data: dict[str, Any], **_kwargs: Any) -> GuardedMemory:
         """What `to_dict` gave."""
         policy = None if data["policy"] is None else read(data["policy"])
         return cls.around(_restored(data["memory"]), policy)

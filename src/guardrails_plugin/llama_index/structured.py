@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
+from llama_index.core.chat_engine.types import AgentChatResponse
 from llama_index.core.llms.llm import LLM
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.tools.types import BaseTool
@@ -15,6 +17,7 @@ from pydantic import BaseModel
 from guardrails_plugin.llama_index.call_gate import answering, gives_answer
 from guardrails_plugin.llama_index.guarding import Guarding
 from guardrails_plugin.llama_index.tools import guarded_tool
+from guardrails_plugin.llama_index.values import guardable
 from guardrails_plugin.types import Stage
 
 __all__ = ["Calling", "Structured"]
@@ -79,16 +82,24 @@ class Structured:
 
     def predict_and_call(self, tools: Sequence[BaseTool], *args: Any, **kwargs: Any) -> Any:
         """LlamaIndex calls the tools right here: each is guarded, unless its call is the answer."""
-        return self._own.predict_and_call(self._guarded_tools(tools), *args, **kwargs)
+        return self._told(self._own.predict_and_call(self._guarded_tools(tools), *args, **kwargs))
 
     async def apredict_and_call(self, tools: Sequence[BaseTool], *args: Any, **kwargs: Any) -> Any:
         """`predict_and_call`, async."""
-        return await self._own.apredict_and_call(self._guarded_tools(tools), *args, **kwargs)
+        made = await self._own.apredict_and_call(self._guarded_tools(tools), *args, **kwargs)
+        return await asyncio.to_thread(self._told, made)
 
     @property
     def _own(self) -> Any:
         """LlamaIndex's own methods."""
         return super()
+
+    def _told(self, answer: AgentChatResponse) -> AgentChatResponse:
+        """An answer whose sources say no more of the arguments than an answer may."""
+        checked = self._guarding.check(Stage.RESPONSE, [guardable(source.raw_input) for source in answer.sources])
+        checked.result.raise_for_block()
+        pairs = zip(answer.sources, checked.value, strict=True)
+        return replace(answer, sources=[source.model_copy(update={"raw_input": told}) for source, told in pairs])
 
     def _guarded_tools(self, tools: Sequence[BaseTool]) -> list[BaseTool]:
         return [tool if gives_answer(tool) else guarded_tool(tool, self._guarding) for tool in tools]

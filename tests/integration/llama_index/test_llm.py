@@ -427,6 +427,9 @@ def test_tools_that_a_model_calls_at_once_are_guarded() -> None:
     answer = llm.predict_and_call([FunctionTool.from_defaults(pay)], "Pay.")
     assert (answer.response, seen) == ("paid with <CREDIT_CARD>", [""])
     assert not leaks(answer, answer.sources)
+    lax: Any = guard_llm(Script(call(("pay", {"card": CARD}))).model(), overrides=QUIET)
+    assert not leaks(lax.predict_and_call([FunctionTool.from_defaults(pay)], "Pay.").sources)
+    assert seen == ["", CARD]
 
 
 class RefusedError(Exception):

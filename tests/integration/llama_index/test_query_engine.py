@@ -168,7 +168,8 @@ def test_a_failing_retriever_says_nothing_raw() -> None:
             raise LookupError(f"row of card {CARD}")
 
     guarded = guard_retriever(Failing(), overrides=QUIET)
-    for ask in (lambda: guarded.retrieve("x"), lambda: asyncio.run(guarded.aretrieve("x"))):
+    asks: list[Callable[[], Any]] = [lambda: guarded.retrieve("x"), lambda: asyncio.run(guarded.aretrieve("x"))]
+    for ask in asks:
         with pytest.raises(LookupError, match="row of card <CREDIT_CARD>") as caught:
             ask()
         assert caught.value.__context__ is None
