@@ -17,6 +17,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain, repeat
 from typing import Any
 
 from guardrails_plugin import structural
@@ -160,6 +161,8 @@ class _Walker:
         """The tool call and argument that is being walked."""
         self._message = False
         """Whether this is inside a message, but not in what it quotes from outside."""
+        self._columns: Sequence[str] = ()
+        """What heads the columns of the rows that are walked next."""
         self.steps: list[str | int] = []
         """Fields and indexes from the content down to what is being walked; left there by an error."""
 
@@ -199,11 +202,25 @@ class _Walker:
 
     def _items(self, values: Iterable[Any], origin: Origin, hint: str, depth: int) -> list[Any]:
         items: list[Any] = []
+        names, first = (self._columns, 0) if self._columns else (_headings(values), 1)
+        self._columns = ()
         for item in values:
             self.steps.append(len(items))
-            items.append(self.walk(item, origin, hint, depth + 1))
+            in_row = names and len(items) >= first and isinstance(item, (list, tuple))
+            walk = self._row(names) if in_row else self.walk
+            items.append(walk(item, origin, hint, depth + 1))
             self.steps.pop()
         return items
+
+    def _row(self, names: Sequence[str]) -> Callable[[Any, Origin, str, int], Any]:
+        """Walks a row of a table: what heads a column is the field of its cells."""
+
+        def walk(row: Sequence[Any], origin: Origin, hint: str, depth: int) -> Any:
+            hints = (f"{hint[-32:]}/{_words(name)}".lstrip("/") for name in chain(names, repeat("")))
+            cells = [self.walk(cell, origin, own, depth + 1) for cell, own in zip(row, hints, strict=False)]
+            return cells if isinstance(row, list) else _like(tuple(row), cells)
+
+        return walk
 
     def _number(self, value: float, origin: Origin, hint: str, least: int = _LONG_NUMBER) -> float | str:
         if abs(value) < least:
@@ -228,11 +245,12 @@ class _Walker:
             else:
                 kept = self._key(key, origin, hint)
                 own = _own_origin(value, name, origin)
+                self._columns = _names(value.get("columns")) if name in _ROWS else ()
                 guarded = self._field((name, item), call, own, f"{hint[-32:]}/{_label(value, name)}".lstrip("/"), depth)
             if kept in new:
                 raise ContentError("two keys of one object became equal when they were guarded")
             new[kept] = guarded
-        self._message = outer
+        self._message, self._columns = outer, ()
         return new
 
     def _key(self, key: Any, origin: Origin, hint: str) -> Any:
@@ -255,6 +273,26 @@ class _Walker:
         self.steps.pop()
         self._part = outer
         return new
+
+
+_ROWS = frozenset({"data", "rows", "values"})
+"""Where tables keep their rows, beside ``columns``."""
+_MOST_COLUMNS = 200
+
+
+def _headings(rows: Iterable[Any]) -> tuple[str, ...]:
+    """The first of several rows when it holds nothing but names."""
+    if not isinstance(rows, list) or len(rows) < 2 or not isinstance(rows[1], (list, tuple)):
+        return ()
+    names = _names(rows[0])
+    return names if len(names) == len(rows[1]) else ()
+
+
+def _names(row: object) -> tuple[str, ...]:
+    if not isinstance(row, (list, tuple)) or not 1 < len(row) <= _MOST_COLUMNS:
+        return ()
+    named = all(isinstance(name, str) and structural.is_field_name(name[:_LABEL]) for name in row)
+    return tuple(row) if named else ()
 
 
 def called(content: object) -> CallPart | None:

@@ -24,6 +24,7 @@ from guardrails_plugin.emphasis import open_mark, unmarked
 from guardrails_plugin.errors import ConfigError
 from guardrails_plugin.gate import Gate, Shape, derive, shape
 from guardrails_plugin.scanner import AhoCorasickScanner, HyperscanScanner, Scanner
+from guardrails_plugin.tables import Columns
 from guardrails_plugin.types import Finding, Text, View
 
 __all__ = ["CONTEXT_CHARS", "Match", "Matcher", "Pattern", "compile_pattern"]
@@ -121,6 +122,8 @@ class Match:
     start: int
     end: int
     """The value, in code points of the view."""
+    columns: Columns = field(default=Columns(""), repr=False, compare=False)
+    """The tables of the view."""
 
     @property
     def value(self) -> str:
@@ -211,13 +214,15 @@ class Matcher:
             hits = self._scanner.hits(data)
             if not hits:
                 continue
-            place = _code_points(data, view.text)
+            place, columns = _code_points(data, view.text), Columns(view.text)
             for index, ends in hits.items():
                 if index not in rows:
                     continue
                 name, pattern = self._rows[index]
                 for start, end in _search(pattern, data, ends):
-                    found[name].append(Match(pattern, text, view, place(start), place(end)))
+                    own = [(place(start), place(end))]
+                    spans = columns.below(own[0][0]) if pattern.extra.get("column") else own
+                    found[name] += (Match(pattern, text, view, first, last, columns) for first, last in spans)
         return found
 
     def _readings(self, view: View) -> list[tuple[View, frozenset[int]]]:

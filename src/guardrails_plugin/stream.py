@@ -20,6 +20,7 @@ from guardrails_plugin.normalize import normalize, open_run
 from guardrails_plugin.policy import verdict
 from guardrails_plugin.protocols import Call
 from guardrails_plugin.rewrite import Cluster, clusters, rewrite
+from guardrails_plugin.tables import Columns
 from guardrails_plugin.types import Context, Decision, Failure, GuardResult, Origin, Segment, Span, Text, Verdict
 
 __all__ = ["StreamGuard"]
@@ -207,9 +208,17 @@ class StreamGuard:
         for span in sorted([*matches, *opaque], reverse=True):
             if span.start < cut < span.end:
                 cut = _between_words(self._text, span.start)
-        self._text = self._text[cut:]
-        self._done -= cut
-        self._offset += cut
+        heading = ""
+        columns = Columns(self._text[: self._done])
+        if head := columns.head(cut):
+            # What heads a table speaks for every row that is still to come.
+            heading = self._text[head[0] : head[1]]
+            cut = max(head[1], self._text.rfind("\n", 0, cut) + 1)
+        if cut <= len(heading):
+            return
+        self._text = heading + self._text[cut:]
+        self._done -= cut - len(heading)
+        self._offset += cut - len(heading)
 
 
 def _between_words(text: str, at: int) -> int:

@@ -360,7 +360,8 @@ def _score(match: Match) -> tuple[float, int | None]:
 def _is_other(match: Match, parts: tuple[bytes, bytes, bytes]) -> bool:
     """True when a label directly before the value, or the name of the field that it fills, says something else."""
     names, before, _ = parts
-    labels = names if match.value == match.view.text.strip() else before
+    whole = match.value == match.view.text.strip() or match.columns.label(match.start, match.end)
+    labels = names if whole else before
     return _OTHER.search(_CAMEL.sub(rb"\1_\2", labels.rstrip(b"\n"))) is not None
 
 
@@ -372,10 +373,13 @@ def _around(match: Match, near: int, after: int) -> tuple[bytes, bytes, bytes]:
     tail = text[match.end : match.end + after] + "\n" * (match.end + after >= len(text))
     if stop := _CLAUSE.search(tail):
         tail = tail[: stop.start()] + "\n"
+    label = match.columns.label(match.start, match.end)
+    if label:
+        lead = lead[max(lead.rfind("\n"), lead.rfind("<tr")) + 1 :]
     field = _FIELD.search(lead)
     if field and field[1].lower() not in _VAGUE and _FIELD_END.match(text, match.end):
         lead, tail = f"\n{field[1]}", "\n"
-    return f"\n{match.text.hint}\n".encode(), f"{lead}\n".encode(), f"\n{tail}".encode()
+    return f"\n{match.text.hint}\n{label}\n".encode(), f"{lead}\n".encode(), f"\n{tail}".encode()
 
 
 def _distance(words: tuple[str, ...], around: tuple[bytes, ...]) -> int | None:

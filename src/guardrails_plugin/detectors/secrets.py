@@ -313,6 +313,13 @@ def _field(match: Match, score: float) -> Checked:
     return match, score if secret else 0.0
 
 
+def _column(match: Match, score: float) -> Checked:
+    """A cell of a table: the heading is what it is assigned to."""
+    named = match.columns.label(match.start, match.end).replace(" ", "_")
+    secret = bool(_SECRET_NAME.search(named)) and _is_secret(named, match.value, match.value, quoted=True)
+    return match, score if secret else 0.0
+
+
 def _is_secret(named: str, value: str, whole: str, *, quoted: bool) -> bool:
     name = "_".join(_PART.findall(named)).lower()
     if not name or _OTHER_NAME.search(name) or _KNOWN.match(value):
@@ -394,6 +401,7 @@ _VALIDATORS: Mapping[str, Callable[[Match, float], Checked]] = {
     "assigned_password": _unnamed_password,
     "basic": _basic,
     "crc32": _crc32,
+    "column": _column,
     "credentials": _credentials,
     "discord": _discord,
     "field": _field,
