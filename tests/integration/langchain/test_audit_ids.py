@@ -62,9 +62,7 @@ def test_a_guard_in_a_chain_names_the_chains_run_and_not_its_steps(sink: Sink, e
 def test_a_model(sink: Sink, engine: Engine, way: str) -> None:
     model = guard_model(says(SAID), prompt=guard("llm_prompt", engine), response=guard("response", engine))
     _: Any = model.invoke(SAID, CONFIG) if way == "invoke" else list(model.stream(SAID, CONFIG))
-    # LangChain hands no configurable values to models that do not stream.
-    known = {key: value for key, value in IDS.items() if way == "stream" or key != "thread_id"}
-    assert sink.metadata == [{**known, "run_id": str(RUN)}] * 2
+    assert sink.metadata == [{**IDS, "run_id": str(RUN)}] * 2
 
 
 def test_every_stage_of_an_agent(sink: Sink, engine: Engine) -> None:
