@@ -12,14 +12,13 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config
 from langchain_core.tools import BaseTool
 from langgraph.prebuilt.tool_node import ToolCallRequest
-from langgraph.types import interrupt
 from pydantic import PrivateAttr
 
 from guardrails_plugin.engine import Engine
 from guardrails_plugin.errors import GuardBlocked
 from guardrails_plugin.langchain.check import Option, StageCheck, check_at
 from guardrails_plugin.langchain.reply_calls import ReplyCalls, blocked_call
-from guardrails_plugin.langchain.review import is_approval
+from guardrails_plugin.langchain.review import person_approves
 from guardrails_plugin.langchain.tool_gate import ToolGate, conversation, names
 from guardrails_plugin.langchain.tools import GuardedTool
 from guardrails_plugin.types import Stage
@@ -127,8 +126,7 @@ class ToolCallHooks:
         if call["name"] not in self._review:
             return True
         self._decide(call, admitted)
-        answer = interrupt({"review": "tool_call", **{name: admitted.get(name) for name in ("name", "args", "id")}})
-        return is_approval(answer)
+        return person_approves({"review": "tool_call", **{name: admitted.get(name) for name in ("name", "args", "id")}})
 
     def _decide(self, call: ToolCall, decided: ToolCall | GuardBlocked) -> None:
         if len(self._decided) >= _DECIDED:

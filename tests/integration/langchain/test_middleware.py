@@ -195,7 +195,7 @@ class Sink:
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-@pytest.mark.parametrize(("answer", "sent"), [("approve", 1), ({"type": "approve"}, 1), ("reject", 0), (None, 0)])
+@pytest.mark.parametrize(("answer", "sent"), [("approve", 1), ({"type": "approve"}, 1), ("reject", 0)])
 def test_reviewed_calls_wait_and_are_decided_once(asynchronous: bool, answer: Any, sent: int) -> None:
     sink = Sink()
     app = agent(
@@ -215,8 +215,14 @@ def test_reviewed_calls_wait_and_are_decided_once(asynchronous: bool, answer: An
         "id": "call-send",
     }
     assert SENT == []
-    # LangGraph takes resume=None for no answer at all.
-    messages = run(app, Command(resume=answer if answer is not None else "?"), config, asynchronous=asynchronous)
+    again = (
+        app.invoke(Command(resume="yes"), config)
+        if not asynchronous
+        else asyncio.run(app.ainvoke(Command(resume="yes"), config))
+    )
+    assert again["__interrupt__"][0].value["invalid"] == "expected 'approve' or 'reject'"
+    assert SENT == []
+    messages = run(app, Command(resume=answer), config, asynchronous=asynchronous)
     assert len(SENT) == sent
     assert messages[-1].content == "done"
     assert [record["stage"] for record in sink.records].count("pre_tool") == 1

@@ -131,7 +131,7 @@ def reviewing() -> Any:
 
 class TestReview:
     @pytest.mark.parametrize("asynchronous", [False, True])
-    @pytest.mark.parametrize("answer", ["approve", "reject", {"type": "approve"}, None])
+    @pytest.mark.parametrize("answer", ["approve", "reject", {"type": "approve"}])
     def test_a_graph_waits_for_a_person(self, answer: Any, asynchronous: bool) -> None:
         app = reviewing()
         config: Any = {"configurable": {"thread_id": "1"}}
@@ -146,7 +146,9 @@ class TestReview:
             "reasons": ["pii: US_SSN"],
         }
         assert RAW not in repr(asked)
-        resumed: Any = Command(resume=answer if answer is not None else {"type": "edit"})
+        (again,) = run(Command(resume={"type": "edit"}))["__interrupt__"]
+        assert again.value["invalid"] == "expected 'approve' or 'reject'"
+        resumed: Any = Command(resume=answer)
         if answer in ("approve", {"type": "approve"}):
             assert run(resumed)["text"] == SAID
         else:

@@ -234,6 +234,15 @@ def test_projects_make_and_change_recipes_of_their_own(client: TestClient, post:
     client.delete("/guardrails/v1/recipes/pangea_agent_pre_plan_guard")
 
 
+def test_a_recipe_may_have_the_name_that_its_path_has(client: TestClient) -> None:
+    made = {"name": "mine", "rules": [{"detector": "secrets", "action": "block"}]}
+    assert client.put("/guardrails/v1/recipes/mine", json=made).json()["name"] == "mine"
+    refused = client.put("/guardrails/v1/recipes/other", json=made)
+    assert refused.status_code in {400, 422}
+    assert "name: expected 'other', as in the path, or none" in refused.text
+    client.delete("/guardrails/v1/recipes/mine")
+
+
 # Overrides
 
 
