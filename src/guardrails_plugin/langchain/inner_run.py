@@ -17,11 +17,16 @@ from pydantic import BaseModel
 __all__ = ["current", "handlers", "inner_config", "outer_config", "without_handlers"]
 
 
+def _say_nothing(_: str) -> None:
+    pass
+
+
 class _Silent(ConsoleCallbackHandler):
     """Stands where ``set_debug(True)`` would put the handler that prints every run, prompts and replies in it."""
 
-    ignore_llm = ignore_chat_model = ignore_chain = ignore_agent = ignore_retriever = True
-    ignore_retry = ignore_custom_event = True
+    def __init__(self) -> None:
+        super().__init__()
+        self.function_callback = _say_nothing
 
 
 def inner_config() -> RunnableConfig:
