@@ -7,7 +7,7 @@ decisions does not matter. What replaces a bare number in JSON text is quoted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from guardrails_plugin.json_values import quote_for
@@ -37,6 +37,8 @@ class Cluster:
 def clusters(text: str, decisions: Iterable[Decision]) -> list[Cluster]:
     """Spans of a text to replace, in order, without overlap. Decisions that transform nothing are ignored.
 
+    A link that is made inert stays around what else is replaced in it.
+
     Invisible characters inside a value do not decide what becomes of it, however strict the rule about them is.
     """
 
@@ -48,7 +50,7 @@ def clusters(text: str, decisions: Iterable[Decision]) -> list[Cluster]:
         key=lambda d: (d.finding.start, d.finding.end),
     )
     found: list[Cluster] = []
-    for decision in spans:
+    for decision in (one for one in spans if one.action != "defang"):
         start, end = decision.finding.start, decision.finding.end
         if found and start < found[-1].end:
             last = found[-1]
@@ -56,7 +58,26 @@ def clusters(text: str, decisions: Iterable[Decision]) -> list[Cluster]:
             found[-1] = Cluster(last.start, max(last.end, end), winner)
         else:
             found.append(Cluster(start, end, decision))
-    return found
+    links = [decision for decision in spans if decision.action == "defang"]
+    return sorted([*found, *_around(found, links)], key=lambda cluster: cluster.start) if links else found
+
+
+def _around(values: Sequence[Cluster], links: Sequence[Decision]) -> Iterator[Cluster]:
+    """What stays of links, made inert, around the values that are replaced in them."""
+    at = index = 0
+    for link in links:
+        at, end = max(at, link.finding.start), link.finding.end
+        while index < len(values) and values[index].start < end:
+            value = values[index]
+            if at < value.start:
+                yield Cluster(at, value.start, link)
+            at = max(at, value.end)
+            if value.end > end:
+                break
+            index += 1
+        if at < end:
+            yield Cluster(at, end, link)
+            at = end
 
 
 def rewrite(
