@@ -129,7 +129,7 @@ class Planner:
     def _check_rule(self, rule: Rule, recipe: Recipe, index: int) -> None:
         detector = self.detector(rule.detector, rule.settings, _place(recipe, index))
         # A model knows its operating points once it is loaded.
-        points = {"threshold": {}} if isinstance(detector, Scorer) else {}
+        points: dict[str, Any] = {"threshold": {}} if isinstance(detector, Scorer) else {}
         self._step(rule.model_copy(update=points), recipe, index)
 
     def _with_defaults(self, recipe: Recipe) -> Recipe:
