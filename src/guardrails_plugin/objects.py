@@ -33,7 +33,7 @@ def walk_object(value: Any, origin: Origin, walk: Walk) -> Any:
         for name in set(vars(copied)) - fields.keys():
             # What was computed of the fields as they were is computed anew.
             if isinstance(getattr(type(value), name, None), cached_property):
-                del copied.__dict__[name]
+                vars(copied).pop(name)
         return copied
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = [field.name for field in dataclasses.fields(value) if field.init]

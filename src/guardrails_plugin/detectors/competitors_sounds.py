@@ -30,20 +30,20 @@ _CLASSES = {
     "S": "жзсцчшщ ζσςψ זסצץש زسشصجچظ सशषचछजझज़ サシスセソザジズゼゾチツヂヅジャ",
 }
 _SMALL_KANA = "ァィゥェォャュョッー・"
-_TABLE = {ord(char): kind for kind, chars in _CLASSES.items() for char in chars if char not in (" ", *_SMALL_KANA)}
-_TABLE |= {
-    ord(char.upper()): kind
-    for char, kind in ((chr(code), kind) for code, kind in _TABLE.items())
-    if len(char.upper()) == 1
+_SMALL = {ord(char): kind for kind, chars in _CLASSES.items() for char in chars if char not in (" ", *_SMALL_KANA)}
+_TABLE = {
+    **_SMALL,
+    **{ord(chr(code).upper()): kind for code, kind in _SMALL.items() if len(chr(code).upper()) == 1},
+    **{ord(char): "KS" for char in "ξΞ"},
+    **{ord(char): "PS" for char in "ψΨ"},
 }
-_TABLE |= {ord("ξ"): "KS", ord("Ξ"): "KS", ord("ψ"): "PS", ord("Ψ"): "PS"}
 _INITIAL = ("K", "K", "N", "T", "T", "R", "M", "P", "P", "S", "S", "", "S", "S", "S", "K", "T", "P", "")
-_FINAL = ("", *"KKKNNNTRKMPTTPRMPPTTNTTKTP", "")
+_FINAL: tuple[str, ...] = ("", *"KKKNNNTRKMPTTPRMPPTTNTTKTP", "")
 
 
 def _hangul(code: int) -> str:
     place = code - 0xAC00
-    return _INITIAL[place // 588] + _FINAL[place % 28]
+    return f"{_INITIAL[place // 588]}{_FINAL[place % 28]}"
 
 
 class _Table(dict[int, str]):

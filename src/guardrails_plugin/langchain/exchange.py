@@ -251,8 +251,9 @@ def hidden() -> Generator[None]:
     hooks: list[Any] = [hook[0] for hook in tracing._configure_hooks]  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     # A binding's own config would take the handlers of the surroundings from the current one.
     config: Any = {**(var_child_runnable_config.get() or {}), "callbacks": None}
-    none = ((variable, None) for variable in (*hooks, tracing.tracing_v2_callback_var))
-    changed = [(variable, variable.set(value)) for variable, value in (*none, (var_child_runnable_config, config))]
+    variables: list[tuple[Any, Any]] = [(variable, None) for variable in (*hooks, tracing.tracing_v2_callback_var)]
+    variables.append((var_child_runnable_config, config))
+    changed = [(variable, variable.set(value)) for variable, value in variables]
     try:
         with tracing_context(enabled=False, parent=False):
             yield

@@ -46,7 +46,7 @@ class ReplyCalls:
     ) -> None:
         self._gate = gate
         self._thread = thread
-        self._decided: Decided = decided or (lambda *_: None)
+        self._decided = decided
 
     def guarded(self, reply: AIMessage, sent: Sequence[BaseMessage], answers: frozenset[str]) -> AIMessage:
         """The reply with its calls guarded, wherever in it they are repeated.
@@ -68,7 +68,8 @@ class ReplyCalls:
         calls = [call if call["name"] in answers else judge.call(call) for call in reply.tool_calls]
         invalid = [call if call["name"] in answers else judge.invalid(call) for call in reply.invalid_tool_calls]
         for call in calls:
-            self._decided(call, judge.blocked.get(call["id"] or ""))
+            if self._decided is not None:
+                self._decided(call, judge.blocked.get(call["id"] or ""))
         changed = calls != reply.tool_calls or invalid != reply.invalid_tool_calls or judge.blocked
         if changed or not judge.admits_raw(reply):
             reply = _rewritten(reply, calls, invalid)

@@ -210,7 +210,7 @@ class _WorkflowDoor(_Door):
     def _get_handoff_tool(self, current_agent: BaseWorkflowAgent) -> BaseTool | None:
         own: Any = super()
         tool = own._get_handoff_tool(current_agent)  # noqa: SLF001 - no public way
-        for door in self._doors if tool is not None else ():
+        for door in self._doors if isinstance(tool, BaseTool) else ():
             # What one agent tells the next, a model wrote: nobody outside did.
             tool = guarded_tool(tool, replace(door, refusal=TOOL_REFUSAL), from_outside=False)
         return cast("BaseTool | None", tool)
@@ -258,7 +258,7 @@ def _with_door(agent: Any, policy: Guarding, restores: Vault | None) -> Any:
         metaclass: Any = type(kind)
         door = _WorkflowDoor if issubclass(kind, AgentWorkflow) else _Door
         guarded = metaclass(f"Guarded{kind.__name__}", (door, kind), namespace)
-        guarded._step_functions = dict(kind._step_functions)  # noqa: SLF001 - steps added to the class
+        guarded._step_functions = dict(kind._step_functions)  # noqa: SLF001 - steps added to the class  # pyright: ignore[reportPrivateUsage]
         object.__setattr__(agent, "__class__", guarded)
     doors = tuple(door for door in getattr(agent, "_doors", ()) if door != policy)
     object.__setattr__(agent, "_doors", (policy, *doors))

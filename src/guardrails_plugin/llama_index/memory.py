@@ -12,7 +12,7 @@ from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock
 from llama_index.core.memory import BaseMemory, ChatMemoryBuffer
 from llama_index.core.storage.chat_store import SimpleChatStore
 from pydantic import PrivateAttr
-from workflows.context.serializers import JsonSerializer, _active_serializer
+from workflows.context.serializers import JsonSerializer, _active_serializer  # pyright: ignore[reportPrivateUsage]
 
 from guardrails_plugin.engine import Engine
 from guardrails_plugin.errors import ConfigError
