@@ -92,6 +92,22 @@ def test_decrypt_undoes_encrypt(value: str, entity_type: str, tweak: bytes, tena
     assert decrypt(hidden, entity_type, RING, tenant=tenant, tweak=tweak) == value
 
 
+@given(
+    st.from_regex(r"(?!000|666|9)[0-9]{3}-(?!00)[0-9]{2}-(?!0000)[0-9]{4}", fullmatch=True, alphabet="0123456789-"),
+    TWEAKS,
+)
+def test_social_security_numbers_stay_ones_that_may_be_issued(value: str, tweak: bytes) -> None:
+    """Those of the 900s are taxpayers' numbers: a value would be of another type for the next guard."""
+    hidden = encrypt(value, "US_SSN", RING, tweak=tweak)
+    assert hidden is not None
+    area, group, serial = hidden.split("-")
+    assert area not in ("000", "666")
+    assert area < "900"
+    assert group != "00"
+    assert serial != "0000"
+    assert decrypt(hidden, "US_SSN", RING, tweak=tweak) == value
+
+
 @given(value=cards(), tweak=TWEAKS)
 def test_cards_keep_luhn(value: str, tweak: bytes) -> None:
     """And come back."""

@@ -7,7 +7,9 @@ large enough when all its letters and digits together are, not each class alone.
 radix; mixed ones are FF1 in radix 2, walked along its cycle back into the domain (section 4 there).
 
 Cards stay valid under Luhn, IBANs under mod 97 and in their country, e-mail addresses keep their top-level domain.
-Invalid cards and IBANs become invalid ones, again by walking: thus decryption can tell which way a value went.
+US social security numbers stay ones that may be issued: nine digits that may not are another type, a taxpayer's number,
+say. Invalid cards, IBANs and such numbers become invalid ones, again by walking: thus decryption can tell which way a
+value went.
 """
 
 from __future__ import annotations
@@ -32,6 +34,8 @@ _LONGEST = 1024
 """Letters and digits in one value; longer ones become surrogates, since the cost grows with the square."""
 
 _IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}")
+_SSN = re.compile(r"(?!000|666|9)[0-9]{3}(?!00)[0-9]{2}(?!0000)[0-9]{4}")
+"""Those that the Social Security Administration may issue: no area 000, 666 or 900 up, no group 00, no serial 0000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +138,8 @@ def _plan(value: str, entity_type: str) -> _Plan:
         return _Plan(places[:-1], entity_type)
     if entity_type == "IBAN_CODE" and _mod97_holds(value, places):
         return _Plan(places[4:], entity_type)
+    if entity_type == "US_SSN" and _SSN.fullmatch("".join(value[place] for place in places)):
+        return _Plan(places, entity_type)
     if entity_type == "EMAIL_ADDRESS":
         dot = value.rfind(".", value.rfind("@") + 1)
         return _Plan(places if dot < 0 else [place for place in places if place < dot])
