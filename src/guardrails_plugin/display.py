@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from html import escape
 
 from guardrails_plugin import conversation
 from guardrails_plugin.rewrite import clusters
 from guardrails_plugin.types import DEFAULT_ORIGINS, Decision, GuardResult, Verdict
 
-__all__ = ["result_html", "result_text"]
+__all__ = ["Shown", "result_html", "result_text"]
 
 _COLOURS = {
     Verdict.ALLOW: "#1a7f37",
@@ -22,6 +23,25 @@ _SHOWN = 4000
 """Characters of a text that are shown."""
 
 _Mark = tuple[int, int, str, Verdict]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A result made ready to be seen: a notebook shows the last value of a cell, ``print`` the text."""
+
+    html: str = field(repr=False)
+    text: str = field(repr=False)
+
+    @classmethod
+    def of(cls, result: GuardResult, *, original: bool = False) -> Shown:
+        """See `GuardResult.show`."""
+        return cls(result_html(result, original=original), result_text(result, original=original))
+
+    def __str__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        return self.html
 
 
 def result_html(result: GuardResult, *, original: bool = False) -> str:

@@ -1,11 +1,12 @@
-"""Where a detector failed: a place in the code that raised, never a word of the text that it read."""
+"""What can be said of an exception without its words: where it came from, and which others a traceback shows."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from traceback import walk_tb
 
-__all__ = ["place_of"]
+__all__ = ["chained", "place_of"]
 
 
 def place_of(error: BaseException) -> str:
@@ -23,6 +24,16 @@ def place_of(error: BaseException) -> str:
         return ""
     file, line, function = own[-1]
     return f"{Path(file).name}:{line} in {function}"
+
+
+def chained(error: BaseException) -> Iterator[BaseException]:
+    """The exception and those that a traceback shows before it; each once, for chains may be rings."""
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or current.__context__
 
 
 def _installed() -> tuple[str, ...]:

@@ -20,11 +20,11 @@ from typing import Any
 
 import re2
 
+from guardrails_plugin.columns import Columns
 from guardrails_plugin.emphasis import open_mark, unmarked
 from guardrails_plugin.errors import ConfigError
 from guardrails_plugin.gate import Gate, Shape, derive, shape
 from guardrails_plugin.scanner import AhoCorasickScanner, HyperscanScanner, Scanner
-from guardrails_plugin.tables import Columns
 from guardrails_plugin.types import Finding, Text, View
 
 __all__ = ["CONTEXT_CHARS", "Match", "Matcher", "Pattern", "compile_pattern"]

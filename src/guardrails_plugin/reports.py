@@ -1,13 +1,25 @@
-"""A result as plain data: dictionaries for JSON, rows for a table."""
+"""A result as plain data: dictionaries for JSON, rows for a table, sentences for a reader."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from guardrails_plugin import conversation
-from guardrails_plugin.types import DEFAULT_ORIGINS, Finding, GuardResult
+from guardrails_plugin.types import DEFAULT_ORIGINS, Detection, Finding, GuardResult
 
-__all__ = ["path_of", "result_dict", "result_rows"]
+__all__ = ["path_of", "result_dict", "result_rows", "summary"]
+
+_DONE = {
+    "report": "reported",
+    "block": "blocked",
+    "redact": "redacted",
+    "replace": "replaced",
+    "mask": "masked",
+    "partial_mask": "partially masked",
+    "hash": "hashed",
+    "encrypt": "encrypted",
+    "defang": "defanged",
+}
 
 
 def path_of(result: GuardResult, finding: Finding) -> str | None:
@@ -71,3 +83,21 @@ def _texts(result: GuardResult) -> list[str]:
 
 def _value(texts: list[str], finding: Finding) -> str | None:
     return texts[finding.segment][finding.start : finding.end] if texts else None
+
+
+def summary(result: GuardResult) -> str:
+    """What `GuardResult.summary` says."""
+    said = " ".join(_sentence(detection) for detection in result.detections)
+    return said if result.shadow is None else f"Shadow mode, nothing was changed. {said}"
+
+
+def _sentence(detection: Detection) -> str:
+    name = detection.detector.replace("_", " ").capitalize()
+    if detection.failure is not None:
+        return f"{name} failed ({detection.failure})."
+    if not detection.executed:
+        return f"{name} was not executed."
+    if not detection.detected:
+        return f"{name} was not detected."
+    done = (_DONE.get(action, f"handled by {action}") for action in detection.actions)
+    return f"{name} was detected and {', '.join(done)}."

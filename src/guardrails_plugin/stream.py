@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from guardrails_plugin.columns import Columns
 from guardrails_plugin.detect import Outcome, Plan, Step, detect
 from guardrails_plugin.errors import ContentError
 from guardrails_plugin.matching import CONTEXT_CHARS
@@ -20,7 +21,6 @@ from guardrails_plugin.normalize import normalize, open_run
 from guardrails_plugin.policy import verdict
 from guardrails_plugin.protocols import Call
 from guardrails_plugin.rewrite import Cluster, clusters, rewrite
-from guardrails_plugin.tables import Columns
 from guardrails_plugin.types import Context, Decision, Failure, GuardResult, Origin, Segment, Span, Text, Verdict
 
 __all__ = ["StreamGuard"]

@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from guardrails_plugin.errors import ConfigError, GuardBlocked, GuardUnavailable
 
+if TYPE_CHECKING:
+    from guardrails_plugin.display import Shown
+
 __all__ = [
     "DEFAULT_ORIGINS",
     "NO_CONTEXT",
@@ -29,7 +32,6 @@ __all__ = [
     "Piece",
     "Replacement",
     "Segment",
-    "Shown",
     "Span",
     "Stage",
     "Text",
@@ -387,8 +389,9 @@ class GuardResult(_Held):
     @property
     def summary(self) -> str:
         """One sentence per detector: what it found and what was done."""
-        said = " ".join(_sentence(detection) for detection in self.detections)
-        return said if self.shadow is None else f"Shadow mode, nothing was changed. {said}"
+        from guardrails_plugin.reports import summary
+
+        return summary(self)
 
     def raise_for_block(self) -> GuardResult:
         """This result, so that calls chain; `GuardBlocked` when the content was refused."""
@@ -438,9 +441,9 @@ class GuardResult(_Held):
         Args:
             original: also what came in, with its findings marked. A notebook is saved with all that it shows.
         """
-        from guardrails_plugin.display import result_html, result_text
+        from guardrails_plugin.display import Shown
 
-        return Shown(result_html(self, original=original), result_text(self, original=original))
+        return Shown.of(self, original=original)
 
     def _repr_html_(self) -> str:
         return self.show().html
@@ -460,42 +463,3 @@ _LONGEST = 20
 
 if not TYPE_CHECKING:
     del GuardResult.original  # the argument's default, which would hide the property
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A result made ready to be seen: a notebook shows the last value of a cell, ``print`` the text."""
-
-    html: str = field(repr=False)
-    text: str = field(repr=False)
-
-    def __str__(self) -> str:
-        return self.text
-
-    def _repr_html_(self) -> str:
-        return self.html
-
-
-_DONE = {
-    "report": "reported",
-    "block": "blocked",
-    "redact": "redacted",
-    "replace": "replaced",
-    "mask": "masked",
-    "partial_mask": "partially masked",
-    "hash": "hashed",
-    "encrypt": "encrypted",
-    "defang": "defanged",
-}
-
-
-def _sentence(detection: Detection) -> str:
-    name = detection.detector.replace("_", " ").capitalize()
-    if detection.failure is not None:
-        return f"{name} failed ({detection.failure})."
-    if not detection.executed:
-        return f"{name} was not executed."
-    if not detection.detected:
-        return f"{name} was not detected."
-    done = (_DONE.get(action, f"handled by {action}") for action in detection.actions)
-    return f"{name} was detected and {', '.join(done)}."

@@ -174,10 +174,8 @@ def deals(text: str, start: int) -> bool:
     return _DEALS.search(text, max(0, start - CONTEXT_CHARS), start) is not None
 
 
-def meant(  # noqa: C901, PLR0911 - one sign after the other, the plainest first
-    text: str, start: int, end: int, kind: Kind = Kind.WORD
-) -> bool:
-    """Whether a name of a kind, at ``start:end``, is a company's there."""
+def meant(text: str, start: int, end: int, kind: Kind = Kind.WORD) -> bool:
+    """Whether a name of a kind, at ``start:end``, is a company's there: by one sign after the other, plainest first."""
     before, after = text[max(0, start - CONTEXT_CHARS) : start], text[end : end + CONTEXT_CHARS]
     said = text[start:end]
     if before.endswith(("@", "www.")) or _HOST.match(after) or _VERSION.match(after):
@@ -190,11 +188,13 @@ def meant(  # noqa: C901, PLR0911 - one sign after the other, the plainest first
         return _named_in_german(before, after)
     if _is_other_thing(before, after):
         return False
-    shouted = said.isupper() and len(said) > 1
-    if shouted and not _shouting(before, after):
-        return True
-    if shouted:
-        return _DEALS.search(before) is not None or _VERB.match(after) is not None
+    if said.isupper() and len(said) > 1:
+        return not _shouting(before, after) or _DEALS.search(before) is not None or _VERB.match(after) is not None
+    return _in_capitals(before, after, kind)
+
+
+def _in_capitals(before: str, after: str, kind: Kind) -> bool:
+    """The same of a name with capitals as names have them."""
     if _DEALS.search(before) or _OWNED.match(after):
         return True
     if kind is Kind.GIVEN:

@@ -13,6 +13,7 @@ from typing import Any
 from langchain_core.tools import ToolException
 
 from guardrails_plugin.errors import ContentError, GuardBlocked, GuardError
+from guardrails_plugin.failing import chained
 from guardrails_plugin.langchain.check import StageCheck
 from guardrails_plugin.langchain.interrupts import guarded_interrupt
 from guardrails_plugin.langchain.runnable import Guard
@@ -168,16 +169,12 @@ def _alike(error: Exception, content: _Content, policy: _Policy) -> Exception | 
 
 def _told(error: BaseException) -> Iterator[Any]:
     """All that a handler or a traceback says of an exception, and what can be read in it."""
-    seen: set[int] = set()
-    current: BaseException | None = error
-    while current is not None and id(current) not in seen:
-        seen.add(id(current))
+    for current in chained(error):
         yield str(current)
         yield repr(current)
         yield from (str(note) for note in getattr(current, _NOTES, ()))
         yield _plain(current)
         yield _body(current)
-        current = current.__cause__ or current.__context__
 
 
 def _plain(error: BaseException) -> dict[str, Any]:

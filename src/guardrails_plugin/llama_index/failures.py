@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from typing import Any, TypeVar
 
 from guardrails_plugin.errors import ContentError
+from guardrails_plugin.failing import chained
 from guardrails_plugin.llama_index.guarding import Guarding
 from guardrails_plugin.llama_index.outputs import must_pass
 from guardrails_plugin.types import Stage
@@ -116,11 +117,7 @@ def _alike(guarding: Guarding, error: Exception, args: Sequence[Any], stage: Sta
 
 def _told(error: BaseException) -> Iterator[str]:
     """All that a handler or a traceback says of an exception."""
-    seen: set[int] = set()
-    current: BaseException | None = error
-    while current is not None and id(current) not in seen:
-        seen.add(id(current))
+    for current in chained(error):
         yield str(current)
         yield repr(current)
         yield from (str(note) for note in getattr(current, "__notes__", ()))
-        current = current.__cause__ or current.__context__

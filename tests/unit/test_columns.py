@@ -7,7 +7,7 @@ import time
 import pytest
 
 from guardrails_plugin import Engine
-from guardrails_plugin.tables import Columns
+from guardrails_plugin.columns import Columns
 from tests.strategies import NO_MODEL
 
 ALL = {**NO_MODEL, "pii": dict.fromkeys(("contact", "date"), "replace")}
