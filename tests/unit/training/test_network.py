@@ -142,7 +142,7 @@ def test_a_label_learns_from_the_rows_that_know_it_and_others_stay() -> None:
 
     model, data = tiny(), texts()
     idle = model.head.bias[2].item()
-    loop.fit(model, data, config(weight_decay=0.0, other_heads=0.5))
+    loop.fit(model, data, config(weight_decay=0.0, other_heads=1.0))
     model.eval()
     ids, mask, owner = collate(data.rows, 0)
     scores = row_logits(model(ids, mask)[0], owner, len(data.rows))[:, 1].tolist()
