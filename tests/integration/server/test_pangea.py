@@ -562,18 +562,19 @@ def test_no_context_without_encryption(post: Post) -> None:
 def test_a_changed_context_is_refused(post: Post) -> None:
     result = text(post, f"SSN {SSN}", overrides={"pii_entity": {"us_ssn": "fpe"}})
     body = json.loads(base64.b64decode(result["fpe_context"]))
+    other = "B" if body["t"].endswith("A") else "A"
     changes: list[dict[str, Any]] = [
         {"c": "other"},
         {"k": "t2"},
         {"m": []},
-        {"t": body["t"][:-1] + "0"},
+        {"t": body["t"][:-1] + other},
         {"t": "x" + body["t"]},
         {"z": 1},
     ]
     for change in changes:
         forged = base64.b64encode(json.dumps({**body, **change}, separators=(",", ":")).encode()).decode()
         refused = post("/redact/v1/unredact", {"redacted_data": "x", "fpe_context": forged}, 400)
-        assert fault(refused)[1] == "/fpe_context" or change == {"t": body["t"][:-1] + "0"}
+        assert fault(refused)[1] == "/fpe_context"
     for junk in ("", "not a token", base64.b64encode(b"[1]").decode()):
         assert post("/redact/v1/unredact", {"redacted_data": "x", "fpe_context": junk}, 400)["status"] == (
             "ValidationError"
