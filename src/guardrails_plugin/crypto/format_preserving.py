@@ -9,7 +9,8 @@ radix; mixed ones are FF1 in radix 2, walked along its cycle back into the domai
 Cards stay valid under Luhn, IBANs under mod 97 and in their country, e-mail addresses keep their top-level domain.
 US social security numbers stay ones that may be issued: nine digits that may not are another type, a taxpayer's number,
 say. Invalid cards, IBANs and such numbers become invalid ones, again by walking: thus decryption can tell which way a
-value went.
+value went. A first digit that is
+no zero becomes none either: JSON has no number 0123.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ class _Plan:
 
     places: Sequence[int]
     checked: str = ""
+    zero: bool = False
+    """The first of all letters and digits is a zero."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,16 +137,17 @@ def _coverable(value: str) -> bool:
 
 def _plan(value: str, entity_type: str) -> _Plan:
     places = [index for index, char in enumerate(value) if char in _FIRST]
+    zero = bool(places) and value[places[0]] == "0"
     if entity_type == "CREDIT_CARD" and _luhn_holds(value, places):
-        return _Plan(places[:-1], entity_type)
+        return _Plan(places[:-1], entity_type, zero)
     if entity_type == "IBAN_CODE" and _mod97_holds(value, places):
-        return _Plan(places[4:], entity_type)
+        return _Plan(places[4:], entity_type, zero)
     if entity_type == "US_SSN" and _SSN.fullmatch("".join(value[place] for place in places)):
-        return _Plan(places, entity_type)
+        return _Plan(places, entity_type, zero)
     if entity_type == "EMAIL_ADDRESS":
         dot = value.rfind(".", value.rfind("@") + 1)
-        return _Plan(places if dot < 0 else [place for place in places if place < dot])
-    return _Plan(places)
+        return _Plan(places if dot < 0 else [place for place in places if place < dot], "", zero)
+    return _Plan(places, "", zero)
 
 
 def _radices(value: str, plan: _Plan) -> list[int]:
@@ -153,7 +157,7 @@ def _radices(value: str, plan: _Plan) -> list[int]:
 def _walked(value: str, plan: _Plan, step: _Permutation) -> str:
     """One step, or as many as it takes to come back to a value with the same plan."""
     value = _stepped(value, plan, step)
-    while _plan(value, step.entity_type).checked != plan.checked:
+    while _plan(value, step.entity_type) != plan:
         value = _stepped(value, plan, step)
     return value
 

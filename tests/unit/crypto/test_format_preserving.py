@@ -95,6 +95,16 @@ def test_checked_numbers_stay_valid_and_others_stay_invalid() -> None:
     assert len(validities) == 4
 
 
+@pytest.mark.parametrize("entity_type", ["CREDIT_CARD", "US_SSN", "ACCOUNT"])
+def test_a_number_never_comes_to_begin_with_a_zero(entity_type: str) -> None:
+    """Bare numbers in JSON stay numbers; those that begin with a zero keep it, or they would not come back."""
+    for number in range(300):
+        for value in (f"4{number:08}", f"0{number:08}", f"({number + 1}) 0000000"):
+            hidden = encrypt(value, entity_type, RING, tweak=TWEAK) or ""
+            assert (hidden.lstrip("(")[0] == "0") == (value[0] == "0")
+            assert decrypt(hidden, entity_type, RING, tweak=TWEAK) == value
+
+
 def test_ibans_keep_their_country_and_emails_their_top_level_domain() -> None:
     """What is kept by design; nothing else."""
     hidden = encrypt("GB29NWBK60161331926819", "IBAN_CODE", RING) or ""
