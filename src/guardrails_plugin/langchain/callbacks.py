@@ -10,9 +10,10 @@ from langchain_core.documents import Document
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
 
+from guardrails_plugin.by_stage import Overrides, Recipes
 from guardrails_plugin.engine import Engine
 from guardrails_plugin.errors import ContentError
-from guardrails_plugin.langchain.check import Option, StageCheck, check_at
+from guardrails_plugin.langchain.check import Option, StageCheck, StagePolicies
 from guardrails_plugin.types import Stage
 
 __all__ = ["GuardCallbackHandler"]
@@ -29,6 +30,8 @@ class GuardCallbackHandler(BaseCallbackHandler):
 
     Args:
         engine: of the stages without a guard of their own.
+        recipes: names of recipes, by stage; a stage's own by default.
+        overrides: changes to them, by stage, then by rule name.
         llm_prompt: guard for prompts; True for the stage's recipe, False for none. Likewise:
         response: for answers.
         pre_tool: for tool calls.
@@ -42,15 +45,18 @@ class GuardCallbackHandler(BaseCallbackHandler):
         self,
         *,
         engine: Engine | None = None,
+        recipes: Recipes | None = None,
+        overrides: Overrides | None = None,
         llm_prompt: Option = True,
         response: Option = True,
         pre_tool: Option = True,
         post_tool: Option = True,
     ) -> None:
-        self._prompt = check_at(llm_prompt, Stage.LLM_PROMPT, engine)
-        self._response = check_at(response, Stage.RESPONSE, engine)
-        self._pre = check_at(pre_tool, Stage.PRE_TOOL, engine)
-        self._post = check_at(post_tool, Stage.POST_TOOL, engine)
+        policies = StagePolicies(engine, recipes, overrides)
+        self._prompt = policies.at(llm_prompt, Stage.LLM_PROMPT)
+        self._response = policies.at(response, Stage.RESPONSE)
+        self._pre = policies.at(pre_tool, Stage.PRE_TOOL)
+        self._post = policies.at(post_tool, Stage.POST_TOOL)
 
     def on_llm_start(self, serialized: dict[str, Any], prompts: list[str], **kwargs: Any) -> None:
         _judge(self._prompt, prompts)

@@ -19,10 +19,11 @@ from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import ConfigDict, Field, PrivateAttr
 
+from guardrails_plugin.by_stage import Overrides, Recipes
 from guardrails_plugin.engine import Engine
 from guardrails_plugin.errors import ConfigError, GuardBlocked, unknown_name
 from guardrails_plugin.langchain.cache import Caching
-from guardrails_plugin.langchain.check import Option, StageCheck, check_at
+from guardrails_plugin.langchain.check import Option, StageCheck, StagePolicies
 from guardrails_plugin.langchain.exchange import Exchange, hidden
 from guardrails_plugin.langchain.failures import GuardedFailures
 from guardrails_plugin.langchain.fields import guard_at
@@ -258,6 +259,8 @@ def guard_model(
     response: Option = True,
     pre_tool: Option = False,
     engine: Engine | None = None,
+    recipes: Recipes | None = None,
+    overrides: Overrides | None = None,
     on_block: Literal["raise", "refuse"] = "raise",
     refusal: str = "This was blocked by policy.",
 ) -> GuardedChatModel:
@@ -270,6 +273,8 @@ def guard_model(
         pre_tool: a guard for the tool calls in the reply, for what runs tools without a guard of its own; a blocked
             call refuses the reply. True for the pre_tool recipe; False, the default, for none.
         engine: of the guards that are not given.
+        recipes: names of recipes, by stage; a stage's own by default.
+        overrides: changes to them, by stage, then by rule name.
         on_block: ``raise`` GuardBlocked, or ``refuse``: answer with ``refusal``.
         refusal: the answer in place of a refused one.
 
@@ -286,7 +291,8 @@ def guard_model(
         raise unknown_name("on_block", on_block, ["raise", "refuse"], "guard_model")
     given = {"prompt": (prompt, Stage.LLM_PROMPT), "response": (response, Stage.RESPONSE)}
     given["pre_tool"] = (pre_tool, Stage.PRE_TOOL)
-    checks = {name: check_at(option, stage, engine) for name, (option, stage) in given.items()}
+    policies = StagePolicies(engine, recipes, overrides)
+    checks = {name: policies.at(option, stage) for name, (option, stage) in given.items()}
     guards = {name: check.guard if check is not None else None for name, check in checks.items()}
     return GuardedChatModel(inner=model, **guards, on_block=on_block, refusal=refusal)
 

@@ -9,8 +9,9 @@ from typing import Any, TypeAlias
 
 from langchain_core.runnables import RunnableConfig
 
+from guardrails_plugin.by_stage import Overrides, Recipes, by_stage
 from guardrails_plugin.conversation import segments, substitute
-from guardrails_plugin.engine import DEFAULT_ORIGINS, Engine
+from guardrails_plugin.engine import DEFAULT_ORIGINS, Engine, default_engine
 from guardrails_plugin.errors import ConfigError, GuardBlocked
 from guardrails_plugin.langchain.chunks import ChunkGuard
 from guardrails_plugin.langchain.context import run_config, run_context
@@ -19,7 +20,7 @@ from guardrails_plugin.langchain.runs import tell
 from guardrails_plugin.langchain.values import walker
 from guardrails_plugin.types import NO_CONTEXT, Context, GuardResult, Origin, Stage
 
-__all__ = ["Checked", "Option", "StageCheck", "check_at"]
+__all__ = ["Checked", "Option", "StageCheck", "StagePolicies", "check_at"]
 
 Option: TypeAlias = Guard | bool
 """What an adapter takes for a stage: a guard of one's own, True for the stage's recipe, False for none."""
@@ -127,7 +128,39 @@ class StageCheck:
         tell(results, self._config)
 
 
-def check_at(option: Option, stage: Stage, engine: Engine | None = None) -> StageCheck | None:
+class StagePolicies:
+    """What an adapter is told about its stages beside their options: engine, recipes and overrides.
+
+    Args:
+        engine: of the stages without a guard of their own.
+        recipes: names of recipes, by stage; a stage's own by default.
+        overrides: changes to them, by stage, then by rule name.
+
+    Raises:
+        ConfigError: an unknown stage, recipe, rule or action.
+    """
+
+    def __init__(
+        self, engine: Engine | None = None, recipes: Recipes | None = None, overrides: Overrides | None = None
+    ) -> None:
+        self._engine = engine
+        self._recipes, self._overrides = by_stage(engine or default_engine(), recipes, overrides)
+
+    def at(self, option: Option, stage: Stage) -> StageCheck | None:
+        """The check behind an adapter's option, see `check_at`.
+
+        Raises:
+            ConfigError: also a guard where a recipe or overrides are given, too: only one of them can count.
+        """
+        told = {"recipe": self._recipes.get(stage), "overrides": self._overrides.get(stage)}
+        if option is True:
+            return StageCheck(Guard(stage, engine=self._engine, **told))
+        if isinstance(option, Guard) and (given := [name for name, value in told.items() if value is not None]):
+            raise ConfigError(f"{stage}: expected a Guard or {' and '.join(given)} of this stage, got both")
+        return check_at(option, stage)
+
+
+def check_at(option: Option, stage: Stage) -> StageCheck | None:
     """The check behind an adapter's option; None for none.
 
     Raises:
@@ -136,7 +169,7 @@ def check_at(option: Option, stage: Stage, engine: Engine | None = None) -> Stag
     if option is False:
         return None
     if option is True:
-        return StageCheck(Guard(stage, engine=engine))
+        return StageCheck(Guard(stage))
     if not isinstance(option, Guard):
         raise ConfigError(f"{stage}: expected a Guard, True or False, got {type(option).__name__}")
     if option.stage is not stage:

@@ -11,9 +11,10 @@ from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, BaseDocumentTransformer, Document
 from pydantic import ConfigDict, Field
 
+from guardrails_plugin.by_stage import Overrides, Recipes
 from guardrails_plugin.engine import Engine
 from guardrails_plugin.errors import GuardBlocked, unknown_name
-from guardrails_plugin.langchain.check import Option, StageCheck, check_at
+from guardrails_plugin.langchain.check import Option, StageCheck, StagePolicies
 from guardrails_plugin.langchain.fields import guard_at
 from guardrails_plugin.langchain.runnable import Guard
 from guardrails_plugin.recipes.construction import constructing
@@ -58,11 +59,21 @@ class GuardDocumentTransformer(BaseDocumentTransformer):
     Args:
         ingestion: a guard of one's own; True for the ingestion recipe.
         engine: of the guard that is not given.
+        recipes: names of recipes, by stage (``ingestion``).
+        overrides: changes to them, by stage, then by rule name.
         on_block: ``drop`` blocked documents, or ``raise`` GuardBlocked.
     """
 
-    def __init__(self, *, ingestion: Option = True, engine: Engine | None = None, on_block: OnBlocked = "drop") -> None:
-        self._check = check_at(ingestion, Stage.INGESTION, engine)
+    def __init__(
+        self,
+        *,
+        ingestion: Option = True,
+        engine: Engine | None = None,
+        recipes: Recipes | None = None,
+        overrides: Overrides | None = None,
+        on_block: OnBlocked = "drop",
+    ) -> None:
+        self._check = StagePolicies(engine, recipes, overrides).at(ingestion, Stage.INGESTION)
         self._on_block: OnBlocked = checked_choice(on_block, type(self).__name__)
 
     def transform_documents(self, documents: Sequence[Document], **kwargs: Any) -> Sequence[Document]:
@@ -80,6 +91,8 @@ class GuardDocumentCompressor(BaseDocumentCompressor):
     Args:
         post_tool: a guard of one's own; True for the post_tool recipe.
         engine: of the guard that is not given.
+        recipes: names of recipes, by stage (``post_tool``).
+        overrides: changes to them, by stage, then by rule name.
         on_block: ``drop`` blocked documents, or ``raise`` GuardBlocked.
     """
 
@@ -88,8 +101,19 @@ class GuardDocumentCompressor(BaseDocumentCompressor):
     post_tool: Annotated[Guard | None, guard_at(Stage.POST_TOOL)] = Field(default_factory=partial(Guard, "post_tool"))
     on_block: OnBlocked = "drop"
 
-    def __init__(self, *, post_tool: Option | None = True, engine: Engine | None = None, **fields: Any) -> None:
-        own = Guard(Stage.POST_TOOL, engine=engine) if post_tool is True else post_tool
+    def __init__(
+        self,
+        *,
+        post_tool: Option | None = True,
+        engine: Engine | None = None,
+        recipes: Recipes | None = None,
+        overrides: Overrides | None = None,
+        **fields: Any,
+    ) -> None:
+        own: Any = post_tool
+        if post_tool is True or isinstance(post_tool, Guard):
+            check = StagePolicies(engine, recipes, overrides).at(post_tool, Stage.POST_TOOL)
+            own = check.guard if check is not None else None
         with constructing(type(self)):
             super().__init__(**{"post_tool": own, **fields})
 

@@ -9,9 +9,10 @@ from typing import Any, Literal
 from langchain_core.chat_history import BaseChatMessageHistory
 from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, FunctionMessage, HumanMessage, ToolMessage
 
+from guardrails_plugin.by_stage import Overrides, Recipes
 from guardrails_plugin.engine import Engine
 from guardrails_plugin.errors import ConfigError, GuardBlocked, unknown_name
-from guardrails_plugin.langchain.check import Option, StageCheck, check_at
+from guardrails_plugin.langchain.check import Option, StageCheck, StagePolicies
 from guardrails_plugin.langchain.values import origin_of
 from guardrails_plugin.types import GuardResult, Origin, Stage
 
@@ -33,6 +34,8 @@ class GuardChatMessageHistory(BaseChatMessageHistory):
         post_tool: likewise for tools'.
         response: likewise for models', with the arguments of their tool calls.
         engine: of the guards that are not given.
+        recipes: names of recipes, by stage; a stage's own by default.
+        overrides: changes to them, by stage, then by rule name.
         on_block: ``refuse`` stores `refusal` in a blocked message's place; ``drop`` stores the others, and `dropped`
             says what was left out; ``raise`` GuardBlocked and store none of them: ``RunnableWithMessageHistory`` logs
             that as a warning and goes on.
@@ -50,6 +53,8 @@ class GuardChatMessageHistory(BaseChatMessageHistory):
         post_tool: Option = True,
         response: Option = True,
         engine: Engine | None = None,
+        recipes: Recipes | None = None,
+        overrides: Overrides | None = None,
         on_block: Literal["refuse", "drop", "raise"] = "refuse",
         refusal: str = "This was blocked by policy.",
     ) -> None:
@@ -58,10 +63,11 @@ class GuardChatMessageHistory(BaseChatMessageHistory):
         if on_block not in _CHOICES:
             raise unknown_name("on_block", on_block, _CHOICES)
         self.inner = inner
+        policies = StagePolicies(engine, recipes, overrides)
         self._checks = {
-            Origin.USER: check_at(prompt, Stage.PROMPT, engine),
-            Origin.EXTERNAL: check_at(post_tool, Stage.POST_TOOL, engine),
-            Origin.MODEL: check_at(response, Stage.RESPONSE, engine),
+            Origin.USER: policies.at(prompt, Stage.PROMPT),
+            Origin.EXTERNAL: policies.at(post_tool, Stage.POST_TOOL),
+            Origin.MODEL: policies.at(response, Stage.RESPONSE),
         }
         self._on_block = on_block
         self._refusal = refusal

@@ -10,9 +10,10 @@ from langchain_mcp_adapters.interceptors import MCPToolCallRequest
 from mcp.types import CallToolResult, EmbeddedResource, TextContent
 from pydantic import AnyUrl, ValidationError
 
+from guardrails_plugin.by_stage import Overrides, Recipes
 from guardrails_plugin.engine import Engine
 from guardrails_plugin.errors import ContentError, GuardBlocked, unknown_name
-from guardrails_plugin.langchain.check import Option, StageCheck, check_at
+from guardrails_plugin.langchain.check import Option, StageCheck, StagePolicies
 from guardrails_plugin.langchain.tool_gate import ToolGate, conversation
 from guardrails_plugin.types import Stage
 
@@ -28,6 +29,8 @@ class GuardMCPInterceptor:
 
     Args:
         engine: of the stages without a guard of their own.
+        recipes: names of recipes, by stage; a stage's own by default.
+        overrides: changes to them, by stage, then by rule name.
         pre_tool: guard for names and arguments; True for the stage's recipe, False for none.
         post_tool: guard for what servers return; likewise.
         on_block: ``refuse`` returns an error result, ``raise`` raises GuardBlocked.
@@ -37,14 +40,17 @@ class GuardMCPInterceptor:
         self,
         *,
         engine: Engine | None = None,
+        recipes: Recipes | None = None,
+        overrides: Overrides | None = None,
         pre_tool: Option = True,
         post_tool: Option = True,
         on_block: Literal["raise", "refuse"] = "refuse",
     ) -> None:
         if on_block not in {"raise", "refuse"}:
             raise unknown_name("on_block", on_block, ["raise", "refuse"], type(self).__name__)
-        self._post = check_at(post_tool, Stage.POST_TOOL, engine)
-        self._gate = ToolGate(check_at(pre_tool, Stage.PRE_TOOL, engine), self._post, on_block=on_block)
+        policies = StagePolicies(engine, recipes, overrides)
+        self._post = policies.at(post_tool, Stage.POST_TOOL)
+        self._gate = ToolGate(policies.at(pre_tool, Stage.PRE_TOOL), self._post, on_block=on_block)
 
     async def __call__(
         self, request: MCPToolCallRequest, handler: Callable[[MCPToolCallRequest], Awaitable[Any]]

@@ -20,9 +20,10 @@ from langchain.agents.middleware.types import (
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
 from langgraph.types import Command
 
+from guardrails_plugin.by_stage import Overrides, Recipes
 from guardrails_plugin.engine import Engine, default_engine
 from guardrails_plugin.errors import ConfigError, GuardBlocked
-from guardrails_plugin.langchain.check import Option, check_at
+from guardrails_plugin.langchain.check import Option, StagePolicies
 from guardrails_plugin.langchain.context import run_context
 from guardrails_plugin.langchain.encrypted import Encrypted, tokens
 from guardrails_plugin.langchain.exchange import refusal_message
@@ -59,6 +60,8 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
 
     Args:
         engine: of the stages without a guard of their own.
+        recipes: names of recipes, by stage; a stage's own by default.
+        overrides: changes to them, by stage, then by rule name.
         pre_plan: guard for what the model did not say in the thread; True for the stage's recipe, False for none.
             Likewise:
         llm_prompt: for all that is sent to the model.
@@ -89,6 +92,8 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
         self,
         *,
         engine: Engine | None = None,
+        recipes: Recipes | None = None,
+        overrides: Overrides | None = None,
         pre_plan: Option = True,
         llm_prompt: Option = True,
         response: Option = True,
@@ -101,10 +106,11 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
         restore_answer: bool = False,
     ) -> None:
         super().__init__()
-        self._plan = check_at(pre_plan, Stage.PRE_PLAN, engine)
-        self._prompt = check_at(llm_prompt, Stage.LLM_PROMPT, engine)
-        self._response = check_at(response, Stage.RESPONSE, engine)
-        pre, post = check_at(pre_tool, Stage.PRE_TOOL, engine), check_at(post_tool, Stage.POST_TOOL, engine)
+        policies = StagePolicies(engine, recipes, overrides)
+        self._plan = policies.at(pre_plan, Stage.PRE_PLAN)
+        self._prompt = policies.at(llm_prompt, Stage.LLM_PROMPT)
+        self._response = policies.at(response, Stage.RESPONSE)
+        pre, post = policies.at(pre_tool, Stage.PRE_TOOL), policies.at(post_tool, Stage.POST_TOOL)
         if trusted_tools:
             # What any stage can find may have been encrypted there.
             for check in (self._plan, self._prompt, self._response, post):

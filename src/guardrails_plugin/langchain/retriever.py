@@ -17,9 +17,10 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import ensure_config, merge_configs
 from pydantic import ConfigDict, Field, PrivateAttr
 
+from guardrails_plugin.by_stage import Overrides, Recipes
 from guardrails_plugin.engine import Engine
 from guardrails_plugin.errors import ConfigError
-from guardrails_plugin.langchain.check import Option, StageCheck, check_at
+from guardrails_plugin.langchain.check import Option, StageCheck, StagePolicies
 from guardrails_plugin.langchain.documents import OnBlocked, checked_choice, kept
 from guardrails_plugin.langchain.exchange import hidden
 from guardrails_plugin.langchain.failures import GuardedFailures
@@ -97,6 +98,8 @@ def guard_retriever(
     *,
     post_tool: Option = True,
     engine: Engine | None = None,
+    recipes: Recipes | None = None,
+    overrides: Overrides | None = None,
     on_block: OnBlocked = "drop",
 ) -> GuardedRetriever:
     """The retriever behind a guard: text and metadata of what it finds.
@@ -105,6 +108,8 @@ def guard_retriever(
         retriever: any retriever.
         post_tool: a guard of one's own; True for the post_tool recipe.
         engine: of the guard that is not given.
+        recipes: names of recipes, by stage (``post_tool``).
+        overrides: changes to them, by stage, then by rule name.
         on_block: ``drop`` blocked documents, or ``raise`` GuardBlocked.
 
     Raises:
@@ -116,5 +121,5 @@ def guard_retriever(
             f"guard_retriever: expected a retriever, got {what}; a vector store makes one: store.as_retriever()"
         )
     checked_choice(on_block, "guard_retriever")
-    check = check_at(post_tool, Stage.POST_TOOL, engine)
+    check = StagePolicies(engine, recipes, overrides).at(post_tool, Stage.POST_TOOL)
     return GuardedRetriever(inner=retriever, post_tool=check.guard if check is not None else None, on_block=on_block)

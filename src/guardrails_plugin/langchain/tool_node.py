@@ -14,9 +14,10 @@ from langchain_core.tools import BaseTool
 from langgraph.prebuilt.tool_node import ToolCallRequest
 from pydantic import PrivateAttr
 
+from guardrails_plugin.by_stage import Overrides, Recipes
 from guardrails_plugin.engine import Engine
 from guardrails_plugin.errors import GuardBlocked
-from guardrails_plugin.langchain.check import Option, StageCheck, check_at
+from guardrails_plugin.langchain.check import Option, StageCheck, StagePolicies
 from guardrails_plugin.langchain.reply_calls import ReplyCalls, blocked_call
 from guardrails_plugin.langchain.review import person_approves
 from guardrails_plugin.langchain.tool_gate import ToolGate, conversation, names
@@ -168,6 +169,8 @@ class _NodeTool(GuardedTool):
 def tool_node_wrappers(
     *,
     engine: Engine | None = None,
+    recipes: Recipes | None = None,
+    overrides: Overrides | None = None,
     pre_tool: Option = True,
     post_tool: Option = True,
     on_block: Literal["raise", "refuse"] = "refuse",
@@ -178,7 +181,8 @@ def tool_node_wrappers(
 
     The arguments are those of `GuardMiddleware`.
     """
-    pre, post = check_at(pre_tool, Stage.PRE_TOOL, engine), check_at(post_tool, Stage.POST_TOOL, engine)
+    policies = StagePolicies(engine, recipes, overrides)
+    pre, post = policies.at(pre_tool, Stage.PRE_TOOL), policies.at(post_tool, Stage.POST_TOOL)
     hooks = ToolCallHooks(ToolGate(pre, post, on_block=on_block, trusted=trusted_tools), review_tools=review_tools)
     return {"wrap_tool_call": hooks.wrap_tool_call, "awrap_tool_call": hooks.awrap_tool_call}
 

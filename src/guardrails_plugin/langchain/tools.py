@@ -19,9 +19,10 @@ from langchain_core.tools import tool as as_tool
 from langchain_core.utils.pydantic import get_fields
 from pydantic import BaseModel, Field, PrivateAttr, model_validator
 
+from guardrails_plugin.by_stage import Overrides, Recipes
 from guardrails_plugin.engine import Engine, default_engine
 from guardrails_plugin.errors import ConfigError, ContentError, GuardBlocked, unknown_name
-from guardrails_plugin.langchain.check import Option, StageCheck, check_at
+from guardrails_plugin.langchain.check import Option, StageCheck, StagePolicies
 from guardrails_plugin.langchain.encrypted import carry
 from guardrails_plugin.langchain.failures import guarded_failure
 from guardrails_plugin.langchain.tool_gate import ToolGate
@@ -216,6 +217,8 @@ def guard_tools(
     tools: Sequence[BaseTool | Callable[..., Any]],
     *,
     engine: Engine | None = None,
+    recipes: Recipes | None = None,
+    overrides: Overrides | None = None,
     pre_tool: Option = True,
     post_tool: Option = True,
     on_block: OnBlock = "refuse",
@@ -231,6 +234,8 @@ def guard_tools(
     Args:
         tools: tools, or functions to make tools of.
         engine: of the stages without a guard of their own.
+        recipes: names of recipes, by stage; a stage's own by default.
+        overrides: changes to them, by stage, then by rule name.
         pre_tool: guard for the arguments; True for the stage's recipe, False for none.
         post_tool: guard for results, artifacts and the tools' definitions; likewise.
         on_block: ``refuse`` tells the model, ``raise`` raises GuardBlocked out of the tool.
@@ -246,7 +251,8 @@ def guard_tools(
     known = _tools(tools)
     _check_choice("on_block", on_block, get_args(OnBlock))
     _check_choice("on_poisoned", on_poisoned, get_args(OnPoisoned))
-    pre, post = check_at(pre_tool, Stage.PRE_TOOL, engine), check_at(post_tool, Stage.POST_TOOL, engine)
+    policies = StagePolicies(engine, recipes, overrides)
+    pre, post = policies.at(pre_tool, Stage.PRE_TOOL), policies.at(post_tool, Stage.POST_TOOL)
     offered = {server: [_definition(tool) for tool in known]} if pins is not None else {}
     reports = check_tools(offered, engine=engine or default_engine(), pins=pins)
     kept: list[BaseTool] = []

@@ -10,9 +10,10 @@ from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores import VectorStore
 
+from guardrails_plugin.by_stage import Overrides, Recipes
 from guardrails_plugin.engine import Engine
 from guardrails_plugin.errors import ConfigError
-from guardrails_plugin.langchain.check import Option, StageCheck, check_at
+from guardrails_plugin.langchain.check import Option, StageCheck, StagePolicies
 from guardrails_plugin.langchain.documents import OnBlocked, checked_choice, kept
 from guardrails_plugin.types import Stage
 
@@ -27,6 +28,8 @@ class GuardVectorStore(VectorStore):
         ingestion: guard for what goes in; True for the stage's recipe, False for none.
         post_tool: guard for what comes out; likewise.
         engine: of the guards that are not given.
+        recipes: names of recipes, by stage; a stage's own by default.
+        overrides: changes to them, by stage, then by rule name.
         on_block: ``drop`` blocked documents (their ids with them), or ``raise`` GuardBlocked.
 
     Raises:
@@ -40,6 +43,8 @@ class GuardVectorStore(VectorStore):
         ingestion: Option = True,
         post_tool: Option = True,
         engine: Engine | None = None,
+        recipes: Recipes | None = None,
+        overrides: Overrides | None = None,
         on_block: OnBlocked = "drop",
     ) -> None:
         if not isinstance(inner, VectorStore):
@@ -48,8 +53,9 @@ class GuardVectorStore(VectorStore):
                 f"GuardVectorStore: expected a vector store, got {given}; retrievers: guard_retriever(...)"
             )
         self.inner = inner
-        self._in = check_at(ingestion, Stage.INGESTION, engine)
-        self._out = check_at(post_tool, Stage.POST_TOOL, engine)
+        policies = StagePolicies(engine, recipes, overrides)
+        self._in = policies.at(ingestion, Stage.INGESTION)
+        self._out = policies.at(post_tool, Stage.POST_TOOL)
         self._on_block: OnBlocked = checked_choice(on_block, type(self).__name__)
 
     @classmethod
@@ -71,13 +77,15 @@ class GuardVectorStore(VectorStore):
             metadatas: one per text.
             ids: one per text.
             store: class of the store.
-            kwargs: ``ingestion``, ``post_tool``, ``engine`` and ``on_block`` are ours, the rest is for ``store``.
+            kwargs: ``ingestion``, ``post_tool``, ``engine``, ``recipes``, ``overrides`` and ``on_block`` are ours, the
+                rest is for ``store``.
         """
         if store is None:
             raise TypeError("from_texts needs the class of the store to guard: store=InMemoryVectorStore")
         on_block = checked_choice(kwargs.get("on_block", "drop"), cls.__name__)
         options = {name: kwargs.pop(name) for name in _OPTIONS if name in kwargs}
-        check = check_at(options.get("ingestion", True), Stage.INGESTION, options.get("engine"))
+        policies = StagePolicies(*(options.get(name) for name in ("engine", "recipes", "overrides")))
+        check = policies.at(options.get("ingestion", True), Stage.INGESTION)
         documents, own = _admitted(check, _documents(texts, metadatas), ids, on_block)
         inner = store.from_texts(
             [document.page_content for document in documents],
@@ -201,7 +209,7 @@ class GuardVectorStore(VectorStore):
         return [(document, pairs[place][1]) for place, document in found.items()]
 
 
-_OPTIONS = ("ingestion", "post_tool", "engine", "on_block")
+_OPTIONS = ("ingestion", "post_tool", "engine", "recipes", "overrides", "on_block")
 
 
 def _admitted(

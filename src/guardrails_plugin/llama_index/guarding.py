@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from types import NoneType
 from typing import Any, Literal
 
+from guardrails_plugin.by_stage import Overrides, Recipes, by_stage
 from guardrails_plugin.conversation import segments, substitute
 from guardrails_plugin.engine import DEFAULT_ORIGINS, Engine, default_engine
 from guardrails_plugin.errors import ConfigError, unknown_name
@@ -25,12 +26,6 @@ __all__ = ["REFUSAL", "Checked", "Guarding", "OnBlock", "Overrides", "Recipes", 
 REFUSAL = "This was blocked by policy."
 
 OnBlock = Literal["raise", "refuse"]
-
-Recipes = Mapping[str, str]
-"""Names of recipes, by stage; a stage's own by default."""
-
-Overrides = Mapping[str, Mapping[str, Mapping[str, Any]]]
-"""Changes to recipes: by stage, then by rule name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,10 +160,7 @@ def guarding(
             f"vault: is of tenant {vault.tenant!r}, the context of {tenant!r}: Vault(keyring, tenant=...)"
         )
     own = engine or default_engine()
-    named, changed = _by_stage("recipes", recipes, "names of recipes"), _by_stage("overrides", overrides, "overrides")
-    for stage in {**named, **changed}:
-        # Now, not with the first content.
-        own.fingerprint(stage=stage, recipe=named.get(stage), overrides=changed.get(stage))
+    named, changed = by_stage(own, recipes, overrides)
     return Guarding(
         own,
         recipes=named,
@@ -179,12 +171,3 @@ def guarding(
         refuses=on_block == "refuse",
         refusal=refusal,
     )
-
-
-def _by_stage(name: str, given: Mapping[str, Any] | None, values: str) -> dict[str, Any]:
-    known = [stage.value for stage in Stage]
-    require(name, given, (Mapping, NoneType), f"a mapping of stages ({', '.join(sorted(known))}) to {values}")
-    for stage in given or {}:
-        if str(stage) not in known:
-            raise unknown_name("stage", str(stage), known, name)
-    return {str(stage): value for stage, value in (given or {}).items()}
