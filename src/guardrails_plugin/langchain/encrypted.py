@@ -13,6 +13,7 @@ from langchain_core.messages import BaseMessage
 
 from guardrails_plugin.conversation import segments, substitute
 from guardrails_plugin.crypto import fpe_context
+from guardrails_plugin.crypto.marks import Marks
 from guardrails_plugin.engine import Engine
 from guardrails_plugin.langchain.values import walker
 from guardrails_plugin.types import Origin
@@ -25,8 +26,8 @@ _Message = TypeVar("_Message", bound=BaseMessage)
 class Encrypted:
     """The encrypted values of a conversation.
 
-    `hide` puts marks (``⟦1⟧``) in their places, so that no stage takes them for the real thing and changes them;
-    `show` puts them back as they were.
+    `hide` puts marks in their places, so that no stage takes them for the real thing and changes them; `show` puts
+    them back as they were.
 
     Args:
         engine: the one that encrypted; without its keyring nothing is found.
@@ -42,18 +43,18 @@ class Encrypted:
         self._opened = (
             [fpe_context.open_(token, keyring, tenant) for token in self._tokens] if keyring is not None else []
         )
-        self._numbers: dict[str, int] = {}
+        self._marks = Marks(self._opened)
 
     def __bool__(self) -> bool:
         return bool(self._opened)
 
     def hide(self, value: Any) -> Any:
         """The value with a mark in every encrypted value's place."""
-        return self._rewritten(value, self._marked)
+        return self._rewritten(value, self._marks.hide)
 
     def show(self, value: Any) -> Any:
         """The value with encrypted values in place of the marks."""
-        return self._rewritten(value, self._unmarked)
+        return self._rewritten(value, self._marks.show)
 
     def restore(self, value: Any, types: Container[str] | None = None) -> Any:
         """The value (a string or any JSON) with originals in place of encrypted values.
@@ -66,24 +67,11 @@ class Encrypted:
             value = self._engine.unredact(value, token, tenant=self._tenant, types=types)
         return value
 
-    def _marked(self, text: str) -> str:
-        for opened in reversed(self._opened):
-            for found in reversed(opened.find(text)):
-                hidden = text[found.start : found.end]
-                number = self._numbers.setdefault(hidden, len(self._numbers) + 1)
-                text = f"{text[: found.start]}⟦{number}⟧{text[found.end :]}"
-        return text
-
-    def _unmarked(self, text: str) -> str:
-        for hidden, number in self._numbers.items():
-            text = text.replace(f"⟦{number}⟧", hidden)
-        return text
-
-    def _rewritten(self, value: Any, change: Callable[[str], str]) -> Any:
+    def _rewritten(self, value: Any, change: Callable[[list[str]], list[str]]) -> Any:
         if not self._opened:
             return value
         foreign = walker(tool_calls=True)
-        return substitute(value, [change(part.text) for part in segments(value, Origin.MODEL, foreign)], foreign)
+        return substitute(value, change([part.text for part in segments(value, Origin.MODEL, foreign)]), foreign)
 
 
 def tokens(messages: Iterable[BaseMessage]) -> list[str]:

@@ -17,7 +17,7 @@ from llama_index.core.base.llms.types import (
 )
 
 from guardrails_plugin.llama_index.call_gate import CallGate
-from guardrails_plugin.llama_index.guarding import Guarding
+from guardrails_plugin.llama_index.guarding import Guarding, HeldStream
 from guardrails_plugin.llama_index.tool_calls import CALLS
 from guardrails_plugin.llama_index.values import guardable
 from guardrails_plugin.stream import StreamGuard
@@ -51,7 +51,7 @@ class _Channel:
 
     __slots__ = ("_stream", "released", "seen")
 
-    def __init__(self, stream: StreamGuard) -> None:
+    def __init__(self, stream: StreamGuard | HeldStream) -> None:
         self._stream = stream
         self.seen = ""
         self.released = ""

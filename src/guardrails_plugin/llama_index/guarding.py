@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from types import NoneType
 from typing import Any, Literal
 
 from guardrails_plugin.by_stage import Overrides, Recipes, by_stage
 from guardrails_plugin.conversation import segments, substitute
+from guardrails_plugin.crypto.marks import Marks
 from guardrails_plugin.engine import DEFAULT_ORIGINS, Engine, default_engine
 from guardrails_plugin.errors import ConfigError, unknown_name
 from guardrails_plugin.llama_index.arguments import require
@@ -21,7 +22,7 @@ from guardrails_plugin.llama_index.vault import Vault
 from guardrails_plugin.stream import StreamGuard
 from guardrails_plugin.types import NO_CONTEXT, Context, GuardResult, Origin, Segment, Stage
 
-__all__ = ["REFUSAL", "Checked", "Guarding", "OnBlock", "Overrides", "Recipes", "guarding"]
+__all__ = ["REFUSAL", "Checked", "Guarding", "HeldStream", "OnBlock", "Overrides", "Recipes", "guarding"]
 
 REFUSAL = "This was blocked by policy."
 
@@ -84,14 +85,28 @@ class Guarding:
     def each(self, stage: Stage, values: Sequence[Any], *, origin: Origin | None = None) -> list[Checked]:
         """Guarded copies of several values, in order; one pass of the engine for all, and a result for each."""
         found = [self.segments(stage, value, origin) for value in values]
-        results = self.engine.check_batch(found, stage=stage, context=tagged(self.context), **self._policy(stage))
-        return [self._checked(stage, *pair) for pair in zip(values, results, strict=True)]
+        marks = [Marks(()) if self.vault is None else self.vault.marks() for _ in values]
+        hidden = [_with_texts(one, own.hide) for one, own in zip(found, marks, strict=True)]
+        results = self._results(stage, hidden)
+        if stage is Stage.PRE_TOOL and hidden != found:
+            results = [self._by_source(*pair) for pair in zip(results, self._results(stage, found), strict=True)]
+        return [self._checked(stage, *three) for three in zip(values, results, marks, strict=True)]
 
-    def _checked(self, stage: Stage, value: Any, result: GuardResult) -> Checked:
+    def _results(self, stage: Stage, contents: Sequence[list[Segment]]) -> list[GuardResult]:
+        return self.engine.check_batch(contents, stage=stage, context=tagged(self.context), **self._policy(stage))
+
+    @staticmethod
+    def _by_source(result: GuardResult, shown: GuardResult) -> GuardResult:
+        """The result of a call; that of the encrypted values in it as they are where these came from outside."""
+        tainted = shown.blocked and any(reason.startswith("provenance") for reason in shown.reasons)
+        return shown if tainted else result
+
+    def _checked(self, stage: Stage, value: Any, result: GuardResult, marks: Marks) -> Checked:
         if result.blocked:
             return Checked(None, result)
         self.keep(result)
-        return Checked(substitute(value, result.output, walker(tool_calls=stage is not Stage.RESPONSE)), result)
+        texts = marks.show(result.output)
+        return Checked(substitute(value, texts, walker(tool_calls=stage is not Stage.RESPONSE)), result)
 
     def keep(self, result: GuardResult) -> None:
         """Put what turns a result's encrypted values back into the vault, if there is one."""
@@ -111,8 +126,10 @@ class Guarding:
         """`check` on a worker thread."""
         return await asyncio.to_thread(self.check, stage, value, origin=origin)
 
-    def stream(self, stage: Stage = Stage.RESPONSE) -> StreamGuard:
-        """The hold-back window for one stream."""
+    def stream(self, stage: Stage = Stage.RESPONSE) -> StreamGuard | HeldStream:
+        """The hold-back window for one stream; all of it is held back where encrypted values may be in it."""
+        if self.vault is not None and not self.vault.is_empty:
+            return HeldStream(self, stage)
         return self.engine.stream(stage=stage, context=tagged(self.context), **self._policy(stage))
 
     def nodes(self, nodes: Sequence[Any]) -> list[Any]:
@@ -128,6 +145,48 @@ class Guarding:
 
     def _policy(self, stage: Stage) -> dict[str, Any]:
         return {"recipe": self.recipes.get(stage.value), "overrides": self.overrides.get(stage.value)}
+
+
+class HeldStream:
+    """A stream that is guarded whole, since its text has to be known before encrypted values are found in it."""
+
+    def __init__(self, policy: Guarding, stage: Stage) -> None:
+        self._policy = policy
+        self._stage = stage
+        self._text = ""
+        self._result: GuardResult | None = None
+
+    @property
+    def blocked(self) -> bool:
+        """Whether it was refused."""
+        return self._result is not None and self._result.blocked
+
+    @property
+    def result(self) -> GuardResult:
+        """Of the whole.
+
+        Raises:
+            RuntimeError: it is not finished.
+        """
+        if self._result is None:
+            raise RuntimeError("the result is known after finish()")
+        return self._result
+
+    def feed(self, text: str) -> str:
+        """Nothing yet."""
+        self._text += text
+        return ""
+
+    def finish(self) -> str:
+        """The guarded text; nothing when it is blocked."""
+        checked = self._policy.check(self._stage, self._text)
+        self._result = checked.result
+        return "" if checked.result.blocked else str(checked.value)
+
+
+def _with_texts(found: list[Segment], change: Callable[[Iterable[str]], list[str]]) -> list[Segment]:
+    changed = change(segment.text for segment in found)
+    return [replace(segment, text=text) for segment, text in zip(found, changed, strict=True)]
 
 
 def guarding(

@@ -18,7 +18,7 @@ from llama_index.core.schema import NodeWithScore, QueryBundle, QueryType
 from llama_index.core.types import RESPONSE_TEXT_TYPE
 
 from guardrails_plugin.llama_index.failures import areading, reading
-from guardrails_plugin.llama_index.guarding import Guarding
+from guardrails_plugin.llama_index.guarding import Guarding, HeldStream
 from guardrails_plugin.llama_index.values import guardable
 from guardrails_plugin.stream import StreamGuard
 from guardrails_plugin.types import GuardResult, Origin, Stage
@@ -130,7 +130,7 @@ def _kept(nodes: Sequence[NodeWithScore | None]) -> list[NodeWithScore]:
     return [node for node in nodes if node is not None]
 
 
-def _end(guard: StreamGuard, policy: Guarding) -> str:
+def _end(guard: StreamGuard | HeldStream, policy: Guarding) -> str:
     """The last of a stream, or its refusal."""
     released = guard.finish()
     if not guard.blocked:

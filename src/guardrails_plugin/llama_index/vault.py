@@ -9,13 +9,14 @@ from typing import Any
 from guardrails_plugin.conversation import segments, substitute
 from guardrails_plugin.crypto.fpe_context import FpeContext, open_
 from guardrails_plugin.crypto.keyring import Keyring
+from guardrails_plugin.crypto.marks import Marks
 from guardrails_plugin.llama_index.values import walker
 from guardrails_plugin.types import GuardResult, Origin
 
 __all__ = ["Vault"]
 
 _LAYERS = 8
-"""How often a value may have been encrypted: once when it came in, and again with each prompt it was part of."""
+"""How often a value may have been encrypted: once here, and again by guards that do not share the vault."""
 
 
 class Vault:
@@ -45,6 +46,16 @@ class Vault:
     def tenant(self) -> str:
         """Whose values it turns back."""
         return self._tenant
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was encrypted yet."""
+        return not self._opened
+
+    def marks(self) -> Marks:
+        """What keeps the encrypted values of the conversation out of a check's sight."""
+        with self._lock:
+            return Marks(list(self._opened.values()))
 
     def add(self, result: GuardResult) -> None:
         """Keep the token of a result, if it has one."""
