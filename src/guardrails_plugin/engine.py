@@ -252,9 +252,13 @@ class Engine:
         texts = _listed("texts", texts)
         scorer = self._planner.detector(detector)
         if not isinstance(scorer, Scorer):
-            raise ConfigError(f"detector {detector!r} does not score texts")
+            raise ConfigError(f"detector {detector!r} gives no probabilities")
         who = _enum(Origin, origin, "origin")
         return list(scorer.score([normalize(Segment(text, who), index) for index, text in enumerate(texts)]))
+
+    def scores(self, detector: str) -> bool:
+        """Whether a detector gives probabilities, and so has operating points; a `ConfigError` when there is none."""
+        return isinstance(self._planner.detector(detector), Scorer)
 
     def operating_point(self, detector: str, name: str, *, origin: Origin | str = Origin.USER) -> float:
         """The threshold behind ``strict``, ``balanced`` or ``permissive``.

@@ -26,14 +26,16 @@ def add_eval_command(commands: Any) -> None:
     """Adds the command to a command line."""
     parser = commands.add_parser("eval", help="measure a detector on labelled texts, or calibrate it on a benign log")
     parser.add_argument(
-        "dataset", type=Path, help=".jsonl with text, label (1 or 0), and category, lang, origin if any"
+        "dataset", type=Path, help=".jsonl or .csv with text, label (1 or 0), and category, lang, origin if any"
     )
-    parser.add_argument("--detector", default="prompt_injection", help="one with scores (default: %(default)s)")
+    parser.add_argument("--detector", default="prompt_injection", help="which one (default: %(default)s)")
     parser.add_argument("--model", type=Path, help="folder of an injection model other than the embedded one")
     parser.add_argument(
         "--origin", default=Origin.USER.value, choices=[origin.value for origin in Origin], help="of rows without one"
     )
-    parser.add_argument("--threshold", default="balanced", help="operating point or number (default: %(default)s)")
+    parser.add_argument(
+        "--threshold", help="operating point or number (default: balanced; 0.5 for detectors without operating points)"
+    )
     parser.add_argument("--fpr", type=float, help="choose the threshold by this false-positive rate on the dataset")
     parser.add_argument("--least", type=int, default=10, help="rows of a group that is shown (default: %(default)s)")
     parser.add_argument("--calibrate", action="store_true", help="all rows are benign: write thresholds for them")
@@ -58,6 +60,7 @@ def _run(options: argparse.Namespace) -> int:
         if value is not None and not 0 < value < 1:
             raise ConfigError(f"--{name}: expected a rate between 0 and 1, got {value}")
     engine = Engine(detectors=_detectors(options))
+    options.threshold = options.threshold or ("balanced" if engine.scores(options.detector) else "0.5")
     return _calibrate(options, engine) if options.calibrate else _measure(options, engine)
 
 
@@ -200,7 +203,7 @@ def _show(tables: dict[str, dict[str, Quality]], thresholds: dict[str, float]) -
     console = Console(width=None if sys.stdout.isatty() else 140)
     console.print(table)
     limits = ", ".join(f"{origin} {limit}" for origin, limit in thresholds.items())
-    console.print(Text(f"thresholds: {limits}; ranges hold 95 % of resampled datasets"))
+    console.print(Text(f"thresholds: {limits}; ranges are 95 %"))
 
 
 def _interval(interval: Interval | None) -> str:

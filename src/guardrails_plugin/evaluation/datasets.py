@@ -1,14 +1,15 @@
-"""Labelled texts and benign logs from JSON lines."""
+"""Labelled texts and benign logs from JSON lines and CSV."""
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from guardrails_plugin.errors import ConfigError
 from guardrails_plugin.types import Origin
@@ -16,8 +17,16 @@ from guardrails_plugin.types import Origin
 __all__ = ["Row", "read_rows"]
 
 
+_LABELS = {"1": 1, "true": 1, "yes": 1, "0": 0, "false": 0, "no": 0}
+"""What may stand for a label in a table, in any case."""
+
+
+def _label(value: object) -> object:
+    return _LABELS.get(value.strip().casefold(), value) if isinstance(value, str) else value
+
+
 class Row(BaseModel):
-    """One text of a dataset; other keys of the line are left alone.
+    """One text of a dataset; other keys of the line, or columns, are left alone.
 
     Attributes:
         label: 1 when it is what the detector looks for, else 0.
@@ -29,14 +38,16 @@ class Row(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     text: str = Field(repr=False)
-    label: Literal[0, 1] = 0
+    label: Annotated[Literal[0, 1], BeforeValidator(_label)] = 0
     category: str = ""
     lang: str = ""
-    origin: Origin | None = None
+    origin: Annotated[Origin | None, BeforeValidator(lambda value: value or None)] = None
 
 
 def read_rows(path: Path, *, labelled: bool = True) -> list[Row]:
-    """The rows of a ``.jsonl`` or ``.jsonl.gz`` file; a line that is a bare JSON string is a benign text.
+    """The rows of a ``.jsonl`` or ``.csv`` file, or of such a one with ``.gz``.
+
+    A line of JSON that is a bare string is a benign text. A table's first line names its columns.
 
     Args:
         path: the file.
@@ -45,26 +56,40 @@ def read_rows(path: Path, *, labelled: bool = True) -> list[Row]:
     Raises:
         ConfigError: a line is no such row (the message names it), or there are none.
     """
-    rows = [_row(line, f"{path.name}:{number}", labelled=labelled) for number, line in _lines(path)]
+    read = _table if path.name.removesuffix(".gz").endswith(".csv") else _json_lines
+    try:
+        rows = [_row(data, f"{path.name}:{line}", labelled=labelled) for line, data in read(path)]
+    except (UnicodeDecodeError, EOFError, gzip.BadGzipFile, csv.Error) as error:
+        raise ConfigError(f"{path.name}: expected JSON lines or CSV in UTF-8, got {type(error).__name__}") from None
     if not rows:
         raise ConfigError(f"{path.name}: no rows")
     return rows
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
+def _table(path: Path) -> Iterator[tuple[int, Any]]:
+    with _opened(path) as file:
+        table = csv.DictReader(file)
+        if "text" not in (table.fieldnames or ()):
+            raise ConfigError(f"{path.name}:1: expected a column 'text' among the names of the columns")
+        yield from ((table.line_num, {name: cell for name, cell in row.items() if cell is not None}) for row in table)
+
+
+def _json_lines(path: Path) -> Iterator[tuple[int, Any]]:
+    with _opened(path) as lines:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                try:
+                    yield number, json.loads(line)
+                except (ValueError, RecursionError):
+                    raise ConfigError(f"{path.name}:{number}: not JSON") from None
+
+
+def _opened(path: Path) -> IO[str]:
     opener = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opener(path, "rt", encoding="utf-8") as lines:
-            yield from ((number, line) for number, line in enumerate(lines, 1) if line.strip())
-    except (UnicodeDecodeError, EOFError, gzip.BadGzipFile) as error:
-        raise ConfigError(f"{path.name}: expected JSON lines in UTF-8, got {type(error).__name__}") from None
+    return opener(path, "rt", encoding="utf-8-sig", newline="")
 
 
-def _row(line: str, where: str, *, labelled: bool) -> Row:
-    try:
-        data: Any = json.loads(line)
-    except (ValueError, RecursionError):
-        raise ConfigError(f"{where}: not JSON") from None
+def _row(data: Any, where: str, *, labelled: bool) -> Row:
     data = {"text": data} if isinstance(data, str) else data
     if labelled and isinstance(data, dict) and "label" not in data:
         raise ConfigError(f"{where}: no label (0 or 1)")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardrails_plugin.evaluation.metrics import auc, bootstrap, quality, threshold_at
+from guardrails_plugin.evaluation.metrics import auc, bootstrap, quality, threshold_at, wilson
 
 SCORES = np.array([0.9, 0.8, 0.4, 0.7, 0.2, 0.1])
 LABELS = np.array([True, True, True, False, False, False])
@@ -63,6 +63,21 @@ def test_intervals_hold_the_truth_and_narrow_with_more_texts() -> None:
         assert interval == bootstrap(share, size)
         widths.append(interval.high - interval.low)
     assert widths[1] < widths[0] / 5
+
+
+@pytest.mark.parametrize(
+    ("hits", "size", "low", "high"),
+    [(0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0), (5, 10, 0.2366, 0.7634), (1, 29, 0.0061, 0.1718)],
+)
+def test_ranges_of_shares_are_wilsons(hits: int, size: int, low: float, high: float) -> None:
+    """The last is the example of Newcombe 1998 (method 3); none is certain, however few the texts."""
+    interval = wilson(hits, size)
+    assert interval is not None
+    assert [interval.low, interval.high] == pytest.approx([low, high], abs=5e-5)
+
+
+def test_a_share_of_nothing_is_unknown() -> None:
+    assert wilson(0, 0) is None
 
 
 @given(shares, st.sampled_from([0.5, 0.1, 0.01, 0.001]))
