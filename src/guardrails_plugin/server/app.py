@@ -36,6 +36,7 @@ from guardrails_plugin.server.problems import problem_of, problem_response
 from guardrails_plugin.server.product import Product
 from guardrails_plugin.server.providers import ProviderKeys
 from guardrails_plugin.server.recorder import Recorder
+from guardrails_plugin.server.route_table import RouteTable
 from guardrails_plugin.server.services import Services
 from guardrails_plugin.server.settings import Settings
 from guardrails_plugin.server.store.database import Database
@@ -58,6 +59,8 @@ PRODUCTS = (
 """Modules with ``build(services) -> Product``; earlier ones win where paths meet."""
 
 _TITLE = "Guardrails"
+_OWN = frozenset({"/openapi.json"})
+"""Paths that FastAPI serves itself."""
 
 _TELEMETRY: Any = {"logs": False, "operation_spans": False, "auto_configure": False}
 """Of FastAPI's own telemetry only the spans and metrics of requests: what it logs about a malformed body quotes it."""
@@ -96,7 +99,7 @@ def create_app(settings: Settings, *, products: Sequence[str] = PRODUCTS, shared
     app.state.products = mounted
     for product in mounted:
         app.include_router(product.router)
-    app.state.public = frozenset({"/openapi.json"}.union(*(product.public for product in mounted)))
+    app.state.public = _OWN.union(*(product.public for product in mounted))
     _wrap(app, services, mounted)
     return app
 
@@ -128,25 +131,27 @@ def _services(settings: Settings, *, shared: bool) -> Services:
     keys = ProviderKeys(store, settings)
     limiter = Limiter(settings.redis_url)
     recorder = Recorder(database, audit)
+    llm = LlmProxy(settings, guard, keys)
     return Services(
         settings=settings,
         database=database,
         store=store,
         authenticator=Authenticator(store, settings.keyring),
         guard=guard,
-        llm=LlmProxy(settings, guard, keys),
+        llm=llm,
         provider_keys=keys,
         audit=audit,
         limiter=limiter,
         metrics=Metrics(),
         recorder=recorder,
-        health=Health(database, recorder, limiter, guard),
+        health=Health(database, recorder, limiter, guard, llm),
     )
 
 
 def _wrap(app: FastAPI, services: Services, products: Sequence[Product]) -> None:
     """Put the layers round the routes: exchange > body limit > gate > routes."""
-    unrecorded = frozenset({"/openapi.json"}.union(*(product.unrecorded for product in products)))
+    unrecorded = frozenset[str]().union(*(product.unrecorded for product in products))
+    table = RouteTable(product.router for product in products)
     respond = _responder(products)
     app.add_middleware(
         Gate,
@@ -157,7 +162,7 @@ def _wrap(app: FastAPI, services: Services, products: Sequence[Product]) -> None
         unlimited=unrecorded & app.state.public,
     )
     app.add_middleware(BodyLimit, limit=services.settings.body_limit)
-    app.add_middleware(ExchangeMiddleware, respond=respond, finish=_finisher(services, unrecorded))
+    app.add_middleware(ExchangeMiddleware, respond=respond, finish=_finisher(services, unrecorded, table))
 
     async def handle(request: Request, error: Exception) -> Response:
         return respond(request, error)
@@ -181,9 +186,11 @@ def _responder(products: Sequence[Product]) -> Callable[[Request, Exception], Re
     return respond
 
 
-def _finisher(services: Services, unrecorded: frozenset[str]) -> Callable[[Exchange, Scope], Awaitable[None]]:
+def _finisher(
+    services: Services, unrecorded: frozenset[str], table: RouteTable
+) -> Callable[[Exchange, Scope], Awaitable[None]]:
     async def finish(exchange: Exchange, scope: Scope) -> None:
-        route = getattr(scope.get("route"), "path", "")
+        route = table.template(scope) or (scope["path"] if scope["path"] in _OWN else "")
         services.metrics.observe(exchange, scope["method"], route or "none")
         if scope["path"] in unrecorded or (exchange.principal is None and exchange.status == 429):
             return  # a flood of refused strangers fills no disk
@@ -223,11 +230,20 @@ def _counts(exchange: Exchange) -> Counts | None:
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI, services: Services) -> AsyncIterator[None]:  # noqa: ARG001 - FastAPI's signature
+async def _lifespan(app: FastAPI, services: Services) -> AsyncIterator[None]:
+    _build_routes(app)
     services.guard.warm()
+    services.llm.warm()
     yield
     services.guard.close()
     await services.llm.close()
     await services.limiter.close()
     await asyncio.to_thread(services.recorder.stop)
     services.database.close()
+
+
+def _build_routes(app: FastAPI) -> None:
+    """Make the handlers of all routes, which newer releases of FastAPI leave to the first request: half a second."""
+    nowhere: Scope = {"type": "http", "method": "GET", "path": "/", "root_path": "", "headers": [], "app": app}
+    for route in app.router.routes:
+        route.matches(nowhere)

@@ -1,4 +1,4 @@
-"""How large a request may be, and what its JSON may hold."""
+"""How large a request may be, how long it may take to arrive, and what its JSON may hold."""
 
 from __future__ import annotations
 
@@ -6,19 +6,23 @@ import json
 import re
 from math import isfinite
 
+from anyio import current_time, fail_after
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from guardrails_plugin.server.problems import ApiError, invalid
 
-__all__ = ["DEPTH", "BodyLimit"]
+__all__ = ["DEPTH", "SECONDS", "BodyLimit"]
+
+SECONDS = 30.0
+"""Within which a body is there, whole: who sends it letter by letter holds a connection, and the place of others."""
 
 DEPTH = 128
 """Arrays and objects within each other; more than any content that is checked (see `conversation.MAX_DEPTH`)."""
 
 
 class BodyLimit:
-    """Refuses bodies that are announced or turn out to be too large, before anything reads them whole.
+    """Refuses bodies that are announced or turn out to be too large, before anything reads them whole, and late ones.
 
     Also JSON that Python reads, but that no answer and no record could repeat: numbers that are not finite (``1e999``,
     ``NaN``), half surrogate pairs, arrays and objects deeper than `DEPTH`.
@@ -41,18 +45,31 @@ class BodyLimit:
         if announced.isdigit() and int(announced) > self._limit:
             raise self._too_large()
         body = bytearray()
+        until = current_time() + SECONDS
+        whole = False
 
         async def counted() -> Message:
-            message = await receive()
+            nonlocal whole
+            if whole:  # what is awaited now is the client's leaving
+                return await receive()
+            try:
+                with fail_after(until - current_time()):
+                    message = await receive()
+            except TimeoutError:
+                raise self._too_late() from None
             body.extend(message.get("body", b""))
             if len(body) > self._limit:
                 raise self._too_large()
             if not message.get("more_body", False):
+                whole = True
                 _check(bytes(body))
                 body.clear()
             return message
 
         await self._app(scope, counted, send)
+
+    def _too_late(self) -> ApiError:
+        return ApiError(408, f"The body was not there within {SECONDS:g} s.", headers={"Connection": "close"})
 
     def _too_large(self) -> ApiError:
         return ApiError(413, f"The body is larger than {self._limit} bytes.", headers={"Connection": "close"})

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 
 from guardrails_plugin.server.guarding import Guarding
 from guardrails_plugin.server.limits import Limiter
+from guardrails_plugin.server.llm import LlmProxy
 from guardrails_plugin.server.recorder import Recorder
 from guardrails_plugin.server.store.database import Database
 from guardrails_plugin.server.store.migrate import is_current
@@ -64,9 +65,12 @@ class Health:
         counters: requests can be counted.
     """
 
-    def __init__(self, database: Database, recorder: Recorder, limiter: Limiter, guard: Guarding) -> None:
+    def __init__(
+        self, database: Database, recorder: Recorder, limiter: Limiter, guard: Guarding, llm: LlmProxy
+    ) -> None:
         self._recorder = recorder
         self._guard = guard
+        self._llm = llm
         self._commits = Trial(lambda: asyncio.to_thread(database.commits))
         self._engine = Trial(guard.works)
         self.tables = Trial(lambda: asyncio.to_thread(is_current, database))
@@ -80,6 +84,11 @@ class Health:
     def recipes(self) -> bool:
         """Whether the recipes are compiled."""
         return self._guard.is_warm
+
+    @property
+    def provider(self) -> bool:
+        """Whether the operator's provider, if any, can be asked without importing its client first."""
+        return self._llm.is_warm
 
     async def engine(self) -> bool:
         """Whether it finds what it must find. Asked before the recipes are compiled, it would wait for them."""

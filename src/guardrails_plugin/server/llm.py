@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from langchain_core.messages import AIMessageChunk, BaseMessage
 
 __all__ = ["ChatOutcome", "ChatRequest", "Completion", "LlmProxy", "StreamPart"]
+
+_log = logging.getLogger("guardrails_plugin.server")
 
 _LIMITS: Mapping[str, Any] = {"timeout": 60.0, "max_retries": 1}
 
@@ -154,12 +158,40 @@ class LlmProxy:
         self._settings = settings
         self._guard = guard
         self._connections = Connections(settings, keys)
+        self._warm = threading.Event()
 
     @property
     def default(self) -> tuple[str, str]:
         """The operator's provider and model; empty when there is none."""
         provider, _, model = self._settings.provider.partition(":")
         return provider, model or ("echo" if provider == "echo" else "")
+
+    def warm(self) -> None:
+        """Begin to import what asking the operator's provider takes, on a thread; nothing where there is none.
+
+        An import keeps the interpreter to itself most of the time: done by the first chat, it would hold up everybody.
+        """
+        if self._settings.provider and not self.is_warm:
+            threading.Thread(target=self._prepare, name="warm-llm", daemon=True).start()
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether `warm` is done, or there is nothing to do."""
+        return not self._settings.provider or self._warm.is_set()
+
+    def _prepare(self) -> None:
+        provider, model = self.default
+        try:
+            _as_messages([{"role": "user", "content": ""}])
+            if provider == "echo":
+                _echo(model)
+            else:
+                _made(model, provider, {"api_key": "none"})
+        except Exception as error:  # noqa: BLE001 - any provider's client; what needs no model works without it
+            reason = error.detail if isinstance(error, ApiError) else type(error).__name__
+            _log.warning("GUARDRAILS_PROVIDER cannot be asked: %s", reason)
+        finally:
+            self._warm.set()
 
     async def chat(self, exchange: Exchange, request: ChatRequest) -> ChatOutcome:
         """Check, ask, check.

@@ -24,6 +24,8 @@ __all__ = ["serve"]
 
 _APPLICATION = "guardrails_plugin.server.app:from_environment"
 
+_PROTOCOL = "guardrails_plugin.server.patience:PatientProtocol"
+
 _START_SECONDS = 120
 """After which a worker that gives no sign of life is replaced; on a busy machine a start takes a while."""
 
@@ -57,6 +59,7 @@ def serve(host: str, port: int, *, workers: int = 1, dev: bool = False) -> None:
             host=host,
             port=port,
             workers=workers,
+            http=_PROTOCOL,
             access_log=False,
             server_header=False,
             log_level="warning",

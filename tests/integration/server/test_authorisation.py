@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
-from fastapi import APIRouter, FastAPI
-from fastapi.routing import APIRoute
+from fastapi import FastAPI
 from sqlalchemy.exc import OperationalError
 from starlette.testclient import TestClient
 
 from guardrails_plugin import Keyring
 from guardrails_plugin.server.app import create_app
 from guardrails_plugin.server.auth import GUARD
+from guardrails_plugin.server.route_table import flat
 from guardrails_plugin.server.settings import Settings
 from guardrails_plugin.server.store.database import Database
 from tests.integration.server.conftest import TOKEN
@@ -55,24 +54,15 @@ async def _never(*_: object, **__: object) -> None:
 
 def _routes(app: FastAPI) -> list[tuple[str, str]]:
     routes = [
-        (method, prefix + route.path)
+        (method, route.path)
         for product in app.state.products
-        for prefix, route in _flat(product.router, "")
+        for route in flat(product.router)
         for method in sorted(route.methods or ())
     ]
     assert len(routes) > 10
     documented = set(app.openapi()["paths"])
     assert documented <= {path for _, path in routes}
     return routes
-
-
-def _flat(router: APIRouter, prefix: str) -> Iterator[tuple[str, APIRoute]]:
-    """The routes of a router and of those it includes, which newer releases of FastAPI keep apart."""
-    for route in router.routes:
-        if isinstance(route, APIRoute):
-            yield prefix, route
-        elif inner := getattr(route, "original_router", None):
-            yield from _flat(inner, prefix + route.include_context.prefix)  # type: ignore[attr-defined]
 
 
 def _path(template: str) -> str:
@@ -214,3 +204,12 @@ def test_what_cannot_be_recorded_is_not_answered(app: FastAPI, monkeypatch: pyte
         answer = client.post("/guardrails/v1/check", json={"content": "hello canary", "stage": "prompt"})
         assert answer.status_code == 503
         assert "canary" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "path", ["/healthz", "/readyz", "/api/v1/health", "/api/v1/health/ready", "/api/v1/health/live"]
+)
+def test_probes_may_ask_for_the_head_of_an_answer_only(app: FastAPI, path: str) -> None:
+    with TestClient(app) as client:
+        assert client.head(path).status_code == client.get(path).status_code in (200, 503)
+        assert client.head("/guardrails/v1/recipes").status_code == 401

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,11 +17,11 @@ import pytest
 
 from guardrails_plugin import Keyring
 from guardrails_plugin.recipes import Recipe
-from guardrails_plugin.server import providers
+from guardrails_plugin.server import llm, providers
 from guardrails_plugin.server.app import create_app
 from guardrails_plugin.server.auth import GUARD, Principal
 from guardrails_plugin.server.exchange import Exchange
-from guardrails_plugin.server.llm import ChatOutcome, ChatRequest, StreamPart
+from guardrails_plugin.server.llm import ChatOutcome, ChatRequest, LlmProxy, StreamPart
 from guardrails_plugin.server.problems import ApiError
 from guardrails_plugin.server.routers.calypso.openai_body import ChatBody
 from guardrails_plugin.server.services import Services
@@ -325,3 +327,37 @@ def test_keys_are_sealed_for_their_row_and_project(services: Services, tmp_path:
     for moved in (replace(kept, id="other"), replace(kept, project_id="other")):
         with pytest.raises(ConfigError, match="cannot be opened"):
             services.provider_keys.secret(moved)
+
+
+def test_the_clients_of_a_default_model_are_imported_before_anybody_chats(
+    services: Services, says: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imported = threading.Event()
+    asked: list[object] = []
+
+    def slow(*arguments: object) -> None:
+        imported.wait(20)
+        asked.append(arguments[:2])
+
+    seen = says("never")
+    proxy = LlmProxy(services.settings, services.guard, services.provider_keys)
+    monkeypatch.setattr(llm, "_made", slow)
+    proxy.warm()
+    assert not proxy.is_warm
+    imported.set()
+    until = time.monotonic() + 20
+    while not proxy.is_warm and time.monotonic() < until:
+        time.sleep(0.01)
+    assert (proxy.is_warm, asked, seen) == (True, [("test-model", "openai")], [])
+
+
+def test_a_default_model_that_cannot_be_is_told_and_holds_nothing_up(
+    services: Services, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = replace(services.settings, provider="nosuch:model")
+    proxy = LlmProxy(settings, services.guard, services.provider_keys)
+    monkeypatch.setattr(threading.Thread, "start", threading.Thread.run)
+    proxy.warm()
+    assert proxy.is_warm
+    assert "nosuch" in caplog.text
+    assert LlmProxy(replace(settings, provider=""), services.guard, services.provider_keys).is_warm

@@ -1,4 +1,4 @@
-"""The thread that writes audit records: one that cannot be written is its own request's failure."""
+"""Audit records of requests: which leave one, and the thread that writes them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from typing import Any
 
 import pytest
 from sqlalchemy.exc import OperationalError
+from starlette.testclient import TestClient
 
 from guardrails_plugin import Keyring
 from guardrails_plugin.audit.sql import SqlAudit
+from guardrails_plugin.server.app import create_app
 from guardrails_plugin.server.recorder import Recorder
+from guardrails_plugin.server.settings import Settings
 from guardrails_plugin.server.store import Database
 from guardrails_plugin.server.store.migrate import migrate
+from tests.integration.server.conftest import CORE, TOKEN
 
 pytestmark = pytest.mark.integration
 
@@ -93,3 +97,47 @@ def test_a_database_takes_a_change_or_says_that_it_does_not(database: Database, 
     gone = Database(f"sqlite:///{away}" if isinstance(away, Path) else away)
     assert not gone.commits()
     gone.close()
+
+
+def test_who_is_refused_before_routing_is_on_the_record_with_the_route(tmp_path: Path, keyring: Keyring) -> None:
+    url = f"sqlite:///{tmp_path / 'guardrails.db'}"
+    settings = Settings(keyring=keyring, database_url=url, bootstrap_token=TOKEN, body_limit=2000)
+    app = create_app(settings, products=CORE)
+    services = app.state.services
+    project = services.store.project("default").id
+    nothing = services.authenticator.issue(project, scopes=())[0]
+    rare = services.authenticator.issue(project, scopes=("guard",), per_minute=1)[0]
+    asked = [
+        ("PUT", "/guardrails/v1/recipes/some-id", "wrong", b""),
+        ("DELETE", "/guardrails/v1/recipes/some-id", nothing, b""),
+        ("POST", "/guardrails/v1/check", TOKEN, b"x" * 3000),
+        ("POST", "/guardrails/v1/check/batch", TOKEN, b"{}"),
+        ("GET", "/guardrails/v1/usage", rare, b""),
+        ("GET", "/guardrails/v1/usage", rare, b""),
+        ("PUT", "/guardrails/v1/usage", TOKEN, b""),
+        ("GET", "/my-secret-path", TOKEN, b""),
+        ("GET", "/metrics", "wrong", b""),
+        ("GET", "/metrics", TOKEN, b""),
+        ("GET", "/docs", "", b""),
+        ("GET", "/openapi.json", "", b""),
+        ("GET", "/healthz", "", b""),
+    ]
+    with TestClient(app) as client:
+        for method, path, token, body in asked:
+            client.request(method, path, content=body, headers={"Authorization": f"Bearer {token}"} if token else {})
+        with services.database.read() as connection:
+            records = [record for _, record in services.audit.records(connection)]
+    assert [(record["route"], record["status"]) for record in records] == [
+        ("/guardrails/v1/recipes/{name}", 401),
+        ("/guardrails/v1/recipes/{name}", 403),
+        ("/guardrails/v1/check", 413),
+        ("/guardrails/v1/check/batch", 422),
+        ("/guardrails/v1/usage", 200),
+        ("/guardrails/v1/usage", 429),
+        ("/guardrails/v1/usage", 405),
+        ("", 404),
+        ("/metrics", 401),
+        ("/metrics", 200),
+        ("/docs", 200),
+        ("/openapi.json", 200),
+    ]

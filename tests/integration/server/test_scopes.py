@@ -131,6 +131,10 @@ LEAST: Mapping[str, tuple[str, Any]] = {
     "DELETE /backend/v1/tokens/{token_id}": (MANAGE, None),
     "POST /backend/v1/openai/{provider}/chat/completions": (GUARD, {"messages": SAID}),
     "POST /openai/{provider}/chat/completions": (GUARD, {"messages": SAID}),
+    "GET /backend/v1/openai/{provider}/models": (ANY, None),
+    "GET /openai/{provider}/models": (ANY, None),
+    "GET /backend/v1/openai/{provider}/models/{model}": (ANY, None),
+    "GET /openai/{provider}/models/{model}": (ANY, None),
     # Rampart
     "GET /api/v1/auth/me": (ANY, None),
     "POST /api/v1/security/analyze": (GUARD, {"content": TEXT}),
@@ -244,6 +248,7 @@ def tenant(app: FastAPI, client: TestClient) -> Tenant:
         "version_id": versions[0]["id"],
         "project_id": made.project,
         "provider": post("/backend/v1/providers", {**PROVIDER, "name": "theirs"})["id"],
+        "model": "m",
         "user_id": store.create_user(made.project, "tenant@example.com", "", scopes=(GUARD,)).id,
         "policy_id": post("/api/v1/policies", POLICY)["id"],
         "key_id": post("/api/v1/rampart-keys", {"name": "theirs"})["id"],

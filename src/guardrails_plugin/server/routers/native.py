@@ -169,7 +169,7 @@ class RecipeList(BaseModel):
 
 
 ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem} for status in (400, 401, 403, 404, 413, 422, 429, 503)
+    status: {"model": Problem} for status in (400, 401, 403, 404, 408, 413, 422, 429, 503)
 }
 
 

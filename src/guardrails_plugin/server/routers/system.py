@@ -34,6 +34,7 @@ class Ready(BaseModel):
     counters: bool
     recipes: bool = Field(description="compiled; until then the first requests wait for it")
     engine: bool
+    provider: bool = Field(description="its client, if there is a default model, is imported")
 
 
 router = APIRouter(tags=["system"])
@@ -45,25 +46,27 @@ def build(services: Services) -> Product:
     return Product(
         router,
         public=frozenset({"/healthz", "/readyz", "/docs", *open_metrics}),
-        unrecorded=frozenset({"/healthz", "/readyz", "/docs", "/metrics"}),
+        unrecorded=frozenset({"/healthz", "/readyz"}),
     )
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz")
 async def healthz() -> Alive:
     """The process answers; nothing is said about what it depends on."""
     return Alive()
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", response_model=Ready, responses={503: {"model": Ready}})
 async def readyz(services: Running) -> Response:
-    """Database, tables, counters and engine, each tried a moment ago; and whether the recipes are compiled."""
+    """Database, tables, counters and engine, each tried a moment ago; recipes and the model's client are loaded."""
     health = services.health
     database = await health.database()
     tables = database and await health.tables()
     counters = await health.counters()
     engine = await health.engine()
-    good = database and tables and counters and engine
+    good = database and tables and counters and engine and health.provider
     state = Ready(
         status="ready" if good else "not ready",
         database=database,
@@ -71,6 +74,7 @@ async def readyz(services: Running) -> Response:
         counters=counters,
         recipes=health.recipes,
         engine=engine,
+        provider=health.provider,
     )
     return JSONResponse(state.model_dump(), 200 if good else 503)
 

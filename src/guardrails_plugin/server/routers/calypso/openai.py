@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Response
 from fastapi.responses import JSONResponse, StreamingResponse
@@ -15,12 +15,14 @@ from guardrails_plugin.recipes import Recipe
 from guardrails_plugin.server.auth import GUARD
 from guardrails_plugin.server.exchange import Current, Exchange
 from guardrails_plugin.server.llm import ChatOutcome, ChatRequest, StreamPart
-from guardrails_plugin.server.problems import ApiError
+from guardrails_plugin.server.problems import ApiError, not_found
+from guardrails_plugin.server.routers.calypso.access import enter
 from guardrails_plugin.server.routers.calypso.models import Provider, ask, named_provider, request_to
-from guardrails_plugin.server.routers.calypso.openai_answer import Chunks, refusal, whole
+from guardrails_plugin.server.routers.calypso.openai_answer import Chunks, model_card, refusal, whole
 from guardrails_plugin.server.routers.calypso.openai_body import ChatBody
 from guardrails_plugin.server.routers.calypso.room import Asked, Room, room_for
 from guardrails_plugin.server.routers.calypso.scanning import Scanned, scan, scanned_stream, stream_recipe
+from guardrails_plugin.server.routers.calypso.settings import setup_of
 from guardrails_plugin.server.routers.calypso.wire import PREFIX, Id
 from guardrails_plugin.server.services import Running, Services
 from guardrails_plugin.types import Origin
@@ -38,8 +40,15 @@ class Refusal(BaseModel):
     error: dict[str, Any]
 
 
+class ModelList(BaseModel):
+    """Models as OpenAI lists them."""
+
+    object: Literal["list"] = "list"
+    data: list[dict[str, Any]]
+
+
 _REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Refusal} for status in (400, 401, 403, 404, 413, 422, 429, 502, 503)
+    status: {"model": Refusal} for status in (400, 401, 403, 404, 408, 413, 422, 429, 502, 503)
 }
 
 
@@ -81,6 +90,28 @@ async def chat_completions(
         events = [chunks.begin(), chunks.text(after.output), chunks.end(completion)]
         return StreamingResponse(iter(events), media_type="text/event-stream")
     return JSONResponse(whole(exchange.id, completion, after.output))
+
+
+@router.get(f"{OPENAI}/{{provider}}/models", responses=_REFUSALS)
+@router.get(f"{PREFIX}{OPENAI}/{{provider}}/models", responses=_REFUSALS)
+def list_models(provider: Id, exchange: Current, services: Running) -> ModelList:
+    """The one model behind a provider; what a chat names instead is not asked."""
+    return ModelList(data=[model_card(_provider(services, exchange, provider))])
+
+
+@router.get(f"{OPENAI}/{{provider}}/models/{{model}}", responses=_REFUSALS)
+@router.get(f"{PREFIX}{OPENAI}/{{provider}}/models/{{model}}", responses=_REFUSALS)
+def get_model(provider: Id, model: Id, exchange: Current, services: Running) -> dict[str, Any]:
+    """That model, by its name."""
+    found = _provider(services, exchange, provider)
+    if model != found.model:
+        raise not_found("Model")
+    return model_card(found)
+
+
+def _provider(services: Services, exchange: Exchange, name: str) -> Provider:
+    project = enter(services, exchange)
+    return named_provider(services, project.id, setup_of(project), name)
 
 
 def _guarded(

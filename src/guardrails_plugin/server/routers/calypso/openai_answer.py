@@ -4,33 +4,44 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from guardrails_plugin.server.llm import Completion
 from guardrails_plugin.server.problems import ApiError
+from guardrails_plugin.server.routers.calypso.models import Provider
 from guardrails_plugin.server.routers.calypso.scanning import Scanned
 
-__all__ = ["Chunks", "refusal", "whole"]
+__all__ = ["Chunks", "model_card", "refusal", "whole"]
 
 DONE = "data: [DONE]\n\n"
 
 
 def refusal(found: Scanned, what: str) -> dict[str, Any]:
-    """An error that says what was found.
+    """An error that says which scanners found something, those first: their own messages, or else their names.
 
     Args:
         found: what the scanners did.
         what: prompt or response.
     """
     told = next((message for message in found.messages if message), "")
+    results = sorted((_snake(result, found.names, what) for result in found.results), key=_has_passed)
+    failed = [result["scanner_name"] for result in results if not _has_passed(result)]
     error = {
-        "message": told or f"Guardrails blocked the {what}.",
+        "message": told or f"Guardrails blocked the {what}: {', '.join(failed)}.",
         "type": "invalid_request_error",
         "param": None,
         "code": "content_blocked",
-        "cai_error": {"outcome": found.outcome, "scanner_results": [_snake(result) for result in found.results]},
+        "cai_error": {"outcome": found.outcome, "scanner_results": results},
     }
     return {"error": error}
+
+
+def model_card(provider: Provider) -> dict[str, Any]:
+    """A provider's model as OpenAI's clients list them."""
+    created = int(datetime.fromisoformat(provider.created.replace("Z", "+00:00")).timestamp())
+    return {"id": provider.model, "object": "model", "created": created, "owned_by": provider.name}
 
 
 def whole(request_id: str, completion: Completion, text: str) -> dict[str, Any]:
@@ -115,10 +126,16 @@ def _usage(completion: Completion) -> dict[str, int]:
     }
 
 
-def _snake(result: dict[str, Any]) -> dict[str, Any]:
-    meta = result["scannerVersionMeta"]
+def _has_passed(result: dict[str, Any]) -> bool:
+    return bool(result["outcome"] == "passed")
+
+
+def _snake(result: dict[str, Any], names: Mapping[str, str], what: str) -> dict[str, Any]:
+    meta, name = result["scannerVersionMeta"], names.get(result["scannerId"], "")
+    told = None if _has_passed(result) else f"{name}: found in the {what}."
     return {
         "scanner_id": result["scannerId"],
+        "scanner_name": name,
         "scanner_version_meta": {"id": meta["id"], "name": meta["name"], "published": meta["published"]},
         "outcome": result["outcome"],
         "scan_direction": result["scanDirection"],
@@ -126,5 +143,5 @@ def _snake(result: dict[str, Any]) -> dict[str, Any]:
         "completed_date": result["completedDate"],
         "custom_config": result["customConfig"],
         "data": {"type": result["data"]["type"]},
-        "message": result["message"],
+        "message": result["message"] or told,
     }

@@ -24,7 +24,7 @@ from guardrails_plugin.server.services import Services
 __all__ = ["build"]
 
 _PARTS = (scans, scanners, projects, providers, account, openai)
-_STATUSES = (400, 401, 403, 404, 409, 413, 422, 429, 502, 503)
+_STATUSES = (400, 401, 403, 404, 408, 409, 413, 422, 429, 502, 503)
 
 router = APIRouter(tags=["calypso"], responses={status: {"model": Failed} for status in _STATUSES})
 for _part in _PARTS:

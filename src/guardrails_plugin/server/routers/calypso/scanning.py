@@ -56,12 +56,14 @@ class Scanned:
         results: one per scanner, as on the wire.
         output: the content, redacted where that was asked for.
         messages: what the scanners that found something have to say.
+        names: of the scanners, by id.
     """
 
     outcome: str
     results: tuple[dict[str, Any], ...]
     output: Any = field(repr=False)
     messages: tuple[str, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 async def scan(
@@ -122,6 +124,7 @@ async def scan(
         results=tuple(_result(one, direction) for one in ordered),
         output=_covered(content, results, origin) if outcome in ("redacted", "blocked") else content,
         messages=tuple(one.scanner.entry.flag_message or "" for one in ordered if one.failed),
+        names={scanner.id: scanner.name for scanner in running},
     )
 
 
@@ -155,6 +158,7 @@ def scanned_stream(exchange: Exchange, room: Room, result: GuardResult, text: st
         results=tuple(_result(one, "response") for one in found),
         output=result.output,
         messages=tuple(one.scanner.entry.flag_message or "" for one in found if one.failed),
+        names={scanner.id: scanner.name for scanner in running},
     )
 
 

@@ -101,7 +101,7 @@ class ErrorBody(BaseModel):
 
 router = APIRouter(
     tags=["hiddenlayer"],
-    responses={status: {"model": ErrorBody} for status in (400, 401, 403, 404, 413, 422, 429, 503)},
+    responses={status: {"model": ErrorBody} for status in (400, 401, 403, 404, 408, 413, 422, 429, 503)},
 )
 
 

@@ -24,6 +24,7 @@ _STATUSES = {
     403: "Unauthorized",
     404: "NotFound",
     405: "NotFound",
+    408: "ValidationError",
     413: "ValidationError",
     422: "ValidationError",
     429: "TooManyRequests",

@@ -58,7 +58,7 @@ _LOGGED = (
 
 router = APIRouter(
     tags=["pangea"],
-    responses={status: {"model": ErrorAnswer} for status in (400, 401, 403, 404, 413, 429, 500, 503)},
+    responses={status: {"model": ErrorAnswer} for status in (400, 401, 403, 404, 408, 413, 429, 500, 503)},
 )
 
 

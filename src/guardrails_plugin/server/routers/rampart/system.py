@@ -98,6 +98,7 @@ class Status(BaseModel):
     security_models: ModelStatus
 
 
+@router.head("/health", include_in_schema=False)
 @router.get("/health", response_model=Health, responses={503: {"model": Health}})
 async def health(services: Running) -> Response:
     """Whether the service works."""
@@ -105,12 +106,14 @@ async def health(services: Running) -> Response:
     return JSONResponse(found.model_dump(), 200 if found.status == "healthy" else 503)
 
 
+@router.head("/health/ready", include_in_schema=False)
 @router.get("/health/ready", response_model=Health, responses={503: {"model": Health}})
 async def ready(services: Running) -> Response:
     """The same."""
     return await health(services)
 
 
+@router.head("/health/live", include_in_schema=False)
 @router.get("/health/live")
 async def live() -> Live:
     """The process answers."""

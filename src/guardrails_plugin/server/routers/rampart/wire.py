@@ -51,7 +51,7 @@ class Failed(BaseModel):
 
 
 ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Failed} for status in (400, 401, 403, 404, 409, 413, 422, 429, 500, 502, 503)
+    status: {"model": Failed} for status in (400, 401, 403, 404, 408, 409, 413, 422, 429, 500, 502, 503)
 }
 
 
