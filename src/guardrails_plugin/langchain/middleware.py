@@ -46,10 +46,10 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
     blocked one is its name and id, and it is refused when it comes to its tool.
 
     Beside other middleware, put it **first**: as the outermost it guards what the others put in place of the model, a
-    prompt, an answer or a tool's result. Behind its back, wherever it stands: the tokens that other middleware streams
-    from a model it asks itself, the messages in a ``Command`` that it answers with, and, of those further inside, what
-    they make of a tool call's arguments. As the last it sees what others make of prompts and calls, but not what they
-    answer themselves or make of answers and results.
+    prompt, an answer or a tool's result. A call whose arguments they, or a person, change is judged again when it comes
+    to its tool. Behind its back, wherever it stands: the tokens that other middleware streams from a model it asks
+    itself, and the messages in a ``Command`` that it answers with. As the last it sees what others make of prompts and
+    calls, but not what they answer themselves or make of answers and results.
 
     What others put into the thread (summaries, reviewers' words, ``update_state``) is guarded there before the model is
     next asked, AI messages of the input like replies; the step that writes it shows it as it was.

@@ -7,7 +7,6 @@ A blocked call keeps its name and id, has no arguments, and is marked in its mes
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -16,6 +15,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Tool
 from guardrails_plugin.errors import GuardBlocked
 from guardrails_plugin.langchain.encrypted import carry, tokens
 from guardrails_plugin.langchain.tool_gate import ToolGate
+from guardrails_plugin.tool_refusals import reasons_in
 
 __all__ = ["RAW_CALLS", "Decided", "ReplyCalls", "blocked_call", "has_blocked_calls", "is_call_block"]
 
@@ -26,7 +26,6 @@ Decided: TypeAlias = Callable[[ToolCall, "GuardBlocked | None"], None]
 """Is told a call as it leaves the model, and why it was blocked if it was."""
 
 _MARK = "blocked_calls"
-_REASON = re.compile(r"[\w.-]{1,60}: [A-Z0-9_]{1,60}")
 _CALL_BLOCKS = frozenset({"tool_use", "tool_call", "function_call", "tool_call_chunk", "input_json_delta"})
 _ARGUMENTS = ("input", "args", "arguments", "partial_json")
 """How content blocks of the providers name a call's arguments; some hold them as JSON text."""
@@ -154,8 +153,7 @@ def is_call_block(block: Any) -> bool:
 
 def _read(mark: Mapping[str, Any]) -> GuardBlocked:
     """A mark may come from anywhere; a model is told nothing of it but names of detectors and types."""
-    reasons = [reason for reason in mark.get("reasons", ()) if isinstance(reason, str) and _REASON.fullmatch(reason)]
-    return GuardBlocked("pre_tool", tuple(reasons), str(mark.get("result_id", "")))
+    return GuardBlocked("pre_tool", reasons_in(mark.get("reasons")), str(mark.get("result_id", "")))
 
 
 def _marked(reply: AIMessage, blocked: Mapping[str, GuardBlocked]) -> AIMessage:

@@ -23,6 +23,7 @@ from langchain_core.messages.tool import ToolOutputMixin
 from guardrails_plugin.errors import ConfigError, ContentError, GuardBlocked, unknown_name
 from guardrails_plugin.langchain.check import StageCheck
 from guardrails_plugin.langchain.encrypted import Encrypted, carry, tokens
+from guardrails_plugin.tool_refusals import tool_refusal
 from guardrails_plugin.types import Context, GuardResult, Origin
 
 __all__ = ["Judged", "ToolGate", "conversation", "names", "provenance"]
@@ -155,9 +156,7 @@ class ToolGate:
         """
         if self._raises:
             raise blocked from None
-        what = "call" if blocked.stage == "pre_tool" else "result"
-        why = ", ".join(blocked.reasons) or "policy"
-        return _error(call, f"The tool {what} was blocked by policy ({why}).")
+        return _error(call, tool_refusal(blocked.stage, blocked.reasons))
 
     def reject(self, call: ToolCall) -> ToolMessage:
         """What the model is told when a reviewer did not approve."""

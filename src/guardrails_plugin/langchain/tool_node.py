@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, cast
 
 from langchain_core.messages import BaseMessage, ToolCall, ToolMessage
@@ -63,10 +64,10 @@ class ToolCallHooks:
             return self._gate.refuse(call, blocked)
         if not self._approved(call, admitted):
             return self._gate.reject(call)
-        own, tool = self._behind(request, self._gate.restored(admitted, messages))
-        result = handler(own)
+        one = _OneCall(self._gate, self._wrapped, self._gate.restored(admitted, messages), messages)
+        result = handler(one.request(request))
         self._decided.pop(_key(call), None)
-        return self._released(result, call, tool)
+        return one.released(result, call)
 
     async def awrap_tool_call(
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[Any]]
@@ -79,36 +80,10 @@ class ToolCallHooks:
             return self._gate.refuse(call, blocked)
         if not self._approved(call, admitted):
             return self._gate.reject(call)
-        own, tool = self._behind(request, self._gate.restored(admitted, messages))
-        result = await handler(own)
+        one = _OneCall(self._gate, self._wrapped, self._gate.restored(admitted, messages), messages)
+        result = await handler(one.request(request))
         self._decided.pop(_key(call), None)
-        return await asyncio.to_thread(self._released, result, call, tool)
-
-    def _behind(self, request: ToolCallRequest, call: ToolCall) -> tuple[ToolCallRequest, _NodeTool | None]:
-        """The request with its tool swapped for one whose result is guarded before callbacks and events tell it."""
-        inner, post = request.tool, self._gate.post
-        if inner is None or post is None:
-            return request.override(tool_call=call), None
-        if isinstance(inner, GuardedTool):
-            if inner.gate.post is None or inner.gate.post.guard != post.guard:
-                return request.override(tool_call=call), None
-            # Its results come guarded as they would be here.
-            post = None
-        known = self._wrapped.get(inner.name)
-        if known is None or known.inner is not inner:
-            known = self._wrapped[inner.name] = _NodeTool.around(inner, None, post, raises=self._gate.raises)
-        tool = known.for_one_call()
-        return request.override(tool_call=call, tool=tool), tool
-
-    def _released(self, result: Any, call: ToolCall, tool: _NodeTool | None) -> Any:
-        """The result, guarded unless it is just what the guarded tool gave.
-
-        It is not when it is an error, of which messages are made behind the tool's back, or when another middleware
-        between this hook and the tool has put something else in its place.
-        """
-        if tool is None or not tool.gave(result):
-            return self._gate.release(result, call)
-        return tool.carried(result) if isinstance(result, ToolMessage) else result
+        return await asyncio.to_thread(one.released, result, call)
 
     def _admitted(self, call: ToolCall, messages: Sequence[BaseMessage]) -> ToolCall:
         """The guarded call. It was decided when the model made it, or when a person was first asked.
@@ -135,10 +110,94 @@ class ToolCallHooks:
         self._decided[_key(call)] = (call, decided)
 
 
+class _OneCall:
+    """A call on its way to its tool, past other middleware.
+
+    Args:
+        gate: what calls and results pass through.
+        known: tools behind guards, by name; kept from call to call.
+        call: as it is handed on.
+        messages: the conversation.
+    """
+
+    def __init__(
+        self, gate: ToolGate, known: dict[str, _NodeTool], call: ToolCall, messages: Sequence[BaseMessage]
+    ) -> None:
+        self._gate = gate
+        self._known = known
+        self._call = call
+        self._messages = messages
+        self._tools: list[_NodeTool] = []
+        self._outer: Callable[[BaseTool], BaseTool] | None = None
+
+    def request(self, request: ToolCallRequest) -> ToolCallRequest:
+        """The request with the guarded call, its tool swapped for one behind guards."""
+        if isinstance(request, _Request):
+            self._outer = request.behind
+        given: dict[str, Any] = {field.name: getattr(request, field.name) for field in fields(ToolCallRequest)}
+        given |= {"tool_call": self._call, "tool": None if request.tool is None else self._behind(request.tool)}
+        return _Request(**given, behind=self._put)
+
+    def admitted(self, call: ToolCall) -> ToolCall:
+        """The call as it comes to its tool: judged anew where others have changed it on the way, a person's edit too.
+
+        Raises:
+            GuardBlocked: it was refused.
+        """
+        if (call["name"], call["args"]) == (self._call["name"], self._call["args"]):
+            return call
+        return self._gate.restored(self._gate.admit(call, self._messages), self._messages)
+
+    def released(self, result: Any, call: ToolCall) -> Any:
+        """The result, guarded unless it is just what the guarded tool gave.
+
+        It is not when it is an error, of which messages are made behind the tool's back, or when another middleware
+        between this hook and the tool has put something else in its place.
+        """
+        tool = next((tool for tool in self._tools if tool.gave(result)), None)
+        if tool is None:
+            return self._gate.release(result, call)
+        return tool.carried(result) if isinstance(result, ToolMessage) else result
+
+    def _put(self, tool: BaseTool) -> BaseTool:
+        """A tool that another middleware puts in the place of this one, behind all guards that this one was behind."""
+        return self._behind(tool if self._outer is None else self._outer(tool))
+
+    def _behind(self, inner: BaseTool) -> BaseTool:
+        """The tool behind guards, so that its results are guarded before callbacks and events tell them."""
+        post, gives = self._gate.post, True
+        if isinstance(inner, GuardedTool):
+            # Its results come guarded as they would be here, or otherwise: then they are guarded when they come back.
+            gives = post is not None and inner.gate.post is not None and inner.gate.post.guard == post.guard
+            post = None
+        known = self._known.get(inner.name)
+        if known is None or known.inner is not inner:
+            known = self._known[inner.name] = _NodeTool.around(inner, None, post, raises=self._gate.raises)
+        own = known.for_one_call()
+        own.admits(self.admitted)
+        if gives:
+            self._tools.append(own)
+        return own
+
+
+@dataclass
+class _Request(ToolCallRequest):
+    """A request whose tool stays behind its guards when other middleware puts another one in its place."""
+
+    behind: Callable[[BaseTool], BaseTool] = field(kw_only=True, repr=False)
+
+    def override(self, **overrides: Any) -> ToolCallRequest:
+        given = overrides.get("tool")
+        if given is not None and not isinstance(given, _NodeTool):
+            overrides["tool"] = self.behind(given)
+        return super().override(**overrides)
+
+
 class _NodeTool(GuardedTool):
-    """A guarded tool that knows its results again."""
+    """A guarded tool that judges calls which are not what was judged before, and knows its results again."""
 
     _given: list[tuple[Any, Any]] = PrivateAttr(default_factory=list)
+    _admits: Callable[[ToolCall], ToolCall] | None = PrivateAttr(default=None)
 
     @classmethod
     def around(cls, tool: BaseTool, pre: StageCheck | None, post: StageCheck | None, *, raises: bool) -> _NodeTool:
@@ -149,17 +208,38 @@ class _NodeTool(GuardedTool):
         copied._given = []  # noqa: SLF001 - its own class
         return copied
 
+    def admits(self, judge: Callable[[ToolCall], ToolCall]) -> None:
+        """Ask this about the call that is made; it raises GuardBlocked for a refused one."""
+        self._admits = judge
+
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
-        return self._noted(super().invoke(input, config, **kwargs))
+        try:
+            admitted = self._judged(input)
+        except GuardBlocked as blocked:
+            return self._noted(self.gate.refuse(input, blocked))
+        return self._noted(super().invoke(admitted, config, **kwargs))
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
-        return self._noted(await super().ainvoke(input, config, **kwargs))
+        try:
+            admitted = await asyncio.to_thread(self._judged, input)
+        except GuardBlocked as blocked:
+            return self._noted(self.gate.refuse(input, blocked))
+        return self._noted(await super().ainvoke(admitted, config, **kwargs))
 
     def gave(self, result: Any) -> bool:
         """Whether this is a result of the tool, as it gave it and no error."""
         if isinstance(result, ToolMessage) and result.status == "error":
             return False
         return any(result is given and _content(result) == content for given, content in self._given)
+
+    def _judged(self, given: Any) -> Any:
+        """The call with what the application injected, which is not judged."""
+        if self._admits is None or not isinstance(given, Mapping) or given.get("type") != "tool_call":
+            return given
+        args = given["args"]
+        own = {name: value for name, value in args.items() if name not in self._injected}
+        call = self._admits({"name": given["name"], "args": own, "id": given["id"]})
+        return {**given, "args": {**{name: args[name] for name in args if name in self._injected}, **call["args"]}}
 
     def _noted(self, result: Any) -> Any:
         self._given.append((result, copy.deepcopy(_content(result))))

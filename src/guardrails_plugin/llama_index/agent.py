@@ -22,7 +22,6 @@ from guardrails_plugin.llama_index.arguments import require
 from guardrails_plugin.llama_index.guarding import REFUSAL, Guarding, OnBlock, Overrides, Recipes, guarding
 from guardrails_plugin.llama_index.llm import guard_llm, in_agent
 from guardrails_plugin.llama_index.provenance import opened, remember
-from guardrails_plugin.llama_index.tools import REFUSAL as TOOL_REFUSAL
 from guardrails_plugin.llama_index.tools import Descriptions, guard_tools, guarded_tool, require_types
 from guardrails_plugin.llama_index.vault import Vault
 from guardrails_plugin.types import Context, GuardResult, Stage
@@ -56,8 +55,8 @@ def guard_agent(
     `guard_memory`.
 
     The calls in a model's message are guarded at pre_tool before events and memory see them, and again at the tool. A
-    refused one has the arguments ``{"blocked_by_policy": True}``, and its tool answers with a refusal. A `ReActAgent`
-    has no such calls: what it does stands in its text, and is guarded as that, and at the tool.
+    refused one has the arguments ``{"blocked_by_policy": True, "reasons": [...]}``; its tool answers with a refusal. A
+    `ReActAgent` has no such calls: what it does stands in its text, and is guarded as that, and at the tool.
 
     Args:
         agent: a FunctionAgent, ReActAgent, agent of your own or AgentWorkflow; not changed.
@@ -212,7 +211,7 @@ class _WorkflowDoor(_Door):
         tool = own._get_handoff_tool(current_agent)  # noqa: SLF001 - no public way
         for door in self._doors if isinstance(tool, BaseTool) else ():
             # What one agent tells the next, a model wrote: nobody outside did.
-            tool = guarded_tool(tool, replace(door, refusal=TOOL_REFUSAL), from_outside=False)
+            tool = guarded_tool(tool, replace(door, refusal=""), from_outside=False)
         return cast("BaseTool | None", tool)
 
 

@@ -13,7 +13,7 @@ from llama_index.core.tools import FunctionTool
 
 from guardrails_plugin.llama_index.guarding import Guarding
 from guardrails_plugin.llama_index.provenance import said_here
-from guardrails_plugin.llama_index.tool_calls import BLOCKED_CALL, is_blocked, with_calls
+from guardrails_plugin.llama_index.tool_calls import BLOCKED_CALL, REASONS, is_blocked, with_calls
 from guardrails_plugin.types import Origin, Stage
 
 __all__ = ["CallGate", "acted", "answering", "gives_answer"]
@@ -88,4 +88,6 @@ def _admitted(policy: Guarding, name: str, arguments: Any, before: list[Mapping[
 def acted(policy: Guarding, name: str, arguments: Any) -> Any:
     """The arguments of an action as they may be seen; `BLOCKED_CALL` when it was refused."""
     checked = policy.check(Stage.PRE_TOOL, {"name": name, "args": arguments})
-    return dict(BLOCKED_CALL) if checked.result.blocked else checked.value["args"]
+    if checked.result.blocked:
+        return {**BLOCKED_CALL, REASONS: list(checked.result.reasons)}
+    return checked.value["args"]

@@ -50,6 +50,7 @@ class Guarding:
     completions: Origin = Origin.USER
     refuses: bool = False
     refusal: str = REFUSAL
+    """What is said in place of what was refused; tools without words of their own say which it was, and why."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Guarding:
         return self

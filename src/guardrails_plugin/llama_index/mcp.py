@@ -44,7 +44,7 @@ def guard_mcp_client(
             `tool_catalog.check_tools`. Without it no change is noticed.
         server: whose tools these are; pins are kept by server and name.
     """
-    policy = guarding(engine, recipes=recipes, overrides=overrides, context=context)
+    policy = guarding(engine, recipes=recipes, overrides=overrides, context=context, refusal="")
     return GuardedMCPClient(client, policy, pins, server)
 
 

@@ -8,9 +8,10 @@ from llama_index.core.tools import ToolOutput
 
 from guardrails_plugin.errors import ContentError, GuardError
 from guardrails_plugin.llama_index.guarding import Guarding
-from guardrails_plugin.types import Stage
+from guardrails_plugin.tool_refusals import tool_refusal
+from guardrails_plugin.types import GuardResult, Stage
 
-__all__ = ["ToolFailedError", "failure", "guarded_output", "guarded_value", "must_pass", "refused_output"]
+__all__ = ["ToolFailedError", "failure", "guarded_output", "guarded_value", "must_pass", "refused_output", "told"]
 
 
 class ToolFailedError(Exception):
@@ -27,7 +28,7 @@ def must_pass(error: BaseException) -> bool:
 def failure(guarding: Guarding, error: BaseException) -> ToolFailedError:
     """What may be said about a failure: agents show ``str(error)`` to the model and keep the exception."""
     checked = guarding.check(Stage.POST_TOOL, str(error) or type(error).__name__)
-    return ToolFailedError(guarding.refusal if checked.result.blocked else checked.value)
+    return ToolFailedError(told(guarding, checked.result) if checked.result.blocked else checked.value)
 
 
 def guarded_output(guarding: Guarding, output: ToolOutput, raw_input: dict[str, Any]) -> ToolOutput:
@@ -41,7 +42,7 @@ def guarded_output(guarding: Guarding, output: ToolOutput, raw_input: dict[str, 
     raw, whole = _raw(guarding, output)
     checked = guarding.check(Stage.POST_TOOL, [output.blocks, raw])
     if checked.result.blocked:
-        return refused_output(guarding, output.tool_name)
+        return refused_output(output.tool_name, told(guarding, checked.result))
     blocks, raw = checked.value
     guarded = ToolOutput(
         tool_name=output.tool_name,
@@ -54,11 +55,14 @@ def guarded_output(guarding: Guarding, output: ToolOutput, raw_input: dict[str, 
     return guarded
 
 
-def refused_output(guarding: Guarding, name: str) -> ToolOutput:
+def told(guarding: Guarding, result: GuardResult) -> str:
+    """What is said in place of a refused call or result: the policy's own words, or which of the two it was and why."""
+    return guarding.refusal or tool_refusal(result.stage.value, result.reasons)
+
+
+def refused_output(name: str, refusal: str) -> ToolOutput:
     """An output that says no more than the refusal; an error, so that it is never an agent's final answer."""
-    return ToolOutput(
-        tool_name=name, content=guarding.refusal, raw_input={}, raw_output=guarding.refusal, is_error=True
-    )
+    return ToolOutput(tool_name=name, content=refusal, raw_input={}, raw_output=refusal, is_error=True)
 
 
 def guarded_value(guarding: Guarding, value: Any) -> Any:
@@ -68,7 +72,7 @@ def guarded_value(guarding: Guarding, value: Any) -> Any:
         ContentError: it is of a kind that cannot be guarded.
     """
     checked = guarding.check(Stage.POST_TOOL, value)
-    return guarding.refusal if checked.result.blocked else checked.value
+    return told(guarding, checked.result) if checked.result.blocked else checked.value
 
 
 def _raw(guarding: Guarding, output: ToolOutput) -> tuple[Any, bool]:

@@ -10,7 +10,7 @@ from typing import Any
 from llama_index.core.base.llms.types import ChatMessage, ToolCallBlock
 from pydantic import BaseModel
 
-__all__ = ["BLOCKED_CALL", "CALLS", "Judge", "is_blocked", "with_calls"]
+__all__ = ["BLOCKED_CALL", "CALLS", "REASONS", "Judge", "is_blocked", "with_calls"]
 
 CALLS = ("tool_calls", "function_call")
 """Where providers put calls beside a message."""
@@ -21,6 +21,9 @@ the model's message over events and memory to the tool, which answers with its r
 
 Judge = Callable[[str, Any], tuple[str, Any]]
 """Takes the name and arguments of a call and gives those that may be seen."""
+
+REASONS = "reasons"
+"""Where beside that they say why: detectors and types."""
 
 _NAMES = ("name", "tool_name")
 _ARGUMENTS = ("args", "arguments", "input", "tool_kwargs")

@@ -14,16 +14,22 @@ from guardrails_plugin.engine import Engine
 from guardrails_plugin.errors import ConfigError, GuardBlocked, unknown_name
 from guardrails_plugin.llama_index.arguments import require_tools
 from guardrails_plugin.llama_index.guarding import Guarding, Overrides, Recipes, guarding
-from guardrails_plugin.llama_index.outputs import failure, guarded_output, guarded_value, must_pass, refused_output
+from guardrails_plugin.llama_index.outputs import (
+    failure,
+    guarded_output,
+    guarded_value,
+    must_pass,
+    refused_output,
+    told,
+)
 from guardrails_plugin.llama_index.provenance import said_here
-from guardrails_plugin.llama_index.tool_calls import is_blocked
+from guardrails_plugin.llama_index.tool_calls import REASONS, is_blocked
 from guardrails_plugin.llama_index.vault import Vault
 from guardrails_plugin.tool_catalog import ToolPins, check_tools
+from guardrails_plugin.tool_refusals import reasons_in, tool_refusal
 from guardrails_plugin.types import Context, Stage
 
 __all__ = ["Descriptions", "GuardedFunctionTool", "GuardedTool", "ToolGuard", "guard_tools", "guarded_tool"]
-
-REFUSAL = "The tool call was blocked by policy."
 
 Descriptions = Literal["check", "trust"]
 
@@ -43,7 +49,7 @@ def guard_tools(
     descriptions: Descriptions = "check",
     pins: ToolPins | None = None,
     server: str = "",
-    refusal: str = REFUSAL,
+    refusal: str = "",
 ) -> list[AsyncBaseTool]:
     """The tools, guarded: arguments at pre_tool, results (content, raw output, exceptions) at post_tool.
 
@@ -64,7 +70,8 @@ def guard_tools(
         pins: what the definitions were: one that changed, shadows another or steers the model is refused as well, see
             `tool_catalog.check_tools`. For tools of others (MCP servers); without it no change is noticed.
         server: whose tools these are; pins are kept by server and name.
-        refusal: what the model reads in place of a blocked call or result.
+        refusal: what the model reads in place of a blocked call or result; by default which of the two was blocked,
+            and why.
 
     Raises:
         GuardBlocked: a tool's description carries instructions to the model, or its definition was refused.
@@ -172,8 +179,8 @@ class ToolGuard:
     def call(self, run: Callable[..., ToolOutput], args: tuple[Any, ...], kwargs: dict[str, Any]) -> ToolOutput:
         """Run a tool."""
         arguments = self.before(args, kwargs)
-        if arguments is None:
-            return refused_output(self.policy, self.name)
+        if isinstance(arguments, str):
+            return refused_output(self.name, arguments)
         return self._output(self._run(run, arguments), arguments)
 
     async def acall(
@@ -181,8 +188,8 @@ class ToolGuard:
     ) -> ToolOutput:
         """Run an async tool; the guards work on a thread."""
         arguments = await asyncio.to_thread(self.before, args, kwargs)
-        if arguments is None:
-            return refused_output(self.policy, self.name)
+        if isinstance(arguments, str):
+            return refused_output(self.name, arguments)
         return await asyncio.to_thread(self._output, await self._arun(run, arguments), arguments)
 
     def _output(self, output: ToolOutput, arguments: _Arguments) -> ToolOutput:
@@ -191,31 +198,31 @@ class ToolGuard:
             said.untrusted.append(guarded.content)
         return guarded
 
-    def before(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Arguments | None:
-        """The guarded arguments; None when the call is blocked."""
+    def before(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Arguments | str:
+        """The guarded arguments, or what is said in place of a blocked call."""
         if is_blocked(kwargs):
-            return None
+            return self.policy.refusal or tool_refusal(Stage.PRE_TOOL.value, reasons_in(kwargs.get(REASONS)))
         passed = {name: value for name, value in kwargs.items() if name == self.own}
         named = {name: value for name, value in kwargs.items() if name != self.own}
         rest = _name_beside(named)
         call = {"name": self.name, "args": {**named, rest: list(args)} if args else named}
         judged = self._judged(call)
-        if judged is None:
-            return None
-        told = dict(judged)
-        shown = told.pop(rest, []) if args else []
-        given: Any = [shown, told]
+        if isinstance(judged, str):
+            return judged
+        own = dict(judged)
+        shown = own.pop(rest, []) if args else []
+        given: Any = [shown, own]
         if self.policy.vault is not None and self.types != ():
             given = self.policy.vault.restore(given, self.types)
-        return _Arguments({"args": shown, "kwargs": told}, given[0], {**given[1], **passed})
+        return _Arguments({"args": shown, "kwargs": own}, given[0], {**given[1], **passed})
 
-    def _judged(self, call: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """The guarded arguments of a call; None when it is refused."""
+    def _judged(self, call: Mapping[str, Any]) -> Mapping[str, Any] | str:
+        """The guarded arguments of a call, or its refusal."""
         said = said_here()
         if said is None or not said.admits(self.policy.judge(Stage.PRE_TOOL), call):
             checked = self.policy.here().check(Stage.PRE_TOOL, call)
             if checked.result.blocked:
-                return None
+                return told(self.policy, checked.result)
             call = checked.value
         if said is not None and self.records:
             said.calls.append(call)
@@ -244,8 +251,8 @@ class ToolGuard:
         @functools.wraps(run)
         def guarded(*args: Any, **kwargs: Any) -> Any:
             arguments = self.before(args, kwargs)
-            if arguments is None:
-                return self.policy.refusal
+            if isinstance(arguments, str):
+                return arguments
             return guarded_value(self.policy, self._run(run, arguments))
 
         return guarded
@@ -256,8 +263,8 @@ class ToolGuard:
         @functools.wraps(run)
         async def guarded(*args: Any, **kwargs: Any) -> Any:
             arguments = await asyncio.to_thread(self.before, args, kwargs)
-            if arguments is None:
-                return self.policy.refusal
+            if isinstance(arguments, str):
+                return arguments
             return await asyncio.to_thread(guarded_value, self.policy, await self._arun(run, arguments))
 
         return guarded

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from langchain.agents import create_agent
-from langchain.agents.middleware import AgentMiddleware, ModelFallbackMiddleware
+from langchain.agents.middleware import AgentMiddleware, HumanInTheLoopMiddleware, ModelFallbackMiddleware
 from langchain.agents.middleware.types import ModelRequest, ModelResponse, ToolCallRequest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import MemorySaver
+from langgraph.prebuilt.tool_node import ToolRuntime
 from langgraph.types import Command
 from pydantic import BaseModel
 
@@ -74,6 +75,29 @@ class AroundTools(AgentMiddleware[Any, Any, Any]):
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[Any]]
     ) -> Any:
         return self._change(await handler(request))
+
+
+class Edits(AgentMiddleware[Any, Any, Any]):
+    """Puts another call in a call's place."""
+
+    def __init__(self, other: Any = None, **args: Any) -> None:
+        super().__init__()
+        self._other = other
+        self._args = args
+
+    def _edited(self, request: ToolCallRequest) -> ToolCallRequest:
+        if self._other is None:
+            return request.override(tool_call={**request.tool_call, "args": self._args})
+        call: Any = {**request.tool_call, "name": self._other.name, "args": self._args}
+        return request.override(tool_call=call, tool=self._other)
+
+    def wrap_tool_call(self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Any]) -> Any:
+        return handler(self._edited(request))
+
+    async def awrap_tool_call(
+        self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[Any]]
+    ) -> Any:
+        return await handler(self._edited(request))
 
 
 class Down(Says):
@@ -165,6 +189,55 @@ class TestEitherPlace:
         made = app(placed(Around(), first=first, engine=Engine(sinks=[sink])))
         list(made.stream(HI, {"configurable": {"thread_id": "1"}}, stream_mode="messages"))
         assert sorted(sink.stages) == ["llm_prompt", "pre_plan", "response"]
+
+
+@tool
+def echo(said: str, runtime: ToolRuntime) -> str:
+    """Say it again."""
+    return f"{said} ({len(runtime.state['messages'])} messages)"
+
+
+@tool
+def shout(said: str) -> str:
+    """Say it loud."""
+    return said.upper()
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize("first", [True, False])
+class TestEditedCalls:
+    def test_are_judged_when_they_come_to_their_tool(self, first: bool, asynchronous: bool) -> None:
+        replace: Any = {**NO_MODEL, "pii": {"sensitive": "replace"}}
+        for action, said in (
+            (BLOCK, "The tool call was blocked by policy (pii: US_SSN)."),
+            (replace, f"{CLEAN} (2 messages)"),
+        ):
+            edits = placed(Edits(said=SAID), first=first, pre_tool=action)
+            made = app(edits, says(calling("echo", said="Hi."), "done"), [echo])
+            assert outputs(run(made, asynchronous=asynchronous)) == [said]
+
+    def test_by_the_tool_that_they_are_given_to(self, first: bool, asynchronous: bool) -> None:
+        edits = placed(Edits(shout, said=SAID), first=first, pre_tool=BLOCK)
+        made = app(edits, says(calling("echo", said="Hi."), "done"), [echo, shout])
+        said = outputs(run(made, asynchronous=asynchronous))
+        assert said == ["The tool call was blocked by policy (pii: US_SSN)."]
+
+    def test_raise_where_blocks_raise(self, first: bool, asynchronous: bool) -> None:
+        edits = placed(Edits(said=SAID), first=first, pre_tool=BLOCK, on_block="raise")
+        with pytest.raises(GuardBlocked, match="pre_tool"):
+            run(app(edits, says(calling("echo", said="Hi."), "done"), [echo]), asynchronous=asynchronous)
+
+    def test_a_persons_edit_is_one(self, first: bool, asynchronous: bool) -> None:
+        person = placed(HumanInTheLoopMiddleware(interrupt_on={"shout": True}), first=first, pre_tool=BLOCK)
+        made = app(person, says(calling("shout", said="Hi."), "done"), [shout])
+        run(made, asynchronous=asynchronous)
+        edit = {"type": "edit", "edited_action": {"name": "shout", "args": {"said": SAID}}}
+        answer: Any = Command(resume={"decisions": [edit]})
+        config: Any = {"configurable": {"thread_id": "1"}}
+        result = asyncio.run(made.ainvoke(answer, config)) if asynchronous else made.invoke(answer, config)
+        (told,) = outputs(result["messages"])
+        assert told.endswith("The tool call was blocked by policy (pii: US_SSN).")
+        assert RAW not in told
 
 
 class Answer(BaseModel):

@@ -217,10 +217,12 @@ def test_a_blocked_tool_result_becomes_a_text_and_the_agent_goes_on() -> None:
     played = script()
     run = Run(guard_agent(function_agent(played.model()), overrides=blocking("post_tool")))
     results = [event.tool_output for event in run.events if isinstance(event, ToolCallResult)]
-    assert {result.content for result in results} == {"The tool call was blocked by policy."}
+    said = [result.content for result in results]
+    assert len(said) == 2
+    assert all(text.startswith("The tool result was blocked by policy (pii: ") for text in said)
     assert all(result.is_error for result in results)
     assert not leaks(*run.all())
-    assert [m.content for m in played.prompts[-1] if m.role == "tool"] == ["The tool call was blocked by policy."] * 2
+    assert [m.content for m in played.prompts[-1] if m.role == "tool"] == said
 
 
 def test_a_refusal_inside_a_react_agent_is_its_final_answer() -> None:
@@ -312,7 +314,7 @@ def test_a_guard_round_what_is_guarded_otherwise_counts_too() -> None:
         Run(guard_agent(inner, overrides=blocking("pre_plan")))
     run = Run(guard_agent(inner, overrides=blocking("pre_tool")), user_msg="Hi")
     results = [event.tool_output.content for event in run.events if isinstance(event, ToolCallResult)]
-    assert results == ["The tool call was blocked by policy."]
+    assert results == ["The tool call was blocked by policy (pii: CREDIT_CARD)."]
 
 
 def test_a_tool_that_another_guard_does_not_trust_cannot_be_trusted() -> None:
@@ -391,7 +393,9 @@ def test_what_a_model_puts_into_a_call_is_guarded_before_events_and_memory_see_i
     assert not leaks(*run.all(), memory.get_all())
     assert sorted(sent) == (["card ", "fine"] if action == "redact" else ["fine"])
     results = [event.tool_output.content for event in run.events if isinstance(event, ToolCallResult)]
-    assert sorted(results) == (["sent"] * 2 if action == "redact" else ["The tool call was blocked by policy.", "sent"])
+    assert sorted(results) == (
+        ["sent"] * 2 if action == "redact" else ["The tool call was blocked by policy (pii: CREDIT_CARD).", "sent"]
+    )
 
 
 @pytest.mark.parametrize(("action", "last"), [("redact", "two"), ("block", "one")])

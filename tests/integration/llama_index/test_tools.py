@@ -200,7 +200,7 @@ def test_an_injected_result_is_stopped_by_the_default_policy() -> None:
         """A web page."""
         return POISON
 
-    assert one(page, overrides=None)().content == "The tool call was blocked by policy."
+    assert one(page, overrides=None)().content.startswith("The tool result was blocked by policy (prompt_injection: ")
 
 
 def test_context_tools_are_still_function_tools_and_get_their_context() -> None:
