@@ -17,11 +17,13 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, Tool, ToolException
 from langchain_core.tools import tool as as_tool
 from langchain_core.utils.pydantic import get_fields
-from pydantic import BaseModel, Field, PrivateAttr, model_validator
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
+from pydantic.v1 import ValidationError as ValidationErrorV1
 
 from guardrails_plugin.by_stage import Overrides, Recipes
 from guardrails_plugin.engine import Engine, default_engine
 from guardrails_plugin.errors import ConfigError, ContentError, GuardBlocked, unknown_name
+from guardrails_plugin.invalid_arguments import explained, field_names, without_values
 from guardrails_plugin.langchain.check import Option, StageCheck, StagePolicies
 from guardrails_plugin.langchain.encrypted import carry
 from guardrails_plugin.langchain.failures import guarded_failure
@@ -112,8 +114,20 @@ class GuardedTool(BaseTool):
     def _injected_args_keys(self) -> frozenset[str]:
         return self.inner._injected_args_keys  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
+    @cached_property
+    def _fields(self) -> frozenset[str]:
+        return field_names(_schema(self.inner)) | self._injected
+
     def _to_args_and_kwargs(self, tool_input: str | dict[str, Any], tool_call_id: str | None) -> Any:
-        return self.inner._to_args_and_kwargs(tool_input, tool_call_id)  # noqa: SLF001
+        try:
+            return self.inner._to_args_and_kwargs(tool_input, tool_call_id)  # noqa: SLF001
+        except (ValidationError, ValidationErrorV1) as error:
+            invalid = without_values(error, self._fields)
+        models = [one for one in invalid.errors() if not one["loc"] or one["loc"][0] not in self._injected]
+        if tool_call_id is None or self.handle_validation_error or not models:
+            raise invalid
+        # A ToolNode would tell the model with the call's arguments.
+        raise _Refused(explained(invalid))
 
     def _run(self, *args: Any, config: RunnableConfig, run_manager: Any = None, **kwargs: Any) -> Any:
         run = self.inner._run  # noqa: SLF001

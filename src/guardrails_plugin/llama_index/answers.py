@@ -16,6 +16,7 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 
+from guardrails_plugin.errors import GuardBlocked
 from guardrails_plugin.llama_index.call_gate import CallGate
 from guardrails_plugin.llama_index.guarding import Guarding, HeldStream
 from guardrails_plugin.llama_index.tool_calls import CALLS
@@ -23,7 +24,7 @@ from guardrails_plugin.llama_index.values import guardable
 from guardrails_plugin.stream import StreamGuard
 from guardrails_plugin.types import GuardResult, Stage
 
-__all__ = ["ChatStream", "CompletionStream", "aguarded", "chat_refusal", "completion_refusal", "guarded"]
+__all__ = ["ChatStream", "CompletionStream", "aguarded", "chat_refusal", "completion_refusal", "declined", "guarded"]
 
 _Chunk = TypeVar("_Chunk")
 
@@ -39,6 +40,17 @@ def chat_refusal(text: str, result: GuardResult, *, delta: str | None = None) ->
     """An answer that says no more than the refusal."""
     message = ChatMessage(role=MessageRole.ASSISTANT, blocks=[TextBlock(text=text)])
     return ChatResponse(message=message, delta=text if delta is None else delta, additional_kwargs=_marked(result))
+
+
+def declined(blocked: GuardBlocked, guarding: Guarding) -> GuardResult:
+    """The result of a refused tool call, for a reply that refuses with it.
+
+    Raises:
+        GuardBlocked: the policy raises, or it was no call but a structured answer: no refusal has its shape.
+    """
+    if not guarding.refuses or blocked.result is None or blocked.stage != Stage.PRE_TOOL.value:
+        raise blocked from None
+    return blocked.result
 
 
 def completion_refusal(text: str, result: GuardResult, *, delta: str | None = None) -> CompletionResponse:
@@ -134,7 +146,11 @@ class ChatStream:
             yield self._refused(checked.result)
             return
         blocks, own, extras = checked.value
-        last = last if self._gate is None else self._gate.passed(last)
+        try:
+            last = last if self._gate is None else self._gate.passed(last)
+        except GuardBlocked as blocked:
+            yield self._refused(declined(blocked, self._guarding))
+            return
         chunk = self._chunk(last, text, thought, [*_calls(last), *blocks])
         chunk.message.additional_kwargs |= own | _provider_calls(last)
         chunk.additional_kwargs |= extras

@@ -41,12 +41,14 @@ class CallGate:
 
     Args:
         answers: the reply's policy.
-        actions: an agent's policy for what its model does; None leaves that to the tools.
+        actions: the policy for what the model does; None leaves that to the tools.
+        tells: whether the tool of a refused call is told so, as an agent's are; else the reply is refused.
     """
 
-    def __init__(self, answers: Guarding, actions: Guarding | None = None) -> None:
+    def __init__(self, answers: Guarding, actions: Guarding | None = None, *, tells: bool = False) -> None:
         self._answers = answers
         self._actions = actions
+        self._tells = tells
         self._names = _answer_tools.get()
 
     @property
@@ -58,7 +60,7 @@ class CallGate:
         """The message with its calls as they may be seen; a refused action has `BLOCKED_CALL` for arguments.
 
         Raises:
-            GuardBlocked: an answer was refused: no refusal has its shape.
+            GuardBlocked: an answer was refused: no refusal has its shape; or an action that nobody is told of.
         """
         if not self.holds:
             return message
@@ -69,14 +71,17 @@ class CallGate:
                 checked = self._answers.check(Stage.RESPONSE, arguments, origin=Origin.MODEL)
                 checked.result.raise_for_block()
                 return name, checked.value
-            return name, arguments if self._actions is None else _admitted(self._actions, name, arguments, before)
+            if self._actions is None:
+                return name, arguments
+            return name, _admitted(self._actions, name, arguments, before, raises=not self._tells)
 
         return with_calls(message, judge)
 
 
-def _admitted(policy: Guarding, name: str, arguments: Any, before: list[Mapping[str, Any]]) -> Any:
+def _admitted(policy: Guarding, name: str, arguments: Any, before: list[Mapping[str, Any]], *, raises: bool) -> Any:
     """The arguments of an action of a reply, after those before it; its tool is told that it was judged."""
-    guarded = acted(policy.here().within(calls=[*policy.here().context.calls, *before]), name, arguments)
+    here = policy.here()
+    guarded = acted(here.within(calls=[*here.context.calls, *before]), name, arguments, raises=raises)
     call = {"name": name, "args": guarded}
     if not is_blocked(guarded):
         before.append(call)
@@ -85,9 +90,15 @@ def _admitted(policy: Guarding, name: str, arguments: Any, before: list[Mapping[
     return guarded
 
 
-def acted(policy: Guarding, name: str, arguments: Any) -> Any:
-    """The arguments of an action as they may be seen; `BLOCKED_CALL` when it was refused."""
+def acted(policy: Guarding, name: str, arguments: Any, *, raises: bool = False) -> Any:
+    """The arguments of an action as they may be seen; `BLOCKED_CALL` when it was refused.
+
+    Raises:
+        GuardBlocked: it was refused, and that raises.
+    """
     checked = policy.check(Stage.PRE_TOOL, {"name": name, "args": arguments})
+    if raises:
+        checked.result.raise_for_block()
     if checked.result.blocked:
         return {**BLOCKED_CALL, REASONS: list(checked.result.reasons)}
     return checked.value["args"]

@@ -23,12 +23,14 @@ from llama_index.core.tools.types import BaseTool
 from pydantic import PrivateAttr
 
 from guardrails_plugin.engine import Engine
+from guardrails_plugin.errors import GuardBlocked
 from guardrails_plugin.llama_index.answers import (
     ChatStream,
     CompletionStream,
     aguarded,
     chat_refusal,
     completion_refusal,
+    declined,
     guarded,
 )
 from guardrails_plugin.llama_index.arguments import require
@@ -73,6 +75,7 @@ def guard_llm(
     context: Context | None = None,
     vault: Vault | None = None,
     completions: Origin | str = Origin.USER,
+    pre_tool: bool = False,
     on_block: OnBlock = "raise",
     refusal: str = REFUSAL,
 ) -> LLM:
@@ -81,21 +84,23 @@ def guard_llm(
     It works where a model does: agents, chat and query engines, ``Settings.llm``. Messages are judged by who wrote
     them. The provider's raw objects do not come out, since they quote the answer. Tool calls that give a structured
     answer (programs, ``as_structured_llm``, ``output_cls``) are guarded like any answer; a refused one always raises.
-    Other tool calls pass as the model wrote them: guard the tools, or the agent, whose model's calls are guarded too.
-    Tools given to ``predict_and_call`` are guarded as by `guard_tools`. The wrapped model still tells instrumentation
-    and callback handlers its own, unguarded answers.
+    Other tool calls pass as the model wrote them, unless ``pre_tool=True``: guard the tools, or the agent, whose
+    model's calls are guarded too. Tools given to ``predict_and_call`` are guarded as by `guard_tools`. The
+    wrapped model still tells instrumentation and callback handlers its own, unguarded answers.
 
     Args:
         llm: a model; one that calls functions still does. One that is guarded alike comes back as it is; one that is
             guarded otherwise gets this guard round its own, which sees of its answers what that one lets pass.
         engine: the engine; one shared by the process by default.
-        recipes: names of recipes, by stage (``llm_prompt``, ``response``).
+        recipes: names of recipes, by stage (``llm_prompt``, ``response``, ``pre_tool``).
         overrides: changes to them, by stage, then by rule name.
         context: what else is known, for every call.
         vault: where tokens of encrypted values go, for `guard_tools`.
         completions: who wrote the text given to ``complete``. What makes it of a template of its own (a
             condense_plus_context chat engine with a ``condense_prompt``, a `QueryFusionRetriever`) needs ``system``,
             or the template itself looks like an injection; LlamaIndex's own condense prompt is known.
+        pre_tool: guard the tool calls in replies, too, for what runs tools without a guard of its own; a blocked call
+            refuses the reply. Calls of a stream come whole, at its end.
         on_block: ``raise`` GuardBlocked, which ends an agent's run; ``refuse`` answers with `refusal`.
         refusal: the answer in place of a refused one.
 
@@ -113,10 +118,11 @@ def guard_llm(
         on_block=on_block,
         refusal=refusal,
     )
-    if isinstance(llm, _Guards) and llm.guarding == policy:
-        return llm
+    actions = policy if pre_tool else None
     kind = GuardedFunctionCallingLLM if isinstance(llm, FunctionCallingLLM) else GuardedLLM
-    made: LLM = kind.around(llm, policy)
+    if isinstance(llm, _Guards) and llm.guarding == policy:
+        return llm if llm.judges_calls or not pre_tool else cast("LLM", llm.judging(policy))
+    made: LLM = kind.around(llm, policy, actions)
     return made
 
 
@@ -126,14 +132,24 @@ class _Guards(Predicting, Structured):
     _inner: Any
     _guarding: Guarding
     _actions: Guarding | None
+    _tells: bool
 
     @classmethod
-    def around(cls, llm: LLM, policy: Guarding, actions: Guarding | None = None) -> Any:
-        """A wrapper with the model's own settings; ``actions`` judges the tool calls of an agent's model."""
+    def around(cls, llm: LLM, policy: Guarding, actions: Guarding | None = None, tells: bool = False) -> Any:  # noqa: FBT001, FBT002
+        """A wrapper with the model's own settings; ``actions`` judges its tool calls, see `CallGate`."""
         kind: Any = cls
         wrapper = kind(**{name: getattr(llm, name) for name in _SETTINGS})
-        wrapper._inner, wrapper._guarding, wrapper._actions = llm, policy, actions  # noqa: SLF001 - its own
+        wrapper._inner, wrapper._guarding, wrapper._actions, wrapper._tells = llm, policy, actions, tells  # noqa: SLF001 - its own
         return wrapper
+
+    @property
+    def judges_calls(self) -> bool:
+        """Whether tool calls in replies are guarded."""
+        return self._actions is not None
+
+    def judging(self, actions: Guarding, *, tells: bool = False) -> Any:
+        """The same model with its tool calls guarded by this policy."""
+        return self.around(self._inner, self._guarding, actions, tells)
 
     @property
     def guarding(self) -> Guarding:
@@ -142,7 +158,7 @@ class _Guards(Predicting, Structured):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # LlamaIndex leaves out what it cannot pickle: a wrapper without its model, or without its policy.
-        return type(self).around, (self._inner, self._guarding, self._actions)
+        return type(self).around, (self._inner, self._guarding, self._actions, self._tells)
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
@@ -231,7 +247,7 @@ class _Guards(Predicting, Structured):
         return self._guarding.within(system=told) if told else self._guarding
 
     def _gate(self, policy: Guarding) -> CallGate:
-        return CallGate(policy, self._actions)
+        return CallGate(policy, self._actions, tells=self._tells)
 
     def _chat_stream(self, policy: Guarding) -> ChatStream:
         return ChatStream(policy, self._gate(policy))
@@ -245,8 +261,12 @@ class _Guards(Predicting, Structured):
         if checked.result.blocked:
             return self._chat_refusal(checked.result)
         message, extras = checked.value
+        try:
+            message = self._gate(policy).passed(message)
+        except GuardBlocked as blocked:
+            return self._chat_refusal(declined(blocked, policy))
         return ChatResponse(
-            message=self._gate(policy).passed(message),
+            message=message,
             delta=None if response.delta is None else message.content or "",
             logprobs=None if checked.result.transformed else response.logprobs,
             additional_kwargs=extras,
@@ -271,6 +291,7 @@ class GuardedLLM(_Guards, LLM):  # type: ignore[misc]
     _inner: Any = PrivateAttr(default=None)
     _guarding: Guarding = PrivateAttr()
     _actions: Guarding | None = PrivateAttr(default=None)
+    _tells: bool = PrivateAttr(default=False)
 
     @classmethod
     def class_name(cls) -> str:
@@ -283,6 +304,7 @@ class GuardedFunctionCallingLLM(Calling, _Guards, FunctionCallingLLM):  # type: 
     _inner: Any = PrivateAttr(default=None)
     _guarding: Guarding = PrivateAttr()
     _actions: Guarding | None = PrivateAttr(default=None)
+    _tells: bool = PrivateAttr(default=False)
 
     @classmethod
     def class_name(cls) -> str:
@@ -322,7 +344,7 @@ def in_agent(llm: LLM, policy: Guarding) -> LLM:
     Agents tell everybody of a call, and remember it, before its tool is asked.
     """
     guarded = cast("Any", llm)
-    made: LLM = type(guarded).around(guarded._inner, guarded._guarding, policy)  # noqa: SLF001 - its own
+    made: LLM = guarded.judging(policy, tells=True)
     return made
 
 

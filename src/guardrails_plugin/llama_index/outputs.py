@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 from llama_index.core.tools import ToolOutput
+from pydantic import ValidationError
 
 from guardrails_plugin.errors import ContentError, GuardError
+from guardrails_plugin.invalid_arguments import explained, without_values
 from guardrails_plugin.llama_index.guarding import Guarding
 from guardrails_plugin.tool_refusals import tool_refusal
 from guardrails_plugin.types import GuardResult, Stage
@@ -25,9 +28,16 @@ def must_pass(error: BaseException) -> bool:
     )
 
 
-def failure(guarding: Guarding, error: BaseException) -> ToolFailedError:
-    """What may be said about a failure: agents show ``str(error)`` to the model and keep the exception."""
-    checked = guarding.check(Stage.POST_TOOL, str(error) or type(error).__name__)
+def failure(guarding: Guarding, error: BaseException, fields: Container[str] = ()) -> ToolFailedError:
+    """What may be said about a failure: agents show ``str(error)`` to the model and keep the exception.
+
+    Args:
+        guarding: the policy.
+        error: of the tool; of arguments that do not fit, no value is told.
+        fields: names of the arguments.
+    """
+    said = explained(without_values(error, fields)) if isinstance(error, ValidationError) else str(error)
+    checked = guarding.check(Stage.POST_TOOL, said or type(error).__name__)
     return ToolFailedError(told(guarding, checked.result) if checked.result.blocked else checked.value)
 
 

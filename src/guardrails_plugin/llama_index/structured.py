@@ -102,7 +102,8 @@ class Structured:
         return replace(answer, sources=[source.model_copy(update={"raw_input": told}) for source, told in pairs])
 
     def _guarded_tools(self, tools: Sequence[BaseTool]) -> list[BaseTool]:
-        return [tool if gives_answer(tool) else guarded_tool(tool, self._guarding) for tool in tools]
+        policy = replace(self._guarding, refusal="")
+        return [tool if gives_answer(tool) else guarded_tool(tool, policy) for tool in tools]
 
     def _object(self, made: BaseModel) -> Any:
         checked = self._guarding.check(Stage.RESPONSE, made)

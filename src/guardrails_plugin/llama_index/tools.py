@@ -12,6 +12,7 @@ from llama_index.core.tools import AsyncBaseTool, BaseTool, FunctionTool, ToolMe
 
 from guardrails_plugin.engine import Engine
 from guardrails_plugin.errors import ConfigError, GuardBlocked, unknown_name
+from guardrails_plugin.invalid_arguments import field_names
 from guardrails_plugin.llama_index.arguments import require_tools
 from guardrails_plugin.llama_index.guarding import Guarding, Overrides, Recipes, guarding
 from guardrails_plugin.llama_index.outputs import (
@@ -141,7 +142,14 @@ def guarded_tool(
 ) -> AsyncBaseTool:
     """The tool behind a guard with this policy; see `ToolGuard`."""
     inside = isinstance(tool, (GuardedTool, GuardedFunctionTool))
-    guard = ToolGuard(policy, name=tool.metadata.get_name(), types=types, from_outside=from_outside, records=not inside)
+    guard = ToolGuard(
+        policy,
+        name=tool.metadata.get_name(),
+        fields=field_names(tool.metadata.get_parameters_dict()),
+        types=types,
+        from_outside=from_outside,
+        records=not inside,
+    )
     if isinstance(tool, FunctionTool):
         return GuardedFunctionTool(tool, metadata or tool.metadata, guard)
     return GuardedTool(tool, metadata or tool.metadata, guard)
@@ -162,6 +170,7 @@ class ToolGuard:
 
     Attributes:
         name: the tool's.
+        fields: names of its arguments, which may be told.
         types: entity types whose encrypted values it gets back.
         own: name of the parameter that takes the workflow's context, which is no content.
         from_outside: whether what it returns counts as said by somebody outside of the conversation.
@@ -171,6 +180,7 @@ class ToolGuard:
     policy: Guarding
     _: KW_ONLY
     name: str
+    fields: frozenset[str] = frozenset()
     types: Container[str] = ()
     own: str | None = None
     from_outside: bool = True
@@ -243,7 +253,7 @@ class ToolGuard:
         raise failed
 
     def _failed(self, error: BaseException) -> BaseException:
-        return error if must_pass(error) else failure(self.policy, error)
+        return error if must_pass(error) else failure(self.policy, error, self.fields)
 
     def function(self, run: Callable[..., Any]) -> Callable[..., Any]:
         """A function guarded like the tool, for what calls it directly (code agents, bridges)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from typing import Any
+from typing import Annotated, Any
 
 import httpx
 import openai
@@ -13,11 +13,12 @@ from langchain.agents import create_agent
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import HumanMessage
 from langchain_core.retrievers import BaseRetriever
-from langchain_core.tools import StructuredTool, ToolException
+from langchain_core.tools import StructuredTool, ToolException, tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, MessagesState, StateGraph
-from langgraph.prebuilt import ToolNode
+from langgraph.prebuilt import InjectedState, ToolNode
 from langgraph.types import Command, interrupt
+from pydantic import ValidationError
 
 from guardrails_plugin import ContentError, GuardBlocked
 from guardrails_plugin.langchain import (
@@ -270,3 +271,62 @@ def test_retries_and_fallbacks_find_the_type_that_they_look_for() -> None:
     assert model.invoke("hi").content == "Fine."
     model = guarded_model(raises(limited())).with_fallbacks([says("Later.")], exceptions_to_handle=kinds)
     assert model.invoke("hi").content == "Later."
+
+
+MAIL = "ann@example.com"
+"""What no recipe of a tool changes."""
+
+INVALID = "The arguments are not valid: amount: Input should be a valid integer, unable to parse string as an integer."
+
+
+@tool
+def pay(to: str, amount: int, state: Annotated[Any, InjectedState] = None) -> str:
+    """Pay somebody."""
+    return f"{amount} paid to {to}."
+
+
+class Errors(BaseCallbackHandler):
+    """Errors and results of tools, as handlers are told them."""
+
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+
+    def on_tool_error(self, error: BaseException, **kwargs: Any) -> None:
+        self.seen += [repr(error), str(error), getattr(error, "errors", list)()]
+
+    def on_tool_end(self, output: Any, **kwargs: Any) -> None:
+        self.seen.append(output)
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize("door", ["guard_tools", "wrappers"])
+def test_arguments_that_do_not_fit_are_told_without_their_values(door: str, asynchronous: bool) -> None:
+    own: Any = options()
+    node = (
+        ToolNode(guard_tools([pay], **own)) if door == "guard_tools" else ToolNode([pay], **tool_node_wrappers(**own))
+    )
+    graph = StateGraph(MessagesState).add_node("tools", node).add_edge(START, "tools").compile()
+    told = Errors()
+    asked: Any = {"messages": [calling("pay", to="Ann", amount=MAIL)]}
+    config: Any = {"callbacks": [told]}
+    result = asyncio.run(graph.ainvoke(asked, config)) if asynchronous else graph.invoke(asked, config)
+    answer = result["messages"][-1]
+    assert (answer.content, answer.status) == (INVALID, "error")
+    assert told.seen
+    assert MAIL not in repr(told.seen)
+
+
+def test_whoever_calls_the_tool_gets_pydantics_error_without_them() -> None:
+    told = Errors()
+    (guarded,) = guard_tools([pay], **options())
+    with pytest.raises(ValidationError, match="amount") as caught:
+        guarded.invoke({"to": "Ann", "amount": MAIL}, {"callbacks": [told]})
+    assert MAIL not in f"{caught.value!r} {traceback.format_exception(caught.value)} {told.seen}"
+
+
+def test_a_tools_own_rule_for_them_is_followed() -> None:
+    handled = pay.model_copy(update={"handle_validation_error": lambda error: f"Sorry: {error}"})
+    (guarded,) = guard_tools([handled], **options())
+    said = guarded.invoke({"to": "Ann", "amount": MAIL})
+    assert said.startswith("Sorry: 1 validation error")
+    assert MAIL not in said
