@@ -13,6 +13,7 @@ from guardrails_plugin.by_stage import Overrides, Recipes
 from guardrails_plugin.engine import Engine
 from guardrails_plugin.errors import ConfigError, GuardBlocked, unknown_name
 from guardrails_plugin.langchain.check import Option, StageCheck, StagePolicies
+from guardrails_plugin.langchain.metadata import refusal_metadata
 from guardrails_plugin.langchain.values import origin_of
 from guardrails_plugin.types import GuardResult, Origin, Stage
 
@@ -161,9 +162,7 @@ _RAW_CALLS = frozenset({"tool_calls", "function_call"})
 def _refused(message: BaseMessage, refusal: str, blocked: GuardBlocked) -> BaseMessage:
     """A message of the same kind that says no more than the refusal, and which result it stands for."""
     own: dict[str, Any] = {"content": refusal, "id": message.id}
-    own["response_metadata"] = {
-        "guard": {"stage": blocked.stage, "verdict": "block", "result_id": blocked.result_id},
-    }
+    own["response_metadata"] = refusal_metadata(message.response_metadata, blocked.stage, blocked.result_id)
     if isinstance(message, ToolMessage):
         return ToolMessage(**own, tool_call_id=message.tool_call_id, name=message.name, status="error")
     if isinstance(message, FunctionMessage):

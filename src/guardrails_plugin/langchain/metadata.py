@@ -9,7 +9,7 @@ from guardrails_plugin import objects
 from guardrails_plugin.conversation import Walk
 from guardrails_plugin.types import Origin
 
-__all__ = ["guarded_metadata", "quotes"]
+__all__ = ["guarded_metadata", "quotes", "refusal_metadata"]
 
 _FACTS = frozenset(
     "id object created created_at done done_reason model model_name model_id model_version model_provider provider"
@@ -22,6 +22,23 @@ _FACTS = frozenset(
 def guarded_metadata(metadata: Mapping[str, Any], walk: Walk, origin: Origin) -> dict[str, Any]:
     """The metadata with its texts guarded. Numbers stay numbers: most are times and counts."""
     return {key: value if key in _FACTS else _guarded(value, walk, origin) for key, value in metadata.items()}
+
+
+def refusal_metadata(metadata: Mapping[str, Any], stage: str, result_id: str) -> dict[str, Any]:
+    """The metadata of a refusal: its mark, with an earlier guard's mark under ``before``, and nothing else.
+
+    Args:
+        metadata: of the refused message; its tokens stay, since other messages may hold what they turn back.
+        stage: where it was refused.
+        result_id: of the result.
+    """
+    earlier = metadata.get("guard")
+    mark: dict[str, Any] = {"stage": stage, "verdict": "block", "result_id": result_id}
+    if isinstance(earlier, Mapping):
+        before = {name: earlier[name] for name in (*mark, "before") if name in earlier}
+        tokens = {"fpe_context": earlier["fpe_context"]} if "fpe_context" in earlier else {}
+        mark |= {**({"before": before} if before else {}), **tokens}
+    return {"guard": mark}
 
 
 def quotes(metadata: Mapping[str, Any]) -> bool:

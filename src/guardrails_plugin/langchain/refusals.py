@@ -7,6 +7,7 @@ from typing import Any
 from langchain_core.messages import BaseMessage, HumanMessage, ToolMessage
 from langchain_core.prompt_values import ChatPromptValue, StringPromptValue
 
+from guardrails_plugin.langchain.metadata import refusal_metadata
 from guardrails_plugin.types import GuardResult
 
 __all__ = ["refusal_like"]
@@ -21,17 +22,17 @@ def refusal_like(value: Any, refusal: str, result: GuardResult) -> Any:
     Args:
         value: what was refused.
         refusal: the text in its place.
-        result: why; messages are marked with it, in ``response_metadata["guard"]``.
+        result: why; messages are marked with it, in ``response_metadata["guard"]``; an earlier mark is kept in it.
     """
     if isinstance(value, str):
         return refusal
     if isinstance(value, StringPromptValue):
         return value.model_copy(update={"text": refusal})
-    mark = {"guard": {"stage": str(result.stage), "verdict": "block", "result_id": result.id}}
     if isinstance(value, ChatPromptValue):
+        mark = refusal_metadata({}, str(result.stage), result.id)
         return value.model_copy(update={"messages": [HumanMessage(refusal, response_metadata=mark)]})
     if isinstance(value, BaseMessage):
-        return _message(value, refusal, mark)
+        return _message(value, refusal, refusal_metadata(value.response_metadata, str(result.stage), result.id))
     return None
 
 

@@ -13,12 +13,16 @@ from guardrails_plugin.engine import Engine
 from guardrails_plugin.errors import ContentError
 from guardrails_plugin.llama_index.tags import tagged
 from guardrails_plugin.objects import walk_object
-from guardrails_plugin.types import NO_CONTEXT, Context, GuardResult, Origin, Segment, Stage
+from guardrails_plugin.types import NO_CONTEXT, Context, GuardResult, Origin, Segment, Stage, Verdict
 
 __all__ = ["MARK", "duplicate", "guard_nodes", "related", "walk_node"]
 
 MARK = "guard"
-"""Metadata key with the verdict; kept out of what is embedded and what a model sees."""
+"""Metadata key with the verdict, the worst where several guards have seen a node; kept out of what is embedded and what
+a model sees."""
+
+MARKS = "guard_verdicts"
+"""Likewise, with the verdicts of several guards, the first one first."""
 
 _Node = TypeVar("_Node", bound=BaseNode)
 
@@ -100,11 +104,21 @@ def _copy(node: _Node, result: GuardResult, *, mark: bool) -> _Node:
     text, *metadata = result.output
     own = _rewritten(node, text, substitute(_facts(node), metadata, _foreign(node)))
     if mark:
-        own.metadata[MARK] = result.verdict.name.lower()
-        for keys in (own.excluded_embed_metadata_keys, own.excluded_llm_metadata_keys):
-            if MARK not in keys:
-                keys.append(MARK)
+        _mark(own, result.verdict)
     return own
+
+
+def _mark(node: BaseNode, verdict: Verdict) -> None:
+    before, name = node.metadata.get(MARK), verdict.name.lower()
+    if before in _VERDICTS:
+        node.metadata[MARKS] = f"{node.metadata.get(MARKS, before)}, {name}"
+        name = max(before, name, key=_VERDICTS.index)
+    node.metadata[MARK] = name
+    for keys in (node.excluded_embed_metadata_keys, node.excluded_llm_metadata_keys):
+        keys += [key for key in (MARK, MARKS) if key in node.metadata and key not in keys]
+
+
+_VERDICTS = [verdict.name.lower() for verdict in Verdict]
 
 
 def _rewritten(node: _Node, text: str, facts: list[Any]) -> _Node:

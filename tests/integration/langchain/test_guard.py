@@ -254,6 +254,15 @@ class TestBlocks:
             assert {mark["verdict"] for mark in marks if mark} <= {"block"}
             assert output == expected
 
+    def test_a_refusal_tells_of_the_guard_before_it_and_keeps_its_tokens(self) -> None:
+        first = guard("prompt", overrides=BLOCK, on_block="refuse", refusal=SAID).invoke(HumanMessage(SAID))
+        first.response_metadata["guard"]["fpe_context"] = "sealed"
+        first.response_metadata["guard"]["encrypted"] = RAW
+        second = guard("llm_prompt", overrides=BLOCK, on_block="refuse", refusal="No.").invoke(first)
+        mark = second.response_metadata["guard"]
+        assert (mark["stage"], mark["before"]["stage"], mark["fpe_context"]) == ("llm_prompt", "prompt", "sealed")
+        assert RAW not in repr(second)
+
     def test_a_message_of_the_applications_own_class_is_refused_as_what_it_derives_from(self) -> None:
         class Own(HumanMessage):
             account: str

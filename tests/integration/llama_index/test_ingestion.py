@@ -41,6 +41,16 @@ def test_the_mark_is_seen_by_neither_model_nor_embedding() -> None:
         assert "guard" not in node.get_content(metadata_mode=mode)
 
 
+def test_verdicts_of_several_guards_are_all_told() -> None:
+    first = GuardTransform(overrides=NO_MODEL)
+    nodes = [Document(text=f"SSN {RAW}"), Document(text="fine")]
+    cleaned, fine = first(GuardTransform(overrides=NO_MODEL)(first(nodes)))
+    assert (cleaned.metadata["guard"], cleaned.metadata["guard_verdicts"]) == ("transform", "transform, allow, allow")
+    assert (fine.metadata["guard"], fine.metadata["guard_verdicts"]) == ("allow", "allow, allow, allow")
+    for mode in (MetadataMode.EMBED, MetadataMode.LLM):
+        assert "guard" not in fine.get_content(metadata_mode=mode)
+
+
 def test_what_an_index_node_stands_for_is_guarded_and_vectors_of_raw_text_are_left_out() -> None:
     raw = TextNode(text=f"SSN {RAW}", metadata={"owner": RAW})
     nodes = [
