@@ -34,9 +34,23 @@ records_table = sa.Table(
     sa.Column("key_id", sa.String(32), nullable=False),
     sa.Column("body", sa.Text, nullable=False),
     sa.Column("mac", sa.String(64), nullable=False),
+    sa.Column("id", sa.String(64)),
+    sa.Column("trace", sa.String(128)),
     sa.Index("audit_records_by_tenant", "tenant", "number"),
+    sa.Index("audit_records_by_id", "tenant", "id"),
+    sa.Index(
+        "audit_records_by_trace",
+        "tenant",
+        "trace",
+        "number",
+        sqlite_where=sa.text("trace IS NOT NULL"),
+        postgresql_where=sa.text("trace IS NOT NULL"),
+    ),
 )
-"""``body`` is what the code covers; time, tenant, subject and event are copies of parts of it, to search by."""
+"""``body`` is what the code covers; time, tenant, subject, event, id and trace are copies of parts of it, to search by.
+
+Records of earlier versions, whose bodies have no ``trace``, have no copy of their id either.
+"""
 
 head_table = sa.Table(
     "audit_head",
@@ -55,6 +69,8 @@ _add_record = Prepared(records_table.insert())
 
 _COPIES = ("time", "tenant", "subject", "event")
 _BATCH = 1000
+_TRACED = "trace"
+"""Which requests belong together, as their client says; "" for those of which it says nothing."""
 
 
 def stamp(moment: datetime) -> str:
@@ -110,7 +126,8 @@ class SqlAudit:
             number = head.number + 1
             head = Head(number, link(self._keyring, key_id, head.mac, number, body))
             copies = {name: str(record[name]) for name in _COPIES}
-            rows.append({"number": number, "key_id": key_id, "body": body, "mac": head.mac, **copies})
+            found_by = {"id": record.get("id"), "trace": record.get(_TRACED) or None}
+            rows.append({"number": number, "key_id": key_id, "body": body, "mac": head.mac, **copies, **found_by})
         if rows:
             _add_record(connection, *rows)
             _move_head(connection, {"number": head.number, "mac": head.mac})
@@ -159,6 +176,43 @@ class SqlAudit:
         total = connection.execute(sa.select(sa.func.count()).select_from(records_table).where(*where)).scalar_one()
         query = sa.select(column.body).where(*where).order_by(column.number.desc()).limit(limit).offset(offset)
         return int(total), [json.loads(body) for body in connection.execute(query).scalars()]
+
+    def find(
+        self, connection: sa.Connection, tenant: str, record_id: str, *, subject: str | None = None
+    ) -> dict[str, Any] | None:
+        """One record of a tenant, by its id; None when it has none such, or another subject (if given) has it."""
+        column = records_table.c
+        where = [column.tenant == tenant, column.id == record_id]
+        where += [] if subject is None else [column.subject == subject]
+        body = connection.execute(sa.select(column.body).where(*where)).scalar()
+        return None if body is None else dict(json.loads(body))
+
+    def traces(
+        self, connection: sa.Connection, tenant: str, *, subject: str | None = None, limit: int = 50, offset: int = 0
+    ) -> list[str]:
+        """The traces of a tenant (and subject, if given), those with the newest records first."""
+        column = records_table.c
+        where = [column.tenant == tenant, column.trace.is_not(None)]
+        where += [] if subject is None else [column.subject == subject]
+        newest = sa.func.max(column.number)
+        query = sa.select(column.trace).where(*where).group_by(column.trace).order_by(newest.desc())
+        return [str(trace) for trace in connection.execute(query.limit(limit).offset(offset)).scalars()]
+
+    def traced(
+        self,
+        connection: sa.Connection,
+        tenant: str,
+        traces: Sequence[str],
+        *,
+        subject: str | None = None,
+        limit: int = 1000,
+    ) -> list[dict[str, Any]]:
+        """The newest records of some traces, in order; see `traces`."""
+        column = records_table.c
+        where = [column.tenant == tenant, column.trace.in_(traces)]
+        where += [] if subject is None else [column.subject == subject]
+        query = sa.select(column.body).where(*where).order_by(column.number.desc()).limit(limit)
+        return [json.loads(body) for body in connection.execute(query).scalars()][::-1]
 
     def records(self, connection: sa.Connection) -> Iterator[tuple[Head, dict[str, Any]]]:
         """Every record in order, each checked before it is given.
@@ -213,6 +267,8 @@ class SqlAudit:
             raise Broken(row.number, "was changed, or does not belong here")
         record: dict[str, Any] = json.loads(row.body)
         if any(str(record.get(name)) != getattr(row, name) for name in _COPIES):
+            raise Broken(row.number, "the columns to search by differ from the record")
+        if _TRACED in record and (row.id, row.trace or "") != (record.get("id"), record[_TRACED]):
             raise Broken(row.number, "the columns to search by differ from the record")
         return record
 

@@ -209,6 +209,7 @@ def _record(exchange: Exchange, scope: Scope, route: str) -> dict[str, Any]:
         "user_id": principal.user_id if principal else "",
         "credential": principal.preview if principal else "",
         "event": exchange.event,
+        "trace": exchange.trace,
         "method": scope["method"],
         "route": route,
         "address": address(scope),

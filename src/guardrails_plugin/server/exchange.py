@@ -40,6 +40,7 @@ class Exchange:
         event: kind of the audit record (``api_request``, ``policy_created``, ...).
         verdict: the worst of its guard results; None when nothing was checked.
         findings: how often each entity type was found, by detector.
+        trace: which requests it belongs to, as the client says; part of the record.
         metadata: further facts for the record; never content.
         counts: what it adds to the statistics (see `store.usage`).
         headers: for the response.
@@ -49,6 +50,7 @@ class Exchange:
     began: float = field(default_factory=perf_counter)
     principal: Principal | None = None
     event: str = "api_request"
+    trace: str = ""
     verdict: Verdict | None = None
     findings: dict[str, Counter[str]] = field(default_factory=dict)
     metadata: dict[str, Any] = field(default_factory=dict)

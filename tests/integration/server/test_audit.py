@@ -16,10 +16,11 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from guardrails_plugin import Keyring
+from guardrails_plugin.audit.chain import GENESIS, canonical, link
 from guardrails_plugin.audit.ocsf import ocsf_event
 from guardrails_plugin.audit.sql import Broken, Head, SqlAudit, records_table
 from guardrails_plugin.server.store import Database
-from guardrails_plugin.server.store.migrate import migrate
+from guardrails_plugin.server.store.migrate import migrate, migrate_to
 from tests.integration.server.conftest import Running, serving
 
 pytestmark = pytest.mark.integration
@@ -32,6 +33,7 @@ def _record(number: int, tenant: str = "p") -> dict[str, object]:
         "tenant": tenant,
         "subject": "u",
         "event": "api_request",
+        "trace": "odd" if number % 2 else "",
         "method": "POST",
         "route": "/x",
         "address": "127.0.0.1",
@@ -77,6 +79,44 @@ def test_records_come_back_in_order(database: Database, audit: SqlAudit) -> None
     assert [record["id"] for record in found] == ["r3", "r2"]
 
 
+def test_records_are_found_by_id_and_by_trace(database: Database, audit: SqlAudit) -> None:
+    _append(database, audit, 1, 2, 3)
+    with database.write() as connection:
+        old = {key: value for key, value in _record(4).items() if key != "trace"}  # as earlier versions wrote them
+        other = {**_record(5), "trace": "other", "subject": "v"}
+        audit.append(connection, [old, other, {**_record(6), "tenant": "q", "trace": "theirs"}])
+    with database.read() as connection:
+        assert (audit.find(connection, "p", "r2") or {})["id"] == "r2"
+        assert audit.find(connection, "q", "r2") is None
+        assert audit.find(connection, "p", "r2", subject="v") is None
+        assert audit.traces(connection, "p") == ["other", "odd"]
+        assert audit.traces(connection, "p", subject="u") == ["odd"]
+        assert audit.traces(connection, "p", limit=1, offset=1) == ["odd"]
+        found = audit.traced(connection, "p", ["odd", "theirs"])
+        assert [record["id"] for record in found] == ["r1", "r3"]
+        assert [record["id"] for record in audit.traced(connection, "p", ["odd"], limit=1)] == ["r3"]
+        assert audit.traced(connection, "p", ["odd"], subject="v") == []
+    assert _verify(database, audit).number == 6
+
+
+def test_records_of_the_first_version_stay_as_they_are(database_url: str, keyring: Keyring) -> None:
+    made = Database(database_url)
+    audit = SqlAudit(keyring)
+    columns = [column for column in records_table.columns if column.name not in ("id", "trace")]
+    with made.write() as connection:
+        migrate_to(connection, "0001")
+        body = canonical({"id": "r1", "time": "t", "tenant": "p", "subject": "u", "event": "e"})
+        mac = link(keyring, "t1", GENESIS, 1, body)
+        values = {"number": 1, "time": "t", "tenant": "p", "subject": "u", "event": "e", "key_id": "t1"}
+        first = sa.table("audit_records", *[sa.column(column.name) for column in columns])
+        connection.execute(first.insert().values({**values, "body": body, "mac": mac}))
+        connection.execute(sa.text("UPDATE audit_head SET number = 1, mac = :mac"), {"mac": mac})
+    migrate(made)
+    _append(made, audit, 2)
+    assert _verify(made, audit).number == 2
+    made.close()
+
+
 def test_records_cannot_be_changed_through_the_database(database: Database, audit: SqlAudit) -> None:
     _append(database, audit, 1, 2)
     for statement in (records_table.update().values(event="x"), records_table.delete()):
@@ -101,6 +141,9 @@ def _without_triggers(database: Database, *statements: str) -> None:
     [
         (["UPDATE audit_records SET body = REPLACE(body, 'POST', 'GET') WHERE number = 2"], 2),
         (["UPDATE audit_records SET event = 'other' WHERE number = 3"], 3),
+        (["UPDATE audit_records SET trace = 'other' WHERE number = 3"], 3),
+        (["UPDATE audit_records SET trace = NULL WHERE number = 3"], 3),
+        (["UPDATE audit_records SET id = NULL WHERE number = 1"], 1),
         (["DELETE FROM audit_records WHERE number = 2"], 2),
         (["DELETE FROM audit_records WHERE number = 4"], 4),
         ([f"UPDATE audit_records SET number = {new} WHERE number = {old}" for old, new in ((1, 9), (2, 1), (9, 2))], 1),

@@ -10,7 +10,7 @@ from alembic.script import ScriptDirectory
 
 from guardrails_plugin.server.store.database import Database
 
-__all__ = ["is_current", "migrate"]
+__all__ = ["is_current", "migrate", "migrate_to"]
 
 _LOCK = 7_216_954_031
 """Number of the PostgreSQL advisory lock that one migrating process holds; SQLite's write lock needs no number."""
@@ -18,12 +18,17 @@ _LOCK = 7_216_954_031
 
 def migrate(database: Database) -> None:
     """Run what is missing, in one transaction; other processes that try at the same time wait, then find it done."""
-    config = _config()
     with database.write() as connection:
         if database.kind == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        migrate_to(connection, "head")
+
+
+def migrate_to(connection: sa.Connection, revision: str) -> None:
+    """Run what is missing up to a revision, within the caller's transaction."""
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
 
 
 def is_current(database: Database) -> bool:
