@@ -7,7 +7,7 @@ import time
 import uuid
 from datetime import datetime, timezone
 
-__all__ = ["iso", "new_id", "now"]
+__all__ = ["iso", "made_at", "new_id", "now"]
 
 
 def new_id() -> str:
@@ -21,6 +21,15 @@ def new_id() -> str:
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
     return str(uuid.UUID(int=value))
+
+
+def made_at(made: str) -> datetime:
+    """When an id was made, to the millisecond.
+
+    >>> made_at("019b77d1-12b0-7000-8000-000000000000").isoformat(timespec="milliseconds")
+    '2026-01-01T04:29:09.168+00:00'
+    """
+    return datetime.fromtimestamp((uuid.UUID(made).int >> 80) / 1000, timezone.utc)
 
 
 _DRAWN = 10

@@ -33,6 +33,14 @@ ASKED = {"metadata": {"model": "m", "provider": "p", "requester_id": "r"}}
 KEYWORD = {"name": "x", "config": {"type": "keyword", "words": ["titan"]}}
 PROVIDER = {"name": "x", "systemProvider": "openai-chat", "inputs": {"model": "m"}, "secrets": {"k": "sk-0123456789"}}
 POLICY = {"name": "x", "rules": []}
+INCIDENT = {
+    "threat_type": "jailbreak",
+    "severity": "high",
+    "confidence": 0.8,
+    "trace_id": None,
+    "request_id": "x",
+    "status": "open",
+}
 REDACT = {"text": TEXT}
 STRUCTURED = {"data": {"a": TEXT}}
 SEALED = {"redacted_data": TEXT, "fpe_context": "x"}
@@ -171,6 +179,23 @@ LEAST: Mapping[str, tuple[str, Any]] = {
     "GET /api/v1/test/categories": (ANY, None),
     "POST /api/v1/test/run": (GUARD, {"category": "data_exfiltration"}),
     "GET /api/v1/status": (ANY, None),
+    "POST /api/v1/pii/detect": (GUARD, {"content": TEXT}),
+    "POST /api/v1/pii/redact": (GUARD, {"content": TEXT}),
+    "POST /api/v1/toxicity/analyze": (GUARD, {"content": TEXT}),
+    "GET /api/v1/filter/results/{result_id}": (ANY, None),
+    "GET /api/v1/security/incidents": (ANY, None),
+    "GET /api/v1/security/incidents/{incident_id}": (ANY, None),
+    "PATCH /api/v1/security/incidents/{incident_id}/status": (MANAGE, {"status": "resolved"}),
+    "GET /api/v1/policies/defaults/content-filter": (ANY, None),
+    "PUT /api/v1/policies/defaults/content-filter": (MANAGE, {"redact": True}),
+    "PATCH /api/v1/policies/{policy_id}/toggle": (MANAGE, None),
+    "POST /api/v1/traces": (GUARD, {"name": "x"}),
+    "GET /api/v1/traces": (ANY, None),
+    "GET /api/v1/traces/{trace_id}": (ANY, None),
+    "GET /api/v1/traces/{trace_id}/spans": (ANY, None),
+    "POST /api/v1/spans": (GUARD, {"trace_id": "x", "name": "x", "span_type": "tool"}),
+    "GET /api/v1/spans/{span_id}": (ANY, None),
+    "PATCH /api/v1/spans/{span_id}": (GUARD, {"status": "success"}),
 }
 """Route -> the least scope, and a body of the right form: a wrong one would be refused before the scope is asked."""
 
@@ -234,11 +259,12 @@ def tenant(app: FastAPI, client: TestClient) -> Tenant:
     made = _tenant(app, "tenant")
     manage = made.headers(MANAGE)
 
-    def post(path: str, body: Any) -> Any:
-        answer = client.post(path, json=body, headers=manage)
+    def post(path: str, body: Any, scope: str = MANAGE) -> Any:
+        answer = client.post(path, json=body, headers=made.headers(scope))
         assert answer.status_code in (200, 201), answer.text
         return answer.json()
 
+    trace = post("/api/v1/traces", {"name": "theirs"}, GUARD)["id"]
     scanner = post("/backend/v1/scanners", KEYWORD)["id"]
     versions = client.get(f"/backend/v1/scanners/{scanner}/versions", headers=manage).json()["versions"]
     store = app.state.services.store
@@ -252,6 +278,10 @@ def tenant(app: FastAPI, client: TestClient) -> Tenant:
         "user_id": store.create_user(made.project, "tenant@example.com", "", scopes=(GUARD,)).id,
         "policy_id": post("/api/v1/policies", POLICY)["id"],
         "key_id": post("/api/v1/rampart-keys", {"name": "theirs"})["id"],
+        "trace_id": trace,
+        "span_id": post("/api/v1/spans", {"trace_id": trace, "name": "theirs", "span_type": "tool"}, "both")["id"],
+        "result_id": post("/api/v1/filter", {"content": TEXT, "filters": ["pii"]}, GUARD)["id"],
+        "incident_id": store.objects.create(made.project, "rampart.incident", INCIDENT).id,
         "package_id": client.get("/backend/v1/scanner-packages", headers=manage).json()["packages"][0]["id"],
     }
     return Tenant(made.project, made.secrets, {**ids, "provider_id": ids["provider"]})

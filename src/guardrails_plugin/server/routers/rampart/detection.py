@@ -17,12 +17,14 @@ __all__ = [
     "PRIVACY",
     "RECIPE",
     "SECRETS",
+    "SENSITIVE",
     "TOXIC",
     "pii_findings",
     "pii_name",
     "pii_type",
     "redacted",
     "rules",
+    "sensitive_topics",
     "worst",
 ]
 
@@ -32,6 +34,23 @@ PRIVACY = "privacy_requests"
 _URLS = "urls"
 PERSONAL = ("pii", _URLS)
 """Rules behind Rampart's filter ``pii``."""
+
+_TOPICS = {
+    "SELF_HARM_INTENT": "self_harm",
+    "SELF_HARM_INSTRUCTIONS": "self_harm",
+    "SEXUALLY_EXPLICIT": "sexual_content",
+    "THREAT": "violence",
+    "POLITICS": "politics",
+    "RELIGION": "religion",
+    "SEXUAL_ORIENTATION": "sexual_orientation",
+    "ETHNICITY": "ethnicity",
+    "DISABILITY": "disability",
+}
+"""What Rampart's filter ``sensitive_topics`` finds, by entity type. Mentions of groups: English word lists."""
+
+_GROUPS = ("POLITICS", "RELIGION", "SEXUAL_ORIENTATION", "ETHNICITY", "DISABILITY")
+SENSITIVE = ("self_harm", "demographic", TOXIC)
+"""Rules behind that filter."""
 
 _TOP_LEVEL = (
     "com|org|net|edu|gov|mil|int|info|biz|io|ai|dev|app|co|us|uk|ca|de|fr|es|it|nl|eu|ch|at|au|jp|cn|in|br|ru|kr"
@@ -65,6 +84,8 @@ def _recipe() -> Recipe:
         Rule(detector="named_entities", settings={"entities": ["PERSON", "LOCATION"]}),
         Rule(detector=SECRETS),
         Rule(detector=TOXIC),
+        Rule(detector="self_harm"),
+        Rule(detector="demographic", settings={"entities": _GROUPS}),
         Rule(detector="regex", name=PRIVACY, settings=privacy.settings),
     )
     return Recipe(name="rampart", description="Everything Rampart's routes look for.", rules=everything)
@@ -92,6 +113,13 @@ def pii_findings(findings: Sequence[Finding]) -> list[Finding]:
     inside = {_place(f) for f in findings if _is_url(f) and any(f.start < m.end and m.start < f.end for m in mails)}
     sources = {"pii", "named_entities", SECRETS}
     return [f for f in findings if (f.detector in sources or _is_url(f)) and not (_is_url(f) and _place(f) in inside)]
+
+
+def sensitive_topics(findings: Iterable[Finding]) -> list[str]:
+    """The sensitive topics among findings, each once, in the order of the text."""
+    found = [finding for finding in findings if finding.detector in SENSITIVE and finding.entity_type in _TOPICS]
+    found.sort(key=lambda finding: finding.start)
+    return list(dict.fromkeys(_TOPICS[finding.entity_type] for finding in found))
 
 
 def pii_name(finding: Finding) -> str:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from importlib.util import find_spec
 from time import perf_counter
-from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field, field_validator
 from starlette.requests import Request
 
 from guardrails_plugin.planning import Overrides
@@ -18,24 +15,30 @@ from guardrails_plugin.recipes.pack import Pack
 from guardrails_plugin.server.exchange import Current, Exchange
 from guardrails_plugin.server.gate import address
 from guardrails_plugin.server.guarding import complete
-from guardrails_plugin.server.identity import iso, new_id, now
+from guardrails_plugin.server.identity import iso, now
 from guardrails_plugin.server.problems import ApiError, invalid, not_found
 from guardrails_plugin.server.routers.rampart.detection import (
     PERSONAL,
     RECIPE,
     SECRETS,
+    SENSITIVE,
     TOXIC,
     pii_findings,
     pii_name,
     redacted,
     rules,
+    sensitive_topics,
     worst,
 )
-from guardrails_plugin.server.routers.rampart.wire import ERRORS, PREFIX, Body, milliseconds
+from guardrails_plugin.server.routers.rampart.filter_body import FilterBody, FilterOptions, filter_defaults
+from guardrails_plugin.server.routers.rampart.filtered import Entity, Filtered, Injection, Toxicity
+from guardrails_plugin.server.routers.rampart.incidents import open_incident
+from guardrails_plugin.server.routers.rampart.results import keep
+from guardrails_plugin.server.routers.rampart.wire import ERRORS, PREFIX, milliseconds
 from guardrails_plugin.server.services import Running, Services
 from guardrails_plugin.types import Finding, GuardResult, Stage
 
-__all__ = ["DEMO", "FilterBody", "Filtered", "router", "run_filter"]
+__all__ = ["DEMO", "router", "run_filter"]
 
 DEMO = f"{PREFIX}/filter/demo"
 _DEMO_LENGTH = 2_000
@@ -44,8 +47,8 @@ _DEMO_PER_MINUTE = 20
 
 router = APIRouter(prefix=PREFIX, tags=["rampart"], responses=ERRORS)
 
-_Filter = Literal["pii", "toxicity", "prompt_injection", "secrets", "profanity", "bias"]
 _INJECTION = "prompt_injection"
+_TOPICS = "sensitive_topics"
 _TOXIC_FILTERS = {"toxicity": None, "profanity": "OBSCENE", "bias": "IDENTITY_ATTACK"}
 """Filters that the detector of abuse answers, and the one label that counts for them (None: every label)."""
 
@@ -60,98 +63,21 @@ _PATTERNS = {
 _FLAG, _MONITOR = 0.5, 0.25
 """Below the detector's own threshold: worth a look, worth counting."""
 
-_NAME_LENGTH = 64
-_PATTERN_NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9 _.-]{{0,{_NAME_LENGTH - 1}}}")
-
 _PRESIDIO_PACKS = frozenset({"healthcare"})
 """Packs that also look for names with Presidio, where it is installed."""
 
 
-class FilterBody(Body):
-    """A content and what to look for. Fields left out are the key's pack's, then the defaults."""
-
-    content: str
-    filters: Annotated[list[_Filter], Field(max_length=10)] | None = None
-    redact: bool | None = None
-    toxicity_threshold: Annotated[float, Field(ge=0, le=1)] | None = None
-    trace_id: Annotated[str, Field(max_length=128)] | None = None
-    custom_pii_patterns: dict[str, Annotated[str, Field(max_length=1000)]] | None = Field(default=None, max_length=20)
-    use_presidio_pii: bool | None = None
-
-    @field_validator("custom_pii_patterns")
-    @classmethod
-    def _named(cls, given: dict[str, str] | None) -> dict[str, str] | None:
-        # The names are on the record and in the statistics: no place for contents.
-        if given and not all(_PATTERN_NAME.fullmatch(name) for name in given):
-            raise ValueError(
-                f"names: expected 1 to {_NAME_LENGTH} letters, digits, spaces, '_', '-' or '.', a letter or digit first"
-            )
-        return given
-
-
-class Entity(BaseModel):
-    """Personal data; offsets are code points of the content."""
-
-    type: str
-    value: str
-    start: int
-    end: int
-    confidence: float
-    label: str | None = None
-
-
-class Toxicity(BaseModel):
-    """Probabilities by label, and whether one reached the threshold."""
-
-    toxicity: float
-    severe_toxicity: float
-    obscene: float
-    sexually_explicit: float
-    insult: float
-    threat: float
-    identity_attack: float
-    is_toxic: bool
-    label: Literal["toxic", "not_toxic"]
-
-
-class Injection(BaseModel):
-    """Whether the content tries to take the model over; ``patterns_matched`` are the kinds of rules that matched."""
-
-    is_injection: bool
-    confidence: float
-    risk_score: float
-    recommendation: Literal["BLOCK", "FLAG", "MONITOR", "ALLOW"]
-    patterns_matched: list[str]
-
-
-class Filtered(BaseModel):
-    """What was found.
-
-    Attributes:
-        filtered_content: with ``[EMAIL_REDACTED]`` and the like; null when nothing was changed.
-        is_safe: no injection, no abuse, and no personal data left in clear (web addresses aside).
-        toxicity_scores: null when not asked for; likewise prompt_injection.
-    """
-
-    id: str
-    original_content: str
-    filtered_content: str | None
-    is_safe: bool
-    pii_detected: list[Entity]
-    toxicity_scores: Toxicity | None
-    prompt_injection: Injection | None
-    filters_applied: list[str]
-    template_pack: str | None
-    analyzed_at: str
-    processing_time_ms: float
-    trace_id: str | None
-
-
 @router.post("/filter")
 async def filter_content(body: FilterBody, exchange: Current, services: Running) -> Filtered:
-    """Look for what the filters name, and redact it if asked."""
+    """Look for what the filters name, and redact it if asked. The result is on the record, the content is not."""
+    exchange.trace = body.trace_id or ""
     pack = builtin_packs().get(str(exchange.user.settings.get("template_pack") or ""))
-    return await run_filter(exchange, services, body, pack=pack)
+    defaults = FilterOptions() if pack else await filter_defaults(exchange, services)
+    found = await run_filter(exchange, services, body, pack=pack, defaults=defaults)
+    keep(exchange, found)
+    if found.prompt_injection is not None and found.prompt_injection.is_injection:
+        await open_incident(exchange, services, _INJECTION, found.prompt_injection.confidence, found.trace_id)
+    return found
 
 
 @router.post("/filter/demo")
@@ -169,12 +95,28 @@ async def filter_demo(body: FilterBody, request: Request, exchange: Current, ser
         if not allowance.allowed:
             raise ApiError(429, f"The demonstration takes {_DEMO_PER_MINUTE} requests a minute.")
     redact = True if body.redact is None else body.redact
-    return await run_filter(exchange, services, body.model_copy(update={"redact": redact}), pack=None)
+    return await run_filter(exchange, services, body.model_copy(update={"redact": redact}))
 
 
-async def run_filter(exchange: Exchange, services: Services, body: FilterBody, *, pack: Pack | None) -> Filtered:
-    """One content through the filters, counted in the statistics."""
+async def run_filter(
+    exchange: Exchange,
+    services: Services,
+    body: FilterBody,
+    *,
+    pack: Pack | None = None,
+    defaults: FilterOptions | None = None,
+) -> Filtered:
+    """One content through the filters, counted in the statistics.
+
+    Args:
+        exchange: the request.
+        services: the service.
+        body: what was asked.
+        pack: of the key.
+        defaults: of the project, where there is no pack.
+    """
     began = perf_counter()
+    body = body.over(defaults)
     preset = (pack or builtin_packs()["default"]).listing
     filters = list(dict.fromkeys(body.filters if body.filters is not None else preset.filters))
     threshold = preset.toxicity_threshold if body.toxicity_threshold is None else body.toxicity_threshold
@@ -190,15 +132,17 @@ async def run_filter(exchange: Exchange, services: Services, body: FilterBody, *
     changed = redacted(body.content, personal) if redact and personal else None
     abuse = _toxicity(filters, result) if _TOXIC_FILTERS.keys() & set(filters) else None
     attack = _injection(result) if _INJECTION in filters else None
+    topics = _topics(filters, result)
     left = [] if redact else [finding for finding in personal if pii_name(finding) != "url"]
     filtered = Filtered(
-        id=new_id(),
+        id=exchange.id,
         original_content=body.content,
         filtered_content=changed,
-        is_safe=not (left or (abuse and abuse.is_toxic) or (attack and attack.is_injection)),
+        is_safe=not (left or topics or (abuse and abuse.is_toxic) or (attack and attack.is_injection)),
         pii_detected=[_entity(body.content, finding) for finding in personal],
         toxicity_scores=abuse,
         prompt_injection=attack,
+        sensitive_topics=topics,
         filters_applied=filters,
         template_pack=pack.name if pack else None,
         analyzed_at=iso(now()),
@@ -217,11 +161,9 @@ def _rules(filters: Sequence[str], threshold: float, body: FilterBody, pack: Pac
         names += [SECRETS] if pack and SECRETS in pack.change else []
         by_pack = pack is not None and pack.name in _PRESIDIO_PACKS and find_spec("presidio_analyzer") is not None
         names += ["named_entities"] if (by_pack if body.use_presidio_pii is None else body.use_presidio_pii) else []
-    changes: dict[str, Any] = {}
-    if _TOXIC_FILTERS.keys() & set(filters):
-        names.append(TOXIC)
-        changes[TOXIC] = {"threshold": threshold}
-    return rules(names, **changes)
+    names += [TOXIC] if _TOXIC_FILTERS.keys() & set(filters) else []
+    names += SENSITIVE if _TOPICS in filters else []
+    return rules(names, **{TOXIC: {"threshold": threshold}})
 
 
 async def _custom(
@@ -257,6 +199,10 @@ def _toxicity(filters: Sequence[str], result: GuardResult) -> Toxicity:
         finding.detector == TOXIC and (None in wanted or finding.entity_type in wanted) for finding in result.findings
     )
     return Toxicity(**scores, is_toxic=toxic, label="toxic" if toxic else "not_toxic")
+
+
+def _topics(filters: Sequence[str], result: GuardResult) -> list[str] | None:
+    return sensitive_topics(result.findings) if _TOPICS in filters else None
 
 
 def _injection(result: GuardResult) -> Injection:

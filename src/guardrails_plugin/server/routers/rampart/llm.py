@@ -16,7 +16,7 @@ from guardrails_plugin.server.llm import ChatOutcome, ChatRequest, StreamPart
 from guardrails_plugin.server.problems import ApiError
 from guardrails_plugin.server.routers.rampart.detection import RECIPE, SECRETS, TOXIC, rules, worst
 from guardrails_plugin.server.routers.rampart.settings import security_settings
-from guardrails_plugin.server.routers.rampart.wire import ERRORS, PREFIX, Body, milliseconds
+from guardrails_plugin.server.routers.rampart.wire import ERRORS, PREFIX, Body, TraceId, milliseconds
 from guardrails_plugin.server.services import Running, Services
 from guardrails_plugin.types import GuardResult
 
@@ -53,7 +53,7 @@ class Chat(Body):
     security_checks: bool = True
     max_tokens: Annotated[int, Field(ge=1, le=10**7)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    trace_id: Annotated[str, Field(max_length=128)] | None = None
+    trace_id: TraceId | None = None
 
 
 class InputCheck(BaseModel):
@@ -156,6 +156,7 @@ def _line(event: dict[str, Any]) -> str:
 async def _request(body: Chat, exchange: Exchange, services: Services) -> ChatRequest:
     # Who hands a key to an application must be able to rely on the checks.
     exchange.user.require(GUARD if body.security_checks else MANAGE)
+    exchange.trace = body.trace_id or ""
     wanted = await security_settings(exchange, services)
     personal = {"action": "replace" if wanted.auto_redact_pii else "report"}
     shared: dict[str, Any] = {SECRETS: {"action": "replace"}, "pii": personal}
@@ -204,6 +205,8 @@ def _issues(result: GuardResult) -> list[str]:
 
 
 def _count(exchange: Exchange, outcome: ChatOutcome) -> None:
+    if outcome.completion is not None:
+        exchange.metadata |= {"tokens": outcome.completion.tokens, "cost": outcome.completion.cost}
     exchange.count("rampart.llm.requests")
     exchange.count("rampart.llm.seconds", outcome.seconds)
     exchange.count("rampart.llm.blocked", int(outcome.blocked))

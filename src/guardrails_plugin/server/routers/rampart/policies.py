@@ -178,6 +178,7 @@ def change_policy(policy_id: str, body: PolicyChange, exchange: Current, service
     return _changed(exchange, services, policy_id, body.model_dump(exclude_none=True))
 
 
+@router.patch("/policies/{policy_id}/toggle")
 @router.post("/policies/{policy_id}/toggle")
 def toggle_policy(policy_id: str, exchange: Current, services: Running) -> PolicyItem:
     """Switch a policy on or off."""

@@ -14,8 +14,9 @@ from guardrails_plugin.server.exchange import Current, Exchange
 from guardrails_plugin.server.guarding import complete
 from guardrails_plugin.server.identity import iso, new_id, now
 from guardrails_plugin.server.routers.rampart.detection import RECIPE, SECRETS, rules, worst
+from guardrails_plugin.server.routers.rampart.incidents import Severity, open_incident, severity
 from guardrails_plugin.server.routers.rampart.settings import security_settings
-from guardrails_plugin.server.routers.rampart.wire import ERRORS, PREFIX, Body, milliseconds
+from guardrails_plugin.server.routers.rampart.wire import ERRORS, PREFIX, Body, TraceId, milliseconds
 from guardrails_plugin.server.services import Running, Services
 from guardrails_plugin.types import Finding, GuardResult, Stage
 
@@ -33,8 +34,6 @@ _RULES: dict[str, tuple[str, ...]] = {
 _LEAKS = frozenset({"DATA_EXFILTRATION_URL"})
 """Of ``malicious_url``: the links that carry data away. Bad addresses as such are no exfiltration."""
 
-Severity = Literal["low", "medium", "high", "critical"]
-_SEVERITIES: tuple[tuple[float, Severity], ...] = ((0.9, "critical"), (0.75, "high"), (0.5, "medium"))
 _DESCRIPTIONS = {
     _INJECTION: "The text tries to change the instructions of the model that reads it.",
     "jailbreak": "The text tries to talk the model out of its safety rules.",
@@ -52,7 +51,7 @@ class Analyze(Body):
 
     content: str
     context_type: ContextType = "input"
-    trace_id: Annotated[str, Field(max_length=128)] | None = None
+    trace_id: TraceId | None = None
 
 
 class Batch(Body):
@@ -106,7 +105,10 @@ class BatchResult(BaseModel):
 async def analyze(body: Analyze, exchange: Current, services: Running) -> Analysis:
     """Look for the threats that belong to the content's side of the model."""
     block_from = (await security_settings(exchange, services)).block_threshold
-    return await analyse(exchange, services, body, block_from)
+    exchange.trace = body.trace_id or ""
+    found = await analyse(exchange, services, body, block_from)
+    await _keep(exchange, services, found)
+    return found
 
 
 @router.post("/security/batch")
@@ -115,6 +117,8 @@ async def analyze_batch(body: Batch, exchange: Current, services: Running) -> Ba
     began = perf_counter()
     block_from = (await security_settings(exchange, services)).block_threshold
     found = [await analyse(exchange, services, request, block_from) for request in body.requests]
+    for one in found:
+        await _keep(exchange, services, one)
     items = [
         BatchItem(
             id=one.id,
@@ -158,6 +162,13 @@ async def analyse(exchange: Exchange, services: Services, body: Analyze, block_f
     )
 
 
+async def _keep(exchange: Exchange, services: Services, found: Analysis) -> None:
+    """The worst threat of a content, where it is bad enough, is an incident."""
+    if found.threats_detected:
+        worst_one = found.threats_detected[0]
+        await open_incident(exchange, services, worst_one.threat_type, worst_one.confidence, found.trace_id)
+
+
 def threats(content: str, result: GuardResult, block_from: float) -> list[Threat]:
     """The threats among the findings, worst first."""
     by_type: dict[str, list[Finding]] = {}
@@ -199,19 +210,12 @@ def _threat(kind: str, content: str, own: Sequence[Finding], raw: Sequence[Findi
     quoted = [content[finding.start : finding.end][:_QUOTED] for finding in phrases]
     return Threat(
         threat_type=kind,  # type: ignore[arg-type]
-        severity=_severity(confidence),
+        severity=severity(confidence),
         confidence=confidence,
         description=_DESCRIPTIONS[kind],
         indicators=list(dict.fromkeys(quoted + named)),
         recommended_action="block" if confidence >= block_from else "flag",
     )
-
-
-def _severity(confidence: float) -> Severity:
-    for least, name in _SEVERITIES:
-        if confidence >= least:
-            return name
-    return "low"
 
 
 def _by_rule(finding: Finding) -> bool:

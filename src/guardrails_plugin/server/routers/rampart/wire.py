@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,9 +15,12 @@ from guardrails_plugin.server.exchange import Exchange
 from guardrails_plugin.server.identity import iso, now
 from guardrails_plugin.server.problems import Problem
 
-__all__ = ["ERRORS", "PREFIX", "Body", "Failed", "Gone", "envelope", "milliseconds", "whose"]
+__all__ = ["ERRORS", "PREFIX", "Body", "Failed", "Gone", "TraceId", "envelope", "milliseconds", "whose"]
 
 PREFIX = "/api/v1"
+
+TraceId = Annotated[str, Field(max_length=128, pattern=r"^[^\x00]*$")]
+"""Which requests belong together, in the client's words: on the record, so no place for contents."""
 
 
 class Body(BaseModel):
