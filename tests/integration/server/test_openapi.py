@@ -54,6 +54,7 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> Any:
     guard.warm()
     while not guard.is_warm:
         time.sleep(0.1)
+    app.openapi()  # kept; on a busy machine it takes longer than the reader has patience
     return schemathesis.openapi.from_asgi("/openapi.json", app)
 
 
