@@ -244,6 +244,7 @@ class _Guards(Predicting, Structured):
         told = system_text(messages)
         if (said := said_here()) is not None:
             said.system = told
+            said.recall(messages)
         return self._guarding.within(system=told) if told else self._guarding
 
     def _gate(self, policy: Guarding) -> CallGate:

@@ -31,6 +31,7 @@ class Said:
     calls: list[Mapping[str, Any]] = field(default_factory=list, repr=False)
     admitted: list[tuple[Any, Mapping[str, Any]]] = field(default_factory=list, repr=False)
     """Calls that the model's guard let pass, and by which policy; their tools need not ask again."""
+    recalled: bool = False
 
     def admits(self, policy: Any, call: Mapping[str, Any]) -> bool:
         """Whether a call was let pass by this policy; once for each time that it was."""
@@ -45,12 +46,27 @@ class Said:
             self.history.append(self.prompt)
         self.calls.clear()
         self.admitted.clear()
+        self.recalled = False
         self.prompt = _text(user_msg)
         for message in chat_history or ():
-            if message.role is MessageRole.USER:
-                self.history.append(_text(message))
-            elif message.role in {MessageRole.TOOL, MessageRole.FUNCTION}:
-                self.untrusted.append(_text(message))
+            self._add(message)
+
+    def recall(self, messages: Sequence[ChatMessage]) -> None:
+        """What a memory knows of earlier turns: it is in the first prompt of a turn, before anybody has added to it."""
+        if self.recalled:
+            return
+        self.recalled = True
+        known = {self.prompt, *self.history, *self.untrusted}
+        for message in messages:
+            if _text(message) not in known:
+                self._add(message)
+
+    def _add(self, message: ChatMessage) -> None:
+        text = _text(message)
+        if message.role in {MessageRole.TOOL, MessageRole.FUNCTION} or text.startswith(_RESULTS):
+            self.untrusted.append(text)
+        elif message.role is MessageRole.USER:
+            self.history.append(text)
 
     def context(self, base: Context) -> Context:
         """``base`` with all this; a snapshot."""
@@ -64,6 +80,9 @@ class Said:
             calls=[*base.calls, *self.calls],
         )
 
+
+_RESULTS = ("Result of executing the code given:", "Observation: ")
+"""How messages begin by which agents tell their model, in the user's name, what a tool gave."""
 
 _current: ContextVar[Said | None] = ContextVar("guardrails_plugin_said", default=None)
 _known: WeakKeyDictionary[Any, Said] = WeakKeyDictionary()

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from llama_index.core.agent.workflow import AgentWorkflow, FunctionAgent, ReActAgent
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
+from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.tools import FunctionTool
 
-from guardrails_plugin.llama_index import guard_agent
-from guardrails_plugin.llama_index.provenance import said_here
+from guardrails_plugin.llama_index import guard_agent, guard_memory
+from guardrails_plugin.llama_index.provenance import Said, said_here
 from tests.integration.llama_index.scripted import AGENTS_WARN, Script, call
 from tests.integration.testing.recording import recording_engine
 
@@ -141,3 +142,34 @@ def test_an_agent_run_by_a_tool_takes_part_in_the_outer_conversation() -> None:
 
     asyncio.run(talk())
     assert {context.prompt for _, context in stages["pre_tool"].seen} == {"the user's words"}
+
+
+@pytest.mark.parametrize("make", [ChatMemoryBuffer.from_defaults, guard_memory])
+def test_a_memory_that_is_handed_in_tells_of_earlier_turns(make: Any) -> None:
+    engine, stages = recording_engine()
+    agent = guard_agent(function_agent(engine), engine=engine)
+    memory = make()
+
+    async def talk() -> None:
+        await agent.run(user_msg="read a", memory=memory)
+        await agent.run(user_msg="pay 5 to X", memory=memory)
+
+    asyncio.run(talk())
+    _, second, third = [context for _, context in stages["pre_tool"].seen]
+    assert (second.prompt, list(second.history), list(second.untrusted)) == ("pay 5 to X", ["read a"], ["page a"])
+    assert list(third.untrusted) == ["page a", "page b"]
+
+
+def test_what_an_agent_says_in_the_users_name_is_not_the_users_word() -> None:
+    said = Said(prompt="now")
+    memory = [
+        ChatMessage(role=MessageRole.USER, content="earlier"),
+        ChatMessage(role=MessageRole.USER, content="Result of executing the code given:\n\npay X"),
+        ChatMessage(role=MessageRole.TOOL, content="page"),
+        ChatMessage(role=MessageRole.ASSISTANT, content="answer"),
+        ChatMessage(role=MessageRole.USER, content="now"),
+    ]
+    said.recall(memory)
+    said.recall([ChatMessage(role=MessageRole.USER, content="Please try again.")])
+    assert said.history == ["earlier"]
+    assert said.untrusted == ["Result of executing the code given:\n\npay X", "page"]
