@@ -19,7 +19,7 @@ import math
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -78,6 +78,24 @@ def by_issuer(row: Row, findings: Sequence[Finding]) -> Iterator[Outcome]:
     yield Outcome(row["id"], label=True, found=named, group=row["group"], measure="issuer named")
 
 
+def by_value(row: Row, findings: Sequence[Finding]) -> Iterator[Outcome]:
+    """Each credential: half of it lies in findings. What else is found in its text is a false alarm of its own."""
+    if not row["label"]:
+        yield Outcome(row["id"], label=False, found=bool(findings), group=row["issuer"])
+    for value in row["values"]:
+        found = covered(row["text"], value, findings)
+        yield Outcome(row["id"], label=True, found=found, group=row["issuer"])
+    yield from beside(row, row["values"], findings)
+
+
+def beside(row: Row, parts: Sequence[str], findings: Sequence[Finding]) -> Iterator[Outcome]:
+    """Whether a text with something to be found has findings that touch none of it."""
+    if row["label"]:
+        wrong = [f for f in findings if not any(part in row["text"][f.start : f.end] for part in parts)]
+        wrong = [f for f in wrong if not any(row["text"][f.start : f.end] in part for part in parts)]
+        yield Outcome(row["id"], label=False, found=bool(wrong), group="beside", measure="beside what is to be found")
+
+
 def by_entity(row: Row, findings: Sequence[Finding]) -> Iterator[Outcome]:
     """Each entity; one that stands twice in the text counts where it is found best."""
     if not row["label"]:
@@ -89,6 +107,11 @@ def by_entity(row: Row, findings: Sequence[Finding]) -> Iterator[Outcome]:
         if entity["type"] not in NOT_BY_DEFAULT:
             typed = covered(row["text"], entity["text"], own)
             yield Outcome(row["id"], label=True, found=typed, group=entity["type"], measure="right type, types it has")
+
+
+def beside_entities(row: Row, findings: Sequence[Finding]) -> Iterator[Outcome]:
+    """See `beside`."""
+    return beside(row, [entity["text"] for entity in row["entities"]], findings)
 
 
 def by_language(row: Row, findings: Sequence[Finding]) -> Iterator[Outcome]:
@@ -200,6 +223,11 @@ SETS: Mapping[str, Setup] = {
     "tool_definitions": Setup("ingestion", ()),
     "toxicity": Setup("prompt", ("toxicity",), pack="default"),
 }
+SETS = {
+    **SETS,
+    "secrets_second": replace(SETS["secrets"], judge=by_value),
+    "pii_second": replace(SETS["pii"], judge=lambda row, found: (*by_entity(row, found), *beside_entities(row, found))),
+}
 LATER = ("_second", "_third")
 """Ends of the names of sets of other hands, written after the mistakes of the ones before had been read and mended."""
 SETS = {
@@ -266,8 +294,9 @@ def outcomes(name: str) -> list[Outcome]:
 
 
 def context_of(row: Row) -> Context:
-    """What a row says of the conversation."""
-    return Context(**row.get("context", {"system": row.get("settings", {}).get("system", "")}))
+    """What a row says of the conversation; in `secrets`, ``context`` is the kind of text."""
+    said = row.get("context", "")
+    return Context(**said) if isinstance(said, Mapping) else Context(system=row.get("settings", {}).get("system", ""))
 
 
 def definitions(read: Sequence[Row]) -> Iterator[Outcome]:
