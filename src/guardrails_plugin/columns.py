@@ -1,7 +1,7 @@
 """Tables in text: which cell stands under which heading.
 
-Comma-, semicolon- and tab-separated lines, Markdown's pipes and HTML's rows. A heading labels every cell of its column,
-however far below. Found in one pass, when first asked for.
+Comma-, semicolon- and tab-separated lines, Markdown's pipes, HTML's rows and SQL's ``INSERT INTO t (a, b) VALUES (1, 2)``.
+A heading labels every cell of its column, however far below. Found in one pass, when first asked for.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ _QUOTED = re.compile(r'"[^"]*"')
 _HEADING = re.compile(r"[^\W\d_](?!.*\d{3})[^.!?=<>{}]{0,39}")
 _TAG = re.compile(r"<(/?)(table|tr|t[hd])\b[^<>]{0,200}>", re.IGNORECASE)
 _AROUND = " \t\r\"'`*_"
+_INSERT = re.compile(r"\binto\s{1,9}[^\s(]{1,99}\s{0,9}(\([^()]{1,2000}\))\s{0,9}values\s{0,9}", re.IGNORECASE)
+_VALUE = re.compile(r"(?:'(?:[^'\\]|\\.){0,999}'|\"[^\"]{0,999}\"|\([^()]{0,99}\)|[^,()'\"]){0,999}")
+_NEXT = re.compile(r"\)\s{0,9},\s{0,99}(?=\()")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,8 @@ class Columns:
         found = list(_in_lines(self._text))
         if "</t" in self._text.lower():
             found += _in_html(self._text)
+        if any(word in self._text for word in ("values", "VALUES", "Values")):
+            found += _in_sql(self._text)
         return [table for table in found if len(table.rows) > 1]
 
     @cached_property
@@ -168,3 +173,30 @@ def _html_rows(text: str) -> Iterator[tuple[_Cell, tuple[_Cell, ...], bool]]:
         if name == "table":
             yield from ((*row, row is rows[-1]) for row in rows)
             rows = []
+
+
+def _in_sql(text: str) -> Iterator[_Table]:
+    """Every ``INSERT`` that names its columns; a comma within a string parts nothing."""
+    for insert in _INSERT.finditer(text):
+        names = _tuple(text, insert.start(1))
+        labels = tuple(text[cell.start : cell.end].strip(_AROUND + "\n[]") for cell in names)
+        table = _Table(labels, _Cell(*insert.span(1)), [names])
+        at = insert.end()
+        while text[at : at + 1] == "(":
+            row = _tuple(text, at)
+            if len(row) != len(labels):
+                break
+            table.rows.append(row)
+            more = _NEXT.match(text, row[-1].end)
+            at = more.end() if more else len(text)
+        yield table
+
+
+def _tuple(text: str, at: int) -> tuple[_Cell, ...]:
+    """The parts of the bracket that opens at a place."""
+    cells = []
+    while at < len(text) and text[at] in "(,":
+        part = _VALUE.match(text, at + 1)
+        at = part.end() if part else len(text)
+        cells.append(_Cell(part.start() if part else at, at))
+    return tuple(cells)

@@ -155,9 +155,9 @@ _PLACEHOLDER = _linear(
 _PUBLISHED = _linear(
     r"2YotnFZFEjr1zCsicMWpAA|tGzv3JOkF0XG5Qx2TlKWIA|s6BhdRkqt3|mF_9\.B5f-4\.1JqM|QWxhZGRpbjpvcGVuIHNlc2FtZQ"
     r"|Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq|SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c"
-    r"|dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk|wJalrXUtnFEMI/K7MDENG"
+    r"|dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk|wJalrXUtnFEMI/K7MDENG|\bscott[:/]tiger@"
 )
-"""Samples of RFC 6749, 6750, 7519 and 7617, jwt.io, AWS, the Azure storage emulator: public, and copied everywhere."""
+"""Samples of RFC 6749, 6750, 7519 and 7617, jwt.io, AWS, the Azure storage emulator, Oracle: public, copied everywhere."""
 
 
 def _is_placeholder(value: str) -> bool:
@@ -246,7 +246,8 @@ _LOCAL = _linear(r"@(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])")
 
 def _is_unfilled(password: str) -> bool:
     """True for the words, variables and calls that stand where a password belongs."""
-    return password.lower().rstrip(")") in _TRIVIAL or bool(_VARIABLE.search(password)) or _is_placeholder(password)
+    named = password.lower().rstrip(")").rpartition(".")[2]  # also of ``config.password``
+    return named in _TRIVIAL or bool(_VARIABLE.search(password)) or _is_placeholder(password)
 
 
 def _uri(match: Match, score: float) -> Checked:
@@ -282,9 +283,9 @@ _CODE = re.compile(
     r"^[/.~\\@&:$%#*+=|!?-]|://|^[A-Za-z_]\w*(?:(?:\.|->|::)[A-Za-z_]\w*)+$|[()]|^\d+(?:[.:/-]\d+)*$|^v?\d+\.\d+"
 )
 _TOKEN = re.compile(r"[A-Za-z0-9_+/.~:|!@#$^&*-]+={0,2}")
-_WORDS = _linear(r"_*(?:(?:[A-Z]?[a-z]{2,}|[A-Z]{2,})(?:\d{1,8})?[-_./:]?)+")
+_WORDS = _linear(r"_*(?:(?:[A-Z]?[a-z]{2,}|[A-Z][a-z]|[A-Z]{2,})(?:\d{1,8})?[-_./:]?)+")
 _KNOWN = _linear(
-    r"^(?:(?:test|demo|foo|bar|foobar)[\d_]{0,6}|(?:sha|aes|rsa)-?\d+|md5|utf-?8|base64|bcrypt|argon2\w*|oauth2?|ed25519"
+    r"^(?:(?:test|demo|foo|bar|foobar)[\d_]{0,6}|(?:scram-)?(?:sha|aes|rsa)-?\d+|md5|utf-?8|base64|bcrypt|argon2\w*|oauth2?|ed25519"
     r"|[reh]s\d+)(?:-[a-z]+)?$",
     ignore_case=True,
 )
@@ -313,9 +314,18 @@ def _field(match: Match, score: float) -> Checked:
     return match, score if secret else 0.0
 
 
+_FOREIGN = _linear(
+    r"kennwort|contrase(?:ñ|n)a|^clave$|senha|mot de passe|^mdp$|wachtwoord|has(?:ł|l)o|пароль", ignore_case=True
+)
+"""Headings that say password in other languages."""
+
+
 def _column(match: Match, score: float) -> Checked:
     """A cell of a table: the heading is what it is assigned to."""
-    named = match.columns.label(match.start, match.end).replace(" ", "_")
+    label = match.columns.label(match.start, match.end)
+    named = "password" if _FOREIGN.search(label) else label.replace(" ", "_")
+    if match.value[0] in ":$%?":
+        return match, 0.0  # a parameter of a statement
     secret = bool(_SECRET_NAME.search(named)) and _is_secret(named, match.value, match.value, quoted=True)
     return match, score if secret else 0.0
 
@@ -351,7 +361,43 @@ def _unnamed_password(match: Match, score: float) -> Checked:
     """Likewise, of a password."""
     value = match.value.rstrip(".,;:")
     match = replace(match, end=match.start + len(value))
-    return match, score if _is_password(value) and not _KNOWN.match(value) else 0.0
+    said = value.rstrip("!?")  # an exclamation mark makes no password of a word
+    return match, score if _is_password(said) and not _KNOWN.match(said) else 0.0
+
+
+def _quoted_password(match: Match, score: float) -> Checked:
+    """A whole string that stands where a call or a statement wants a password."""
+    value = match.value
+    return match, score if _is_password(value, quoted=True) and not (_KNOWN.match(value) or _is_unfilled(value)) else 0.0
+
+
+_AMOUNT = re.compile(r"\d+(?:[.,:]\d+)*[A-Za-z%/]{1,4}")
+
+
+def _short_label(match: Match, score: float) -> Checked:
+    """A password behind ``pw`` or ``pass``, which are names of other things, too: no amount ("2034m")."""
+    match, score = _unnamed_password(match, score)
+    return match, 0.0 if _is_unfilled(match.value) or _AMOUNT.fullmatch(match.value) else score
+
+
+_HYPHENATED = re.compile(r"[a-z]+(?:-[a-z0-9]+)+")
+
+
+def _paired(match: Match, score: float) -> Checked:
+    """Likewise, behind a user's name: no host or region ("eu-west-1")."""
+    match, score = _short_label(match, score)
+    return match, 0.0 if _HYPHENATED.fullmatch(match.value) else score
+
+
+_MIXED = tuple(re.compile(kind) for kind in (r"[^\W\d_]", r"\d", r"[!#$%^&*?+=~§@]"))
+
+
+def _strong_password(match: Match, score: float) -> Checked:
+    """Letters, digits and signs: it says by itself that it is a password, where only the word stands near."""
+    value = match.value.rstrip(".,;:!?")
+    strong = all(kind.search(value) for kind in _MIXED) and not re.search(r"@[\w-]+\.\w|=.{3}", value)
+    match, score = _short_label(match, score)
+    return match, score if strong and not _CODE.search(value) else 0.0
 
 
 _PROSE = frozenset(
@@ -372,7 +418,7 @@ def _passphrase(match: Match, score: float) -> Checked:
 
 def _is_password(value: str, *, quoted: bool = False) -> bool:
     """Letters with digits or signs among them, and not a name from a program."""
-    if len(value) < _LEAST_PASSWORD or value.lower() in _TRIVIAL or "://" in value:
+    if len(value) < _LEAST_PASSWORD or value.lower() in _TRIVIAL or "://" in value or (value[0] == "_" and not quoted):
         return False
     letters, digits = any(c.isalpha() for c in value), any(c.isdigit() for c in value)
     signs = any(c in "!@#$%^*?~" for c in value[1:])
@@ -406,8 +452,12 @@ _VALIDATORS: Mapping[str, Callable[[Match, float], Checked]] = {
     "discord": _discord,
     "field": _field,
     "jwt": _jwt,
+    "paired": _paired,
     "passphrase": _passphrase,
+    "quoted_password": _quoted_password,
     "random": _unnamed,
+    "short_label": _short_label,
+    "strong_password": _strong_password,
     "uri": _uri,
     "wif": _wif,
 }
