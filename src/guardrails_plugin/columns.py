@@ -1,6 +1,6 @@
 """Tables in text: which cell stands under which heading.
 
-Comma-, semicolon- and tab-separated lines, Markdown's pipes, HTML's rows and SQL's ``INSERT INTO t (a, b) VALUES (1, 2)``.
+Comma-, semicolon- and tab-separated lines, Markdown's pipes, HTML's rows, SQL's ``INSERT INTO t (a, b) VALUES (1, 2)``.
 A heading labels every cell of its column, however far below. Found in one pass, when first asked for.
 """
 

@@ -23,6 +23,7 @@ import re2
 from guardrails_plugin.columns import Columns
 from guardrails_plugin.emphasis import open_mark, unmarked
 from guardrails_plugin.errors import ConfigError
+from guardrails_plugin.file_names import labelled
 from guardrails_plugin.gate import Gate, Shape, derive, shape
 from guardrails_plugin.scanner import AhoCorasickScanner, HyperscanScanner, Scanner
 from guardrails_plugin.types import Finding, Text, View
@@ -48,7 +49,7 @@ class Pattern:
         gate: written by hand where the pattern's own beginning says too little (an e-mail's "@").
         reach: with ``gate``: most bytes from a match's start to the gate's end.
         foreign: written by a user: searched everywhere, nothing is derived from its syntax but its width.
-        unmarked: reads the text without emphasis marks (`emphasis.unmarked`).
+        unmarked: reads the text without emphasis marks (`emphasis.unmarked`) and joints of file names (`file_names`).
         extra: what a detector keeps in its rows beyond these fields.
     """
 
@@ -226,8 +227,8 @@ class Matcher:
         return found
 
     def _readings(self, view: View) -> list[tuple[View, frozenset[int]]]:
-        """The view, and the view without emphasis marks where it has some, each with the patterns that read it."""
-        plain = unmarked(view.text) if self._reading_plain else view.text
+        """The view, and the view without marks where it has some, each with the patterns that read it."""
+        plain = labelled(unmarked(view.text)) if self._reading_plain else view.text
         if plain == view.text:
             return [(view, self._used)]
         readings = [(replace(view, text=plain), self._reading_plain), (view, self._used - self._reading_plain)]

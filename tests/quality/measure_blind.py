@@ -109,9 +109,10 @@ def by_entity(row: Row, findings: Sequence[Finding]) -> Iterator[Outcome]:
             yield Outcome(row["id"], label=True, found=typed, group=entity["type"], measure="right type, types it has")
 
 
-def beside_entities(row: Row, findings: Sequence[Finding]) -> Iterator[Outcome]:
-    """See `beside`."""
-    return beside(row, [entity["text"] for entity in row["entities"]], findings)
+def by_entity_and_beside(row: Row, findings: Sequence[Finding]) -> Iterator[Outcome]:
+    """Both."""
+    yield from by_entity(row, findings)
+    yield from beside(row, [entity["text"] for entity in row["entities"]], findings)
 
 
 def by_language(row: Row, findings: Sequence[Finding]) -> Iterator[Outcome]:
@@ -226,7 +227,7 @@ SETS: Mapping[str, Setup] = {
 SETS = {
     **SETS,
     "secrets_second": replace(SETS["secrets"], judge=by_value),
-    "pii_second": replace(SETS["pii"], judge=lambda row, found: (*by_entity(row, found), *beside_entities(row, found))),
+    "pii_second": replace(SETS["pii"], judge=by_entity_and_beside),
 }
 LATER = ("_second", "_third")
 """Ends of the names of sets of other hands, written after the mistakes of the ones before had been read and mended."""

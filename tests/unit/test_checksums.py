@@ -42,6 +42,7 @@ VALID: dict[Check, list[str]] = {
     c.dea: ["AB1234563", "F91234563"],
     c.document_731: ["L01X00T471", "T220001293"],
     c.egn: ["8503011866", "7211249248"],
+    c.eip55: ["0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359"],
     c.fodselsnummer: ["12038575722", "010190 23318"],
     c.hetu: ["131052-308T", "131052A308T"],
     c.hkid: ["K889807(3)", "A681241(7)"],
@@ -162,3 +163,9 @@ def test_mod97_digits_complete(country: str, data: st.DataObject) -> None:
 )  # fmt: skip
 def test_near_misses_fail(check: Check, number: str) -> None:
     assert not check(number)
+
+
+def test_an_ethereum_address_of_one_case_has_no_check() -> None:
+    for body in ("de709f2102306220921060314715629080e2fb77", "5AAEB6053F3E94C9B9A09F33669435E7EF1BEAED"):
+        assert c.eip55(f"0x{body}")
+        assert not c.eip55(f"0x{body[:-1]}")

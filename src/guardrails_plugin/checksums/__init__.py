@@ -42,15 +42,15 @@ from guardrails_plugin.checksums.national import (
     vat,
     vsnr_de,
 )  # fmt: skip
-from guardrails_plugin.checksums.wallets import base58check, bech32, bech32_long, monero, wif
+from guardrails_plugin.checksums.wallets import base58check, bech32, bech32_long, eip55, monero, wif
 
 __all__ = [
     "IBAN_LENGTHS", "aba", "abn", "acn", "ahv", "amka", "base58check", "bech32", "bech32_long", "bsn", "card", "cn_id",
-    "cnp_ro", "cnpj", "codice_fiscale", "compact", "cpf", "cuit", "curp", "dea", "document_731", "egn", "fodselsnummer",
-    "hetu", "hkid", "iban", "il_id", "inn", "ird", "isikukood", "luhn", "luhn_digit", "medicare_au", "mod97_digits",
-    "monero", "my_number", "nhs", "nie", "nif", "nif_pt", "nip", "nir", "npi", "nric", "oib", "personnummer", "pesel",
-    "pl_card", "ppsn", "rijksregister", "rnokpp", "rodne_cislo", "rrn", "rut", "sin", "snils", "steuer_id", "svnr_at",
-    "tckn", "tfn", "th_id", "tw_id", "vat", "verhoeff", "vin", "vsnr_de", "wif", "za_id",
+    "cnp_ro", "cnpj", "codice_fiscale", "compact", "cpf", "cuit", "curp", "dea", "document_731", "egn", "eip55",
+    "fodselsnummer", "hetu", "hkid", "iban", "il_id", "inn", "ird", "isikukood", "luhn", "luhn_digit", "medicare_au",
+    "mod97_digits", "monero", "my_number", "nhs", "nie", "nif", "nif_pt", "nip", "nir", "npi", "nric", "oib",
+    "personnummer", "pesel", "pl_card", "ppsn", "rijksregister", "rnokpp", "rodne_cislo", "rrn", "rut", "sin", "snils",
+    "steuer_id", "svnr_at", "tckn", "tfn", "th_id", "tw_id", "vat", "verhoeff", "vin", "vsnr_de", "wif", "za_id",
 ]  # fmt: skip
 
 IBAN_LENGTHS = {

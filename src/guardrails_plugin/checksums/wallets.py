@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from hashlib import sha256
+from string import hexdigits
 
 from guardrails_plugin.checksums.keccak import keccak256
 
-__all__ = ["base58check", "bech32", "bech32_long", "monero", "wif"]
+__all__ = ["base58check", "bech32", "bech32_long", "eip55", "monero", "wif"]
 
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
@@ -80,3 +81,19 @@ def monero(text: str) -> bool:
             return False
         data += number.to_bytes(size, "big")
     return data[0] in _MONERO_NETWORKS and keccak256(data[:-4])[:4] == data[-4:]
+
+
+def eip55(text: str) -> bool:
+    """Ethereum: 40 hex digits; where their case is mixed, it is that of the Keccak-256 of the small ones (EIP-55).
+
+    >>> [eip55("0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeA" + end) for end in ("ed", "eD", "ED")]
+    [True, False, False]
+    """
+    body = text.removeprefix("0x").removeprefix("0X")
+    if len(body) != 40 or not all(char in hexdigits for char in body):
+        return False
+    if body in (body.lower(), body.upper()):
+        return True
+    digest = keccak256(body.lower().encode()).hex()
+    shown = (char.upper() if digit >= "8" else char.lower() for char, digit in zip(body, digest, strict=False))
+    return body == "".join(shown)

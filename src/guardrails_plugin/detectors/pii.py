@@ -5,8 +5,8 @@ price, path or UUID), pass its validator and, where the shape says little (nine 
 or in the name of its field. `Pii.resolve` then settles overlaps: a phone number inside a card number is none.
 
 Limits: names, organisations and places need a model, not a pattern. Phone numbers are checked against country codes
-and lengths only, unless ``verify_phones`` asks for the numbering plans, too. Ethereum addresses are taken on their
-shape: EIP-55 is a check of mixed case alone, and costs a Keccak-256 an address.
+and lengths only, unless ``verify_phones`` asks for the numbering plans, too. Ethereum addresses in one case are taken
+on their shape; EIP-55 checks those of mixed case.
 
 Keys of a row beyond `matching.Pattern`: ``category`` ("sensitive" when not given); ``reject``, what the value must not
 look like; ``also``, a word of this list must be near, too; ``unless``, a word of this list nearer than any context word
@@ -59,6 +59,7 @@ _EDGES = {
         "geo": (r"\d[.,]?$", r"[.\d]"),
         "word": (r"(?:\w[-+]|\.)$", r"[-+=]\w"),
         "spread": (r"\d[ .,-]{0,2}\n?[ .-]?$", r"[ .,-]{0,2}\n?[ .-]?\d"),
+        "after": (r"(?!)", _NUMBER_AFTER),
         "none": (r"(?!)", r"(?!)"),
     }.items()
 }

@@ -37,7 +37,7 @@ def _international(text: str) -> bool:
 
 
 def _ip(text: str) -> bool:
-    """An address of some machine: not loopback, not a netmask, not `a::b` of some program, not eight single bytes."""
+    """An address of some machine: no loopback, netmask, reserved block; not `a::b` of some program, nor eight bytes."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
@@ -47,7 +47,8 @@ def _ip(text: str) -> bool:
     groups = [group for group in text.split(":") if group]
     telling = len(groups) > 2 or any(len(group) == 4 and not group.isalpha() for group in groups)
     bytewise = len(groups) == 8 and all(len(group) == 2 for group in groups)
-    return telling and not bytewise and any(map(str.isdigit, text))
+    colour = address.is_reserved and len(groups[0]) < 3 and groups[0] != "64"  # also times: nobody's network
+    return telling and not bytewise and not colour and any(map(str.isdigit, text))
 
 
 _COUNTRIES = frozenset(IBAN_LENGTHS) | frozenset(

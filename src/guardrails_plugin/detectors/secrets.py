@@ -157,7 +157,7 @@ _PUBLISHED = _linear(
     r"|Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq|SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c"
     r"|dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk|wJalrXUtnFEMI/K7MDENG|\bscott[:/]tiger@"
 )
-"""Samples of RFC 6749, 6750, 7519 and 7617, jwt.io, AWS, the Azure storage emulator, Oracle: public, copied everywhere."""
+"""Samples of RFC 6749, 6750, 7519 and 7617, jwt.io, AWS, the Azure emulator, Oracle: public, and copied everywhere."""
 
 
 def _is_placeholder(value: str) -> bool:
@@ -367,8 +367,8 @@ def _unnamed_password(match: Match, score: float) -> Checked:
 
 def _quoted_password(match: Match, score: float) -> Checked:
     """A whole string that stands where a call or a statement wants a password."""
-    value = match.value
-    return match, score if _is_password(value, quoted=True) and not (_KNOWN.match(value) or _is_unfilled(value)) else 0.0
+    told = _KNOWN.match(match.value) or _is_unfilled(match.value)
+    return match, score if _is_password(match.value, quoted=True) and not told else 0.0
 
 
 _AMOUNT = re.compile(r"\d+(?:[.,:]\d+)*[A-Za-z%/]{1,4}")
