@@ -36,6 +36,8 @@ _PAIRS = {
 
 _TAG = re.compile(r"<(?:/?(?:b|i|u|s|em|strong|code|mark|del|ins|small|big|tt))>", re.IGNORECASE)
 
+_SPACES = (" ", "  ", "   ")
+
 _OPEN = {mark: re.compile(rf"{re.escape(mark)}{_LEAD}{re.escape(mark)}{{0,2}}[^\s{mark}][^\n]*\Z") for mark in _PAIRS}
 
 
@@ -54,10 +56,11 @@ def unmarked(text: str) -> str:
 
 
 def _blanked(pair: re.Match[str]) -> str:
-    if pair["inner"].isidentifier() and pair["more"] == "_":
+    more, inner = pair.group("more", "inner")
+    if more == "_" and inner.isidentifier():
         return pair[0]  # ``__init__``
-    marks = " " * (1 + len(pair["more"]))
-    return f"{marks}{pair['inner']}{marks}"
+    marks = _SPACES[len(more)]
+    return f"{marks}{inner}{marks}"
 
 
 def open_mark(text: str) -> int:
