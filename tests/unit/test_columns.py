@@ -98,3 +98,33 @@ def test_tables_take_linear_time() -> None:
 
     few = min(seconds(500) for _ in range(3))
     assert min(seconds(5000) for _ in range(3)) < 20 * few
+
+
+SQL = "INSERT INTO users (name, `ssn`, [note]) VALUES\n ('O''Hara, Ann', '536904399', lower('a, b')), ('Bo', '1', 'x')"
+
+
+@pytest.mark.parametrize(("cell", "label"), [("536904399", "ssn"), ("'1'", "ssn"), ("Bo", "name"), ("x", "note")])
+def test_values_of_an_insert_stand_under_their_column(cell: str, label: str) -> None:
+    start = SQL.index(cell)
+    assert Columns(SQL).label(start, start + len(cell)) == label
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "INSERT INTO users (name, ssn) VALUES ('536904399')",
+        "INSERT INTO users VALUES ('Ann', '536904399')",
+        "insert into users (name, ssn) select 'Ann', '536904399'",
+        "INSERT INTO users (name, ssn) VALUES ('unclosed, '536904399",
+    ],
+)
+def test_an_insert_without_columns_or_with_other_counts_labels_nothing(text: str) -> None:
+    start = text.index("536904399")
+    assert Columns(text).label(start, start + 9) == ""
+
+
+def test_inserts_without_an_end_take_linear_time() -> None:
+    text = "insert into t (a, b) values ('" * 3000
+    began = time.process_time()
+    assert Columns(text).label(len(text) - 2, len(text)) == ""
+    assert time.process_time() - began < 2

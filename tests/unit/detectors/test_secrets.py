@@ -415,3 +415,20 @@ def test_a_call_with_a_password_is_stopped_as_an_object_too(engine: Engine) -> N
 )
 def test_a_password_is_all_that_stands_there(engine: Engine, text: str, expected: str) -> None:
     assert engine.check(text, stage="response", overrides=NO_MODEL).output == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'requests.get(url, auth=("ann", "s3cret!x7"))',
+        'requests.get(url, auth=(**"ann"**, **"s3cret!x7"**))',
+        'auth=("ann",\n    "s3cret!x7",\n)',
+        "ＰＷ: s3cret!x7",
+        "p\u200bw: s3cret!x7",
+        "INSERT INTO users (name, password) VALUES ('Ann, B.', 's3cret!x7')",
+        "| Benutzer | **Kennwort** |\n|---|---|\n| ann | s3cret!x7 |",
+        "docker login \\\n  -u ann -p s3cret!x7".replace("\\\n ", ""),
+    ],
+)
+def test_everyday_credentials_are_found_in_their_disguises(text: str) -> None:
+    assert [text[f.start : f.end] for f in find(text) if "s3cret!x7" in text[f.start : f.end]]
