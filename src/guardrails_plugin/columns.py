@@ -177,18 +177,20 @@ def _html_rows(text: str) -> Iterator[tuple[_Cell, tuple[_Cell, ...], bool]]:
 
 def _in_sql(text: str) -> Iterator[_Table]:
     """Every ``INSERT`` that names its columns; a comma within a string parts nothing."""
-    for insert in _INSERT.finditer(text):
+    at = 0
+    while insert := _INSERT.search(text, at):  # behind what was read: nothing is read twice
         names = _tuple(text, insert.start(1))
         labels = tuple(text[cell.start : cell.end].strip(_AROUND + "\n[]") for cell in names)
         table = _Table(labels, _Cell(*insert.span(1)), [names])
         at = insert.end()
         while text[at : at + 1] == "(":
             row = _tuple(text, at)
+            at = row[-1].end
             if len(row) != len(labels):
                 break
             table.rows.append(row)
-            more = _NEXT.match(text, row[-1].end)
-            at = more.end() if more else len(text)
+            more = _NEXT.match(text, at)
+            at = more.end() if more else at
         yield table
 
 
