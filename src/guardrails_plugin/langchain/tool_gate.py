@@ -233,13 +233,16 @@ def conversation(state: Any) -> list[BaseMessage]:
 
 
 def provenance(messages: Sequence[BaseMessage | AnyMessage]) -> Context:
-    """Who said what in a conversation: the user's words are trusted, what tools returned is not."""
-    said = [str(message.text) for message in messages if isinstance(message, HumanMessage)]
+    """Who said what in a conversation: the user's words are trusted, what tools returned is not.
+
+    Nor is what an application puts into the thread in the user's name: a summary also says what tools returned.
+    """
+    said = [str(message.text) for message in messages if _is_users(message)]
     return Context(
         prompt=said[-1] if said else "",
         history=said[:-1],
         system="\n".join(str(message.text) for message in messages if isinstance(message, SystemMessage)),
-        untrusted=[str(message.text) for message in messages if isinstance(message, (ToolMessage, FunctionMessage))],
+        untrusted=[str(message.text) for message in messages if _is_from_outside(message)],
         calls=[
             {"name": call["name"], "args": call["args"]}
             for message in _turn(messages)[:-1]
@@ -249,9 +252,19 @@ def provenance(messages: Sequence[BaseMessage | AnyMessage]) -> Context:
     )
 
 
+def _is_users(message: BaseMessage | AnyMessage) -> bool:
+    # LangChain's mark of messages that no user typed.
+    return isinstance(message, HumanMessage) and "lc_source" not in message.additional_kwargs
+
+
+def _is_from_outside(message: BaseMessage | AnyMessage) -> bool:
+    made = isinstance(message, HumanMessage) and not _is_users(message)
+    return made or isinstance(message, (ToolMessage, FunctionMessage))
+
+
 def _turn(messages: Sequence[BaseMessage | AnyMessage]) -> list[BaseMessage]:
     """What came since the user last spoke; the last message makes the calls that are being judged."""
-    spoke = max((place for place, message in enumerate(messages) if isinstance(message, HumanMessage)), default=-1)
+    spoke = max((place for place, message in enumerate(messages) if _is_users(message)), default=-1)
     return list(messages[spoke + 1 :])
 
 
