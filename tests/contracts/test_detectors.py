@@ -23,10 +23,13 @@ SETTINGS: dict[str, dict[str, object]] = {
     "named_entities": {"model": None, "recognizers": ({"entity": "TICKET", "patterns": (r"TCK-\d{4}",)},)},
     "regex": {"patterns": {"ticket": r"TCK-\d{4,8}"}},
     "prompt_injection": {"classifier": False},
+    "refusal": {"classifier": False},
+    "role_play": {"classifier": False},
+    "self_harm": {"classifier": False},
     "topics": {"topics": {"gardens": {"examples": ("when do I plant tomatoes?", "my roses have spots")}}},
     "similarity": {"examples": ("the invoice was paid on time", "who lost a password?")},
 }
-"""Detectors that do nothing without settings; the classifier has tests of its own."""
+"""Detectors that do nothing without settings; the classifier and its heads have tests of their own."""
 
 NAMES = registry.names("detectors")
 

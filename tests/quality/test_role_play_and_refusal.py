@@ -128,10 +128,10 @@ def counted(detector: PatternBase, texts: list[str]) -> list[str]:
 
 
 def test_roles() -> None:
-    assert len(counted(RolePlay(), ROLES)) >= 0.9 * len(ROLES)
-    assert len(counted(RolePlay(), NO_ROLES)) <= 1
+    assert len(counted(RolePlay(classifier=False), ROLES)) >= 0.9 * len(ROLES)
+    assert len(counted(RolePlay(classifier=False), NO_ROLES)) <= 1
 
 
 def test_refusals() -> None:
-    assert len(counted(Refusal(), REFUSALS)) >= 0.9 * len(REFUSALS)
-    assert len(counted(Refusal(), NO_REFUSALS)) <= 1
+    assert len(counted(Refusal(classifier=False), REFUSALS)) >= 0.9 * len(REFUSALS)
+    assert len(counted(Refusal(classifier=False), NO_REFUSALS)) <= 1

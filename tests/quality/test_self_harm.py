@@ -112,7 +112,7 @@ I hope to die of old age, surrounded by grandchildren""".splitlines()
 
 
 def found(text: str) -> bool:
-    (findings,) = SelfHarm().detect([normalize(Segment(text, Origin.USER))], NO_CONTEXT)
+    (findings,) = SelfHarm(classifier=False).detect([normalize(Segment(text, Origin.USER))], NO_CONTEXT)
     return any(finding.score >= 0.5 for finding in findings)
 
 

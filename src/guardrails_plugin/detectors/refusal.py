@@ -2,14 +2,16 @@
 
 How: forms of declining (``data/refusal.toml``), English and thirteen other languages. A form in the first ``_OPENING``
 characters, where refusals stand, scores higher than one further in, where a text may quote one or limit its help. What
-makes it everyday service talk ("we cannot provide refunds", "sorry, I can't find your order") is taken out.
+makes it everyday service talk ("we cannot provide refunds", "sorry, I can't find your order") is taken out. A head of
+the encoder that also judges prompt injection is asked beside the forms (`label_heads`).
 
-Checked on texts written for this project (``tests/quality/test_role_play_and_refusal.py``): 28 of 28 refusals found, 0
-of 28 near misses. They were written after the rules, which were then mended once by them (before: 24 and 2). Costs
-0.004 ms/KB of prose (``docs/make_detectors.py``).
-On 69 texts written without sight of the rules .40 were found; wider forms, deflections and quotations were added since.
-Limits: refusals by changing the subject are found in common forms only, lectures are not; partial help
-after a refusal is one, too.
+The forms alone, checked on texts written for this project (``tests/quality/test_role_play_and_refusal.py``): 28 of 28
+refusals found, 0 of 28 near misses. They were written after the rules, which were then mended once by them (before: 24
+and 2). Costs 0.004 ms/KB of prose (``docs/make_detectors.py``). On 69 texts written without sight of the rules .40 were
+found; wider forms, deflections and quotations were added since. On a second blind set of 80 they find .30 of 40 with
+.05 false alarms, with the head .78 with .12, at ``point="strict"`` .92 with .20, at ``permissive`` fewer of both.
+Limits: refusals by changing the subject are found in common forms only, lectures are not; partial help after a refusal
+is one, too.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ from typing import ClassVar
 
 from pydantic.dataclasses import dataclass
 
-from guardrails_plugin.detectors.base import SETTINGS, PatternBase
+from guardrails_plugin.detectors.base import SETTINGS
+from guardrails_plugin.detectors.label_heads import HeadedPatterns
 from guardrails_plugin.detectors.table import load_table
 from guardrails_plugin.matching import Match, Pattern
 from guardrails_plugin.types import Finding
@@ -40,11 +43,12 @@ _QUOTED = 0.4
 
 
 @dataclass(frozen=True, config=SETTINGS)
-class Refusal(PatternBase):
-    """See the module."""
+class Refusal(HeadedPatterns):
+    """See the module and `HeadedPatterns`."""
 
     name: ClassVar[str] = "refusal"
     entity_types = frozenset({"REFUSAL"})
+    labels = MappingProxyType({"refusal": "REFUSAL"})
     categories = MappingProxyType({})
 
     @cached_property

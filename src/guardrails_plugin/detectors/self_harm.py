@@ -1,22 +1,24 @@
 """Finds people who speak of killing or hurting themselves, and requests or instructions for it.
 
-How: forms of speech (``data/self_harm.toml``) propose; `SelfHarm.confirm` reads what stands round the match. Idioms
-("I nearly killed myself laughing"), titles ("Suicide Squad"), prevention and research ("hotline", "risk factors"),
-fiction ("in my novel the hero") and other people ("my friend told me she") lower the score, negation ("I would never")
-too; despair, a plan or a means near it ("pills", "tonight", "can't go on") raise it. ``SELF_HARM_INTENT`` is a person
-in danger: answer with help rather than a refusal. ``SELF_HARM_INSTRUCTIONS`` is a method asked for, told or urged on
+How: forms of speech (``data/self_harm.toml``) propose; `SelfHarm.confirm` reads what stands round the match. Idioms ("I
+nearly killed myself laughing"), titles ("Suicide Squad"), prevention and research ("hotline", "risk factors"), fiction
+("in my novel the hero") and other people ("my friend told me she") lower the score, negation ("I would never") too;
+despair, a plan or a means near it ("pills", "tonight", "can't go on") raise it. ``SELF_HARM_INTENT`` is a person in
+danger: answer with help rather than a refusal. ``SELF_HARM_INSTRUCTIONS`` is a method asked for, told or urged on
 somebody.
 
-English; the plainest wordings in Spanish, French, German, Italian, Portuguese, Russian, Polish, Turkish, Dutch,
-Japanese, Chinese, Korean, Arabic and Hindi.
+A head of the encoder that also judges prompt injection is asked beside the forms (`label_heads`). These are English;
+the plainest wordings in Spanish, French, German, Italian, Portuguese, Russian, Polish, Turkish, Dutch, Japanese,
+Chinese, Korean, Arabic and Hindi.
 
-Measured on texts written for this project after the rules (``tests/quality/test_self_harm.py``): 38 of 40 found, 3 of
-60 harmless ones with the same words taken for danger. Costs 0.05 ms/KB of prose.
-On 73 texts written without sight of the rules .14 of the dangerous ones were found, without a false alarm: people
-rarely say the words. Rows for what they say instead (not waking up, last letters, easy ways out, what they do to
-themselves) were added since; how much they find on other texts is not known.
-Limits: allusions ("soon it won't hurt anymore") are mostly not found; scores are judgements, not calibrated on data;
-it is no clinical instrument.
+The forms alone, measured on texts written for this project after the rules (``tests/quality/test_self_harm.py``): 38 of
+40 found, 3 of 60 harmless ones with the same words taken for danger. Costs 0.05 ms/KB of prose. On 73 texts written
+without sight of the rules .14 of the dangerous ones were found, without a false alarm: people rarely say the words.
+Rows for what they say instead (not waking up, last letters, easy ways out, what they do to themselves) were added
+since. On a second blind set of 80 they find .12 of 40 with .02 false alarms, with the head .57 with .10; its operating
+point was chosen with these totals in view.
+Limits: every second allusion ("soon it won't hurt anymore") is not found; the forms' scores are judgements, not
+calibrated on data; it is no clinical instrument.
 """
 
 from __future__ import annotations
@@ -24,11 +26,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from types import MappingProxyType
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic.dataclasses import dataclass
 
-from guardrails_plugin.detectors.base import SETTINGS, PatternBase
+from guardrails_plugin.detectors.base import SETTINGS
+from guardrails_plugin.detectors.label_heads import HeadedPatterns
 from guardrails_plugin.detectors.table import load_table
 from guardrails_plugin.matching import Match, Pattern, compile_pattern
 from guardrails_plugin.types import Finding
@@ -130,11 +133,16 @@ _SAFE_ASK = compile_pattern(
 
 
 @dataclass(frozen=True, config=SETTINGS)
-class SelfHarm(PatternBase):
-    """See the module."""
+class SelfHarm(HeadedPatterns):
+    """See the module and `HeadedPatterns`. The classifier's word counts early: a person overlooked is worse."""
+
+    point: Literal["strict", "balanced", "permissive"] = "strict"
 
     name: ClassVar[str] = "self_harm"
     entity_types = frozenset({"SELF_HARM_INTENT", "SELF_HARM_INSTRUCTIONS"})
+    labels = MappingProxyType(
+        {"self_harm_intent": "SELF_HARM_INTENT", "self_harm_instructions": "SELF_HARM_INSTRUCTIONS"}
+    )
     categories = MappingProxyType(
         {"intent": frozenset({"SELF_HARM_INTENT"}), "instructions": frozenset({"SELF_HARM_INSTRUCTIONS"})}
     )

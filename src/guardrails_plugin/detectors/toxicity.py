@@ -1,8 +1,7 @@
 """Abuse: toxicity, severe toxicity, obscenity, sexual content, insults, threats, attacks on who people are.
 
-How: further heads of the encoder that also judges prompt injection, so that a text both are asked about is read once.
-Each of the seven labels has a calibrated probability; a long text counts as its worst window, and the finding covers
-that window. Every view of a text is read, so spelling with zero-width characters or look-alikes hides nothing.
+How: heads of the encoder that also judges prompt injection (`label_heads`), so that a text both are asked about is read
+once.
 
 Quality, by label and on texts not trained on: ``models/injection/MODEL_CARD.md``. Limits: trained on English tweets,
 Korean comments and hand-written texts with calm twins in some 40 languages, most of them English. Quotation and banter
@@ -20,17 +19,14 @@ from typing import ClassVar
 
 from pydantic.dataclasses import dataclass
 
-from guardrails_plugin.detectors.base import SETTINGS, by_place
-from guardrails_plugin.models.encoder import EMBEDDED, Document, Encoder, Reading, load_encoder
-from guardrails_plugin.types import Context, Finding, Origin, Text, View
+from guardrails_plugin.detectors.base import SETTINGS
+from guardrails_plugin.detectors.label_heads import LabelHeads
+from guardrails_plugin.models.encoder import Document
+from guardrails_plugin.types import Context, Finding, Origin, Text
 
 __all__ = ["Toxicity"]
 
 _LABELS = ("toxicity", "severe_toxicity", "obscene", "sexually_explicit", "insult", "threat", "identity_attack")
-_FLOOR = 0.1
-"""Probabilities below this are no candidates."""
-
-_LEAST_LETTERS = 3
 
 
 @dataclass(frozen=True, config=SETTINGS)
@@ -53,38 +49,22 @@ class Toxicity:
     )
 
     @cached_property
-    def _encoder(self) -> Encoder:
-        return load_encoder(self.model or EMBEDDED)
+    def _heads(self) -> LabelHeads:
+        return LabelHeads(self.name, {label: label.upper() for label in _LABELS}, self.model)
 
     def detect(self, texts: Sequence[Text], context: Context) -> Sequence[Sequence[Finding]]:
         """See `protocols.Detector`."""
         del context
-        jobs = [(index, view) for index, text in enumerate(texts) for view in text.views if _worded(view.text)]
-        documents = [Document(view.text, texts[index].origin) for index, view in jobs]
-        best: list[dict[str, Finding]] = [{} for _ in texts]
-        for (index, view), readings in zip(jobs, self._encoder.read_labels(documents, _LABELS), strict=True):
-            for label, reading in readings.items():
-                found = best[index].get(label)
-                if reading.probability >= _FLOOR and (found is None or found.score < reading.probability):
-                    best[index][label] = _finding(label, reading, texts[index], view)
-        return [by_place(found.values()) for found in best]
+        return self._heads.findings(texts)
 
     def score(self, texts: Sequence[Text]) -> Sequence[float]:
         """The probability of plain toxicity; see `protocols.Scorer`."""
         documents = [Document(text.canonical, text.origin) for text in texts]
-        return [reading["toxicity"].probability for reading in self._encoder.read_labels(documents, ("toxicity",))]
+        return [
+            reading["toxicity"].probability for reading in self._heads.encoder.read_labels(documents, ("toxicity",))
+        ]
 
     def operating_point(self, name: str, origin: Origin) -> float:
         """The threshold of plain toxicity; see `protocols.Scorer`."""
         del origin
-        return self._encoder.label_threshold(name, "toxicity")
-
-
-def _finding(label: str, reading: Reading, text: Text, view: View) -> Finding:
-    span = view.span(reading.start, reading.end)
-    evidence = {"view": view.kind}
-    return Finding(Toxicity.name, label.upper(), reading.probability, span.start, span.end, text.segment, evidence)
-
-
-def _worded(text: str) -> bool:
-    return sum(char.isalpha() for char in text[:1000]) >= _LEAST_LETTERS
+        return self._heads.encoder.label_threshold(name, "toxicity")

@@ -10,7 +10,7 @@ from guardrails_plugin.matching import Matcher
 from guardrails_plugin.normalize import normalize
 from guardrails_plugin.types import NO_CONTEXT, Finding, Origin, Segment
 
-DETECTOR = Refusal()
+DETECTOR = Refusal(classifier=False)
 ROWS = load_table("refusal")
 
 

@@ -10,7 +10,7 @@ from guardrails_plugin.matching import Matcher
 from guardrails_plugin.normalize import normalize
 from guardrails_plugin.types import NO_CONTEXT, Finding, Origin, Segment
 
-DETECTOR = RolePlay()
+DETECTOR = RolePlay(classifier=False)
 ROWS = load_table("role_play")
 
 
