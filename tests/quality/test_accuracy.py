@@ -3,7 +3,7 @@
 Project Rampart's documents claim 95 % for prompt injection and 93 % for personal data, on sets that are not published.
 On ours (``data/blind``), as they stand:
 
-- prompt injection at the thresholds of the stages: see the model card; the floor is .92.
+- prompt injection at the thresholds of the stages: .955 of 420 (by language in the model card); the floor is .94.
 - personal data by entity: .88 of all entities and innocent texts, since names of people, of which the set has many,
   need a model that is not on by default; .98 of those of a type that ``pii`` looks for, under that very type.
 
@@ -41,7 +41,7 @@ def test_injection(engine: Engine) -> None:
     flagged = scored.scores >= scored.thresholds({origin: _threshold(engine, origin) for origin in Origin})
     labels = np.asarray([bool(row.label) for row in scored.rows])
     accuracy = (flagged == labels).mean()
-    assert accuracy >= 0.92, f"{accuracy:.4f} of {len(labels)}"
+    assert accuracy >= 0.94, f"{accuracy:.4f} of {len(labels)}"
 
 
 @pytest.fixture(scope="module")
