@@ -6,7 +6,8 @@
 
 Names, types, stages and packs come from the code, quality from the detectors' own documentation (shortened in
 ``quality.toml``), cost from a measurement: processor time of one `detect` on 20 KB of prose with nothing to find, the
-best of five, normalisation not counted. A detector that is not registered keeps its row and has no cost.
+best of five, normalisation not counted; of detectors of tool calls, of one call (`CALL`) in a run of ten. A detector
+that is not registered keeps its row and has no cost.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from __future__ import annotations
 import random
 import sys
 import time
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from guardrails_plugin import Context, Engine, Origin, Recipe, Rule, Segment, registry
+from guardrails_plugin.conversation import segments
 from guardrails_plugin.normalize import normalize
 from guardrails_plugin.types import Stage, Text
 
@@ -42,7 +45,14 @@ SENTENCE = (
 CONTEXT = Context(
     prompt="Please tell me how the town is doing.",
     system="You answer questions about the town. Never speak of the budget before it has been published.",
+    untrusted=["From: Dana Reed <dana@acme.example>. The ferry office asks to write to office@ferry.example."],
+    calls=[{"name": "read_mail", "args": {"folder": "inbox", "page": page}} for page in range(9)],
 )
+CALL = {
+    "name": "send_email",
+    "args": {"to": "office@ferry.example", "subject": "The ferry", "body": "It will be late, without any hurry. " * 5},
+}
+"""What the model wants to do, for detectors of tool calls."""
 
 
 def main() -> int:
@@ -72,7 +82,7 @@ Stages are those of the built-in recipes that use the detector, with its action 
 change its rule ([recipes.md](recipes.md)). A rule that says nothing else reports. Cost is processor time per KB of
 prose with nothing to find, for the detector alone: pattern detectors share one pass in a recipe and cost less together.
 It differs between machines by a factor of two and more. Detectors of tool calls look at nothing else and cost nothing
-on prose.
+on prose: theirs is for one call with three arguments, after nine others.
 Quality is what was measured, and on what. Numbers on a project's own examples say little about other texts; where no
 measurement is named, none was made. "Blind" numbers were measured on texts written without sight of the code
 ([data/blind](../data/blind/README.md), `python tests/quality/measure_blind.py`): as the detectors were, and behind
@@ -99,7 +109,7 @@ def row(name: str, *, measure: bool) -> str:
     stages = "; ".join(uses(name)) or "no stage by itself: `report`"
     packs = ", ".join(f"`{pack}`" for pack in packs_with(name))
     measured = measure and name in registry.names("detectors")
-    cost = "calls only" if about.get("calls") else f"{milliseconds(name):.2g}" if measured else ""
+    cost = f"{milliseconds(name):.2g}{' a call' if about.get('calls') else ''}" if measured else ""
     return f"| {' | '.join([f'`{name}`', finds(name), stages, packs, quality, cost, extra])} |"
 
 
@@ -163,16 +173,27 @@ def prose() -> Text:
     return normalize(Segment(" ".join(sentences)[:20_000], Origin.MODEL))
 
 
+@cache
+def call() -> tuple[Text, ...]:
+    """The tool call, as the detectors get it."""
+    return tuple(normalize(segment, number) for number, segment in enumerate(segments(CALL, Origin.MODEL)))
+
+
+def sample(name: str) -> tuple[Sequence[Text], float]:
+    """What a detector is timed on, and what the time is divided by: KB of prose, or one call."""
+    return (call(), 1) if ROWS.get(name, {}).get("calls") else ([prose()], 20)
+
+
 def milliseconds(name: str) -> float:
-    """Best of five, per KB."""
-    detector, texts = built(name), [prose()]
+    """Best of five, per KB or call."""
+    detector, (texts, units) = built(name), sample(name)
     detector.detect(texts, CONTEXT)
     best = float("inf")
     for _ in range(5):
         began = time.process_time()
         detector.detect(texts, CONTEXT)
         best = min(best, time.process_time() - began)
-    return best * 1000 / 20
+    return best * 1000 / units
 
 
 if __name__ == "__main__":
