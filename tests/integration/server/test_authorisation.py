@@ -213,3 +213,50 @@ def test_probes_may_ask_for_the_head_of_an_answer_only(app: FastAPI, path: str) 
     with TestClient(app) as client:
         assert client.head(path).status_code == client.get(path).status_code in (200, 503)
         assert client.head("/guardrails/v1/recipes").status_code == 401
+
+
+@pytest.mark.parametrize("when", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"])
+@pytest.mark.parametrize(
+    ("method", "path", "name", "status"),
+    [
+        ("POST", "/guardrails/v1/tokens", "expires_at", 422),
+        ("POST", "/backend/v1/tokens", "expiresAt", 422),
+        ("GET", "/api/v1/audit-logs", "start_date", 400),
+        ("GET", "/api/v1/audit-logs", "end_date", 400),
+    ],
+)
+def test_a_time_outside_of_the_calendar_is_refused(
+    app: FastAPI, method: str, path: str, name: str, status: int, *, when: str
+) -> None:
+    def asked(client: TestClient, when: str) -> int:
+        if method == "GET":
+            return client.get(path, params={name: when}).status_code
+        return client.post(path, json={"name": "x", name: when}).status_code
+
+    with TestClient(app, headers={"Authorization": f"Bearer {TOKEN}"}, raise_server_exceptions=False) as client:
+        assert asked(client, when) == status
+        assert asked(client, f"{when[:19]}Z") in (200, 201)
+        assert client.get("/guardrails/v1/tokens").status_code == 200
+
+
+def test_pages_of_other_origins_are_told_nothing(app: FastAPI) -> None:
+    origin = {"Origin": "https://elsewhere.example", "Authorization": f"Bearer {TOKEN}"}
+    asking = {**origin, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+    with TestClient(app) as client:
+        for path in ("/healthz", "/guardrails/v1/recipes", "/api/v1/filter/demo", "/backend/v1/scans"):
+            for answer in (client.get(path, headers=origin), client.options(path, headers=asking)):
+                assert not [name for name in answer.headers if name.startswith("access-control-")], path
+            assert not answer.is_success, path
+
+
+def test_lists_of_tokens_hold_no_secret(app: FastAPI) -> None:
+    with TestClient(app, headers={"Authorization": f"Bearer {TOKEN}"}) as client:
+        made = client.post("/guardrails/v1/tokens", json={"name": "listed"}).json()
+        listed = client.get("/guardrails/v1/tokens")
+    secret = made["secret"]
+    assert made["id"] in [token["id"] for token in listed.json()["tokens"]]
+    # What stands behind prefix and identifier; its last four characters are the preview's.
+    assert secret.split("_", 2)[2] not in listed.text
+    assert TOKEN not in listed.text
+    token = app.state.services.store.token_by_id(made["id"])
+    assert token.digest not in listed.text

@@ -252,6 +252,7 @@ def test_the_audit_log_is_searched(client: TestClient) -> None:
         {"offset": -1},
         {"start_date": "yesterday"},
         {"start_date": "0001-01-01T00:00:00+14:00"},
+        {"end_date": "9999-12-31T23:59:59-14:00"},
     ],
 )
 def test_the_audit_log_refuses_bad_questions(client: TestClient, params: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,18 @@ def test_what_is_taken_is_refused(store: Store) -> None:
     with pytest.raises(ApiError, match="exists already") as refused:
         store.create_project("q", friendly_id="same")
     assert refused.value.status_code == 409
+
+
+def test_the_last_moment_there_is_can_be_kept(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGTZ", "Asia/Tokyo")  # read by PostgreSQL's client; there it is the year 10000 by then
+    database = Database(database_url)
+    migrate(database)
+    store = Store(database)
+    last = datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone.utc)
+    project = store.create_project("p").id
+    store.create_token(project, "d" * 64, "gp...", kind="bearer", scopes=(), expires_at=last)
+    assert [token.expires_at for token in store.tokens(project)] == [last]
+    database.close()
 
 
 def test_sums_grow_by_hour_and_name(store: Store) -> None:

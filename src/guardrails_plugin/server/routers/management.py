@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from guardrails_plugin.server.auth import ADMIN, GUARD, MANAGE
+from guardrails_plugin.server.dates import ZonedMoment
 from guardrails_plugin.server.exchange import Current, Exchange
 from guardrails_plugin.server.gate import check_limits
 from guardrails_plugin.server.guarding import RECIPE
@@ -60,7 +61,7 @@ class TokenBody(_Model):
     scopes: Annotated[list[Annotated[str, Field(pattern=f"^({GUARD}|{MANAGE})$")]], Field(min_length=1)] = [GUARD]
     per_minute: Annotated[int, Field(ge=0, le=10**9)] | None = None
     per_hour: Annotated[int, Field(ge=0, le=10**9)] | None = None
-    expires_at: AwareDatetime | None = None
+    expires_at: ZonedMoment | None = None
 
 
 class TokenItem(BaseModel):

@@ -90,6 +90,8 @@ class Database:
         if kind == "sqlite":
             event.listen(self.engine, "connect", _configure)
             event.listen(self.engine, "begin", _begin)
+        else:
+            event.listen(self.engine, "connect", _in_utc)
         self._turns = f"{parsed.database}-turn" if shared and kind == "sqlite" and _is_file(parsed) else ""
         self._writing = self.engine.execution_options(**{_WRITE: True})
 
@@ -163,6 +165,13 @@ def _configure(connection: Any, _record: object) -> None:
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=15000"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _in_utc(connection: Any, _record: object) -> None:
+    # In the zone of a server east of here the last hours of the year 9999 are in the next, which Python cannot hold.
+    with connection.cursor() as cursor:
+        cursor.execute("SET TIME ZONE 'UTC'")
+    connection.commit()
 
 
 def _begin(connection: sa.Connection) -> None:

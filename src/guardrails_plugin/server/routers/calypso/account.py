@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from guardrails_plugin.server.auth import GUARD, MANAGE
+from guardrails_plugin.server.dates import ZonedMoment
 from guardrails_plugin.server.exchange import Current
 from guardrails_plugin.server.problems import forbidden, not_found
 from guardrails_plugin.server.routers.calypso.access import enter
@@ -38,7 +39,7 @@ class TokenBody(Wire):
     """A new token: of a machine, or one's own. Without a project it is for that of the credentials used."""
 
     name: Name
-    expires_at: AwareDatetime | None = None
+    expires_at: ZonedMoment | None = None
     machine: bool = False
     project_id: Ref | None = None
     scopes: Annotated[list[Literal["guard", "manage"]], Field(min_length=1, max_length=2)] | None = None

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
+from guardrails_plugin.server.dates import Moment
 from guardrails_plugin.server.exchange import Current
-from guardrails_plugin.server.problems import invalid
 from guardrails_plugin.server.routers.rampart.wire import ERRORS, PREFIX, milliseconds, whose
 from guardrails_plugin.server.services import Running
 
@@ -51,8 +50,8 @@ def audit_logs(
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
     event_type: Annotated[str | None, Query(max_length=64)] = None,
-    start_date: datetime | None = None,
-    end_date: datetime | None = None,
+    start_date: Moment | None = None,
+    end_date: Moment | None = None,
 ) -> LogPage:
     """Requests of the project for those who manage it, of oneself for others; times without zone are UTC."""
     with services.database.read() as connection:
@@ -61,21 +60,12 @@ def audit_logs(
             exchange.project_id,
             subject=whose(exchange),
             event=event_type,
-            start=_aware(start_date),
-            end=_aware(end_date),
+            start=start_date,
+            end=end_date,
             limit=limit,
             offset=offset,
         )
     return LogPage(total=total, limit=limit, offset=offset, logs=[_item(record) for record in records])
-
-
-def _aware(moment: datetime | None) -> datetime | None:
-    if moment is None or moment.tzinfo is None:
-        return moment and moment.replace(tzinfo=timezone.utc)
-    try:
-        return moment.astimezone(timezone.utc)
-    except OverflowError:
-        raise invalid("start_date, end_date: outside of the years 1 to 9999 in UTC.") from None
 
 
 def _item(record: dict[str, Any]) -> LogItem:
