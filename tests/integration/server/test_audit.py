@@ -19,9 +19,10 @@ from guardrails_plugin import Keyring
 from guardrails_plugin.audit.chain import GENESIS, canonical, link
 from guardrails_plugin.audit.ocsf import ocsf_event
 from guardrails_plugin.audit.sql import Broken, Head, SqlAudit, records_table
+from guardrails_plugin.cli import main
 from guardrails_plugin.server.store import Database
 from guardrails_plugin.server.store.migrate import migrate, migrate_to
-from tests.integration.server.conftest import Running, serving
+from tests.integration.server.conftest import KEY, Running, serving
 
 pytestmark = pytest.mark.integration
 
@@ -213,6 +214,38 @@ def test_the_log_verifies_from_the_command_line(server: Running) -> None:
     assert done.returncode == 0
     assert server.command("audit", "verify", "--expect", head).returncode == 0
     assert server.command("audit", "verify", "--expect", f"1:{'0' * 64}").returncode == 1
+
+
+@pytest.fixture
+def configured(database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Database:
+    """The database that the environment names."""
+    monkeypatch.setenv("GUARDRAILS_DATABASE_URL", database_url)
+    monkeypatch.setenv("GUARDRAILS_KEYRING", f"t1:{KEY}")
+    return database
+
+
+def test_the_command_line_tells_where_a_log_was_changed(
+    configured: Database, audit: SqlAudit, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head = _append(configured, audit, 1, 2, 3)
+    assert main(["audit", "verify"]) == 0
+    assert head.mac in capsys.readouterr().out
+    _without_triggers(configured, "UPDATE audit_records SET body = REPLACE(body, 'POST', 'GET') WHERE number = 2")
+    assert main(["audit", "verify"]) == 1
+    assert "2" in "".join(capsys.readouterr())
+
+
+def test_a_log_is_exported_as_events_of_the_open_schema(server: Running) -> None:
+    with server.client() as client:
+        body = {"content": "My SSN is 536-90-4399", "stage": "response"}
+        asked = client.post("/guardrails/v1/check", json=body).headers["x-request-id"]
+    done = server.command("audit", "export", "--format", "ocsf")
+    assert done.returncode == 0, done.stderr
+    assert "536-90-4399" not in done.stdout
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {event["class_uid"] for event in events} <= {2004, 6003}
+    found = next(event for event in events if event["metadata"]["uid"] == asked)
+    assert (found["class_uid"], found["finding_info"]["types"]) == (2004, ["US_SSN"])
 
 
 def test_events_of_the_open_schema() -> None:

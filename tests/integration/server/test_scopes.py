@@ -18,7 +18,7 @@ from guardrails_plugin.server.app import create_app
 from guardrails_plugin.server.auth import ADMIN, GUARD, MANAGE
 from guardrails_plugin.server.settings import Settings
 from guardrails_plugin.types import GuardResult, Stage, Verdict
-from tests.integration.server.conftest import TOKEN
+from tests.integration.server.conftest import CLIENT, TOKEN, USER
 from tests.integration.server.test_authorisation import PUBLIC, _routes
 
 pytestmark = pytest.mark.integration
@@ -242,7 +242,16 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
     url = f"sqlite:///{tmp_path_factory.mktemp('scopes') / 'guardrails.db'}"
     keyring = Keyring({"t1": bytes(range(32))})
     return create_app(
-        Settings(keyring=keyring, database_url=url, bootstrap_token=TOKEN, provider="echo", per_minute=0, per_hour=0)
+        Settings(
+            keyring=keyring,
+            database_url=url,
+            bootstrap_token=TOKEN,
+            bootstrap_user=USER,
+            bootstrap_client=CLIENT,
+            provider="echo",
+            per_minute=0,
+            per_hour=0,
+        )
     )
 
 
@@ -344,6 +353,44 @@ def test_an_administrator_may_use_every_route(client: TestClient) -> None:
             status = _called(client, route, {"Authorization": f"Bearer {TOKEN}"}, {})
             assert status not in (401, 403)
             assert status < 500
+
+
+def test_an_administrators_session_opens_every_route(client: TestClient) -> None:
+    answer = client.post("/api/v1/auth/login", json={"email": USER[0], "password": USER[1]})
+    headers = {"Authorization": f"Bearer {answer.json()['token']}"}
+    for route in LEAST:
+        with _each(route):
+            assert _called(client, route, headers, {}) not in (401, 403)
+
+
+def test_a_clients_token_opens_every_route_of_its_scope(app: FastAPI, client: TestClient, tenant: Tenant) -> None:
+    here = {
+        "project_id": app.state.services.store.project("default").id,
+        "package_id": tenant.ids["package_id"],
+        "template_id": "gdpr",
+    }
+    answer = client.post("/oauth2/token", data={"grant_type": "client_credentials"}, auth=CLIENT)
+    headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+    for route, (least, _) in LEAST.items():
+        # The metrics are open to credentials of the first project, which it is of.
+        with _each(route):
+            refused = _called(client, route, headers, here) in (401, 403)
+            assert refused is (least in (MANAGE, ADMIN) and route != "GET /metrics")
+
+
+def test_every_request_leaves_one_record_without_what_was_said(app: FastAPI, client: TestClient) -> None:
+    services = app.state.services
+
+    def records(after: int) -> list[Any]:
+        with services.database.read() as connection:
+            return [record for head, record in services.audit.records(connection) if head.number > after]
+
+    before = len(records(0))
+    for route in LEAST:
+        _called(client, route, {"Authorization": f"Bearer {TOKEN}"}, {})
+    left = records(before)
+    assert [f"{record['method']} {record['route']}" for record in left] == list(LEAST)
+    assert TEXT not in str(left)
 
 
 def test_what_another_tenant_has_does_not_exist(client: TestClient, tenant: Tenant, other: Tenant) -> None:
