@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
+import argon2
 import jwt
 import pytest
+import sqlalchemy as sa
 
 from guardrails_plugin import Keyring
 from guardrails_plugin.server.app import prepare
@@ -17,6 +22,7 @@ from guardrails_plugin.server.auth import ADMIN, GUARD, MANAGE, Authenticator
 from guardrails_plugin.server.identity import now
 from guardrails_plugin.server.settings import Settings
 from guardrails_plugin.server.store import Database, Store
+from guardrails_plugin.server.store.tables import metadata
 from tests.integration.server.conftest import CLIENT, TOKEN, USER
 
 pytestmark = pytest.mark.integration
@@ -172,3 +178,58 @@ def test_an_environment_without_the_token_revokes_it(settings: Settings, store: 
     assert fresh.client(*CLIENT) is None
     prepare(settings)
     assert Authenticator(store, settings.keyring).recognise(TOKEN) is not None
+
+
+def test_an_unknown_user_costs_what_a_wrong_password_does(
+    authenticator: Authenticator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verify, against = argon2.PasswordHasher.verify, list[str]()
+
+    def spy(hasher: argon2.PasswordHasher, kept: str, password: str) -> Any:
+        against.append(kept)
+        return verify(hasher, kept, password)
+
+    monkeypatch.setattr(argon2.PasswordHasher, "verify", spy)
+    assert authenticator.login(USER[0], "wrong") is None
+    assert authenticator.login("nobody@example.com", "wrong") is None
+    known, unknown = (argon2.extract_parameters(kept) for kept in against)
+    assert known == unknown
+
+
+def test_secrets_are_compared_in_constant_time(
+    authenticator: Authenticator, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compare, compared = hmac.compare_digest, list[tuple[Any, Any]]()
+
+    def spy(left: Any, right: Any) -> bool:
+        compared.append((left, right))
+        return compare(left, right)
+
+    user = store.user_by_email(USER[0])
+    assert user is not None
+    session, _ = authenticator.session(user=user)
+    monkeypatch.setattr(hmac, "compare_digest", spy)
+    kept = store.token_by_id(CLIENT[0])
+    assert kept is not None
+    assert authenticator.client(CLIENT[0], "wrong") is None
+    assert [right for _, right in compared] == [kept.digest]
+    # An unknown client is compared too, with what no secret has.
+    assert authenticator.client("nobody", CLIENT[1]) is None
+    assert len(compared) == 2
+    compared.clear()
+    assert authenticator.recognise(session) is not None
+    assert any(left == right for left, right in compared)
+
+
+def test_without_bootstrap_variables_there_are_no_credentials(tmp_path: Path) -> None:
+    empty = Settings(keyring=Keyring({"t1": bytes(32)}), database_url=f"sqlite:///{tmp_path / 'guardrails.db'}")
+    prepare(empty)
+    database = Database(empty.database_url)
+    with database.read() as connection:
+        counted = {
+            name: connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+            for name, table in metadata.tables.items()
+        }
+    database.close()
+    assert {name for name, count in counted.items() if count} == {"projects"}
+    assert {"tokens", "users"} <= set(counted)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 
 from guardrails_plugin import Keyring
@@ -295,6 +297,74 @@ def test_a_projects_own_key_and_address_come_first(services: Services, says: Any
         assert seen[0]["key"] == "Bearer sk-own-key-0123456789"
     finally:
         services.store.delete_provider_key(project.id, own.id)
+
+
+@contextmanager
+def _own_address(services: Services, address: str) -> Iterator[None]:
+    """The project has a key with this address."""
+    project = services.store.project("default")
+    assert project is not None
+    kept = services.provider_keys.add(project.id, "u1", "openai", "sk-own-key-0123456789", base_url=address)
+    try:
+        yield
+    finally:
+        services.store.delete_provider_key(project.id, kept.id)
+
+
+@pytest.mark.parametrize(("address", "called"), [("10.0.0.1", False), ("8.8.8.8", True)])
+def test_a_projects_host_in_a_private_network_is_not_called(
+    services: Services, monkeypatch: pytest.MonkeyPatch, address: str, *, called: bool
+) -> None:
+    reached: list[str] = []
+
+    async def reach(_: object, request: httpx.Request) -> httpx.Response:
+        reached.append(request.url.host)
+        return httpx.Response(400, request=request)
+
+    def resolve(*_: object, **__: object) -> list[tuple[object, ...]]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 443))]
+
+    # What every client of httpx connects with, ours included.
+    monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", reach)
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    with _own_address(services, "https://models.example.com/v1"), pytest.raises(ApiError) as failed:
+        _chat(services, "hello", check_prompt=False)
+    assert failed.value.status_code == 502
+    assert reached == ([address] if called else [])
+
+
+class _Elsewhere(BaseHTTPRequestHandler):
+    """Sends every caller to another address."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(307)
+        self.send_header("Location", self.server.location)  # type: ignore[attr-defined]
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+def test_a_redirect_into_a_private_network_is_not_followed(
+    services: Services, says: Any, provider: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = says("From inside.")
+    inside = f"http://localhost:{provider.server_port}/v1/chat/completions"  # by this name it is allowed to nobody
+    redirecting = ThreadingHTTPServer(("127.0.0.1", 0), _Elsewhere)
+    redirecting.location = inside  # type: ignore[attr-defined]
+    threading.Thread(target=redirecting.serve_forever, daemon=True).start()
+    host = f"127.0.0.1:{redirecting.server_port}"
+    settings = replace(services.settings, provider_hosts=frozenset({host}))
+    elsewhere = replace(services, llm=LlmProxy(settings, services.guard, services.provider_keys))
+    monkeypatch.setattr(providers, "check_url", lambda *_: None)
+    with _own_address(services, f"http://{host}/v1"), pytest.raises(ApiError) as failed:
+        _chat(elsewhere, "hello", check_prompt=False)
+    redirecting.shutdown()
+    redirecting.server_close()
+    assert failed.value.status_code == 502
+    assert seen == []
 
 
 @pytest.mark.parametrize("address", ["https://x/\r\nA: b", "https://xn--/", f"https://{'a' * 64}.example/"])

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from guardrails_plugin.cli import main
 from tests.integration.server.conftest import TOKEN, USER, Running, serving
 from tests.processes import ended, free_port
 
@@ -59,6 +60,18 @@ def _wait(url: str, process: subprocess.Popen[bytes], printed: Path) -> None:
         except httpx.TransportError:
             time.sleep(0.1)
     pytest.fail(f"the server did not start:\n{printed.read_text()[-4000:]}")
+
+
+def test_there_is_no_service_without_a_keyring(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("GUARDRAILS_KEYRING", raising=False)
+    monkeypatch.setenv("GUARDRAILS_DATABASE_URL", f"sqlite:///{tmp_path / 'guardrails.db'}")
+    assert main(["serve", "--port", "0"]) == 2
+    told = capsys.readouterr().err
+    assert "GUARDRAILS_KEYRING" in told
+    assert "Traceback" not in told
+    assert not list(tmp_path.iterdir())
 
 
 def test_development_is_for_this_machine_only() -> None:
