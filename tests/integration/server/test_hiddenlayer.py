@@ -135,6 +135,15 @@ def test_errors_have_a_detail(client: TestClient) -> None:
 # Interactions
 
 
+def test_a_text_that_the_project_allows_is_no_injection(analyze: Analyze, rules: Callable[..., None]) -> None:
+    rule = {"detector": "prompt_injection", "action": "block"}
+    rules(rule)
+    assert found(analyze(ATTACK), "prompt_injection")["detected"] is True
+    rules({**rule, "settings": {"allow": [ATTACK]}})
+    allowed = found(analyze(ATTACK), "prompt_injection")
+    assert (allowed["detected"], allowed["configuration"]["allow_overrides"]) == (False, [ATTACK])
+
+
 def test_the_metadata_says_who_when_and_where(analyze: Analyze) -> None:
     metadata = analyze("hello")["metadata"]
     assert {key: metadata[key] for key in METADATA} == METADATA

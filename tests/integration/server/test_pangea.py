@@ -371,6 +371,28 @@ def test_a_wrong_override_is_refused(post: Post, overrides: object, wanted: tupl
 # The activity log
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/ai-guard/v1/text/guard", {"text": "hello"}),
+        ("/ai-guard/v1/guard", {"input": {"messages": [{"role": "user", "content": "hello"}]}}),
+        ("/v1/guard_chat_completions", {"guard_input": {"messages": [{"role": "user", "content": "hello"}]}}),
+        ("/prompt-guard/v1/guard", {"messages": [{"role": "user", "content": "hello"}]}),
+        ("/redact/v1/redact", {"text": "hello"}),
+        ("/redact/v1/redact_structured", {"data": {"a": "hello"}}),
+        ("/ip-intel/v2/reputation", {"ip": "203.0.113.7"}),
+        ("/url-intel/v2/reputation", {"url": "https://example.com/"}),
+        ("/domain-intel/v2/reputation", {"domain": "example.com"}),
+    ],
+)
+def test_a_configuration_may_be_named_everywhere(
+    client: TestClient, post: Post, path: str, body: dict[str, Any]
+) -> None:
+    post(path, {**body, "config_id": "pci_1"})
+    newest = client.get("/guardrails/v1/audit", params={"limit": 1}).json()["records"][0]
+    assert (newest["route"], newest["metadata"]["config_id"]) == (path, "pci_1")
+
+
 def test_log_fields_are_in_the_activity_log_and_the_text_is_not(client: TestClient, post: Post) -> None:
     fields = {"citations": "app-1", "extra_info": "ticket 7", "model": "m", "source": "203.0.113.7", "tools": "search"}
     envelope = post(
