@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import guardrails_plugin
@@ -33,7 +34,7 @@ def verify(expected: str = "") -> Head:
     if expected and not (number.isdigit() and len(mac) == 64):
         raise ConfigError("audit verify: --expect: expected number:code, as an earlier verify printed it")
     settings = Settings.from_environment()
-    with Database(settings.database_url).read() as connection:
+    with closing(Database(settings.database_url)) as database, database.read() as connection:
         return SqlAudit(settings.keyring).verify(connection, expected=Head(int(number), mac) if expected else None)
 
 
@@ -47,7 +48,7 @@ def export(form: str) -> Iterator[str]:
         Broken: at the first record that is not what was written.
     """
     settings = Settings.from_environment()
-    with Database(settings.database_url).read() as connection:
+    with closing(Database(settings.database_url)) as database, database.read() as connection:
         for head, record in SqlAudit(settings.keyring).records(connection):
             shown: dict[str, Any] = {**record, "number": head.number, "mac": head.mac}
             yield json.dumps(ocsf_event(record, guardrails_plugin.__version__) if form == "ocsf" else shown)
