@@ -191,7 +191,7 @@ def test_an_empty_file_is_allowed(run: Run, file: Any) -> None:
         (["check", "/"], "Is a directory"),
         (["check", "-", "--recipes", "no/such/recipes.toml"], "cannot read recipes.toml"),
         (["recipes", "show", "nonesuch"], "unknown recipe 'nonesuch'; valid: ccpa"),
-        (["score", "-", "--detector", "secrets"], "does not score"),
+        (["score", "-", "--detector", "secrets"], "gives no probabilities"),
         (["frobnicate"], "invalid choice"),
         ([], "required"),
     ],

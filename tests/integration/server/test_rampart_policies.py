@@ -273,7 +273,7 @@ def test_filter_statistics(client: TestClient) -> None:
     empty = ok(client.get(f"{V1}/filter/stats"))
     assert (empty["total_requests"], empty["average_processing_time_ms"]) == (0, 0.0)
     _, header = new_key(client)
-    text = MAIL + " 536-90-4399 is my ssn, you idiot, you worthless disgusting idiot."
+    text = MAIL + " 536-90-4399 is my ssn, you stupid idiot, go to hell, you worthless piece of shit."
     post(client, "/filter", {"content": text, "filters": ["pii", "toxicity"], "redact": True}, **header)
     post(client, "/filter", {"content": MAIL, "filters": ["pii"]})
     found = ok(client.get(f"{V1}/filter/stats"))

@@ -48,6 +48,9 @@ _TOPICS = {
 }
 """What Rampart's filter ``sensitive_topics`` finds, by entity type. Mentions of groups: English word lists."""
 
+_SURE = {"SEXUALLY_EXPLICIT": 0.8}
+"""Least score of a topic whose head was taught by few texts: in distress and in fury it hears this too."""
+
 _GROUPS = ("POLITICS", "RELIGION", "SEXUAL_ORIENTATION", "ETHNICITY", "DISABILITY")
 SENSITIVE = ("self_harm", "demographic", TOXIC)
 """Rules behind that filter."""
@@ -117,7 +120,13 @@ def pii_findings(findings: Sequence[Finding]) -> list[Finding]:
 
 def sensitive_topics(findings: Iterable[Finding]) -> list[str]:
     """The sensitive topics among findings, each once, in the order of the text."""
-    found = [finding for finding in findings if finding.detector in SENSITIVE and finding.entity_type in _TOPICS]
+    found = [
+        finding
+        for finding in findings
+        if finding.detector in SENSITIVE
+        and finding.entity_type in _TOPICS
+        and finding.score >= _SURE.get(finding.entity_type, 0.0)
+    ]
     found.sort(key=lambda finding: finding.start)
     return list(dict.fromkeys(_TOPICS[finding.entity_type] for finding in found))
 
