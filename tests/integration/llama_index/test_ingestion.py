@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+from typing import Any
 
 import pytest
+from llama_index.core import MockEmbedding, VectorStoreIndex
 from llama_index.core.ingestion import IngestionCache, IngestionPipeline
 from llama_index.core.node_parser import SentenceSplitter
-from llama_index.core.schema import Document, IndexNode, MetadataMode, NodeWithScore, QueryBundle, TextNode
+from llama_index.core.schema import (
+    Document,
+    IndexNode,
+    MetadataMode,
+    NodeWithScore,
+    QueryBundle,
+    TextNode,
+    TransformComponent,
+)
+from llama_index.core.storage.docstore import SimpleDocumentStore
+from llama_index.core.vector_stores import SimpleVectorStore
 
 from guardrails_plugin import ConfigError, Engine, Keyring
 from guardrails_plugin.llama_index import GuardNodePostprocessor, GuardTransform, guard_documents
@@ -91,9 +103,37 @@ def test_a_changed_policy_is_never_served_from_the_cache() -> None:
     assert RAW not in closed
 
 
-def test_documents_are_guarded_before_a_docstore_sees_them() -> None:
+def test_blocked_documents_are_left_out_before_anything_sees_them() -> None:
     kept = guard_documents(documents(), overrides=BLOCK)
     assert [document.id_ for document in kept] == ["b"]
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+def test_a_docstore_keeps_the_documents_it_is_handed_whatever_stands_first_in_the_pipeline(guarded: bool) -> None:
+    """So hand it guarded ones."""
+    docstore: Any = SimpleDocumentStore()
+    vectors = SimpleVectorStore()
+    transformations: list[TransformComponent] = [GuardTransform(overrides=NO_MODEL), MockEmbedding(embed_dim=4)]
+    pipeline = IngestionPipeline(transformations=transformations, docstore=docstore, vector_store=vectors)
+    nodes = pipeline.run(documents=guard_documents(documents(), overrides=NO_MODEL) if guarded else documents())
+    assert len(docstore.docs) == len(nodes) == len(vectors.data.embedding_dict) == 2
+    assert (RAW in repr(docstore.to_dict())) is not guarded
+    assert RAW not in repr([node.to_dict() for node in nodes])
+    assert RAW not in repr(vectors.to_dict())
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+def test_nodes_that_are_inserted_pass_no_transformation(guarded: bool) -> None:
+    """So guard them first; documents that are inserted do pass."""
+    guard = GuardTransform(overrides=NO_MODEL)
+    index = VectorStoreIndex(nodes=[], embed_model=MockEmbedding(embed_dim=4), transformations=[guard])
+    index.insert(documents()[0])
+    docstore: Any = index.docstore
+    assert RAW not in repr(docstore.to_dict())
+    nodes = [TextNode(text=f"SSN {RAW}", metadata={"owner": RAW})]
+    index.insert_nodes(guard(nodes) if guarded else nodes)
+    assert len(docstore.docs) == 2
+    assert (RAW in repr(docstore.to_dict())) is not guarded
 
 
 def test_retrieved_nodes_are_dropped_or_cleaned_and_keep_their_scores() -> None:
