@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.test_examples import OFFLINE
+
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
@@ -36,7 +38,7 @@ def test_the_example_of_reversible_data_holds_what_it_claims(capsys: pytest.Capt
 @pytest.mark.slow
 def test_the_mcp_example_holds_what_it_claims_with_a_real_server() -> None:
     done = subprocess.run(
-        [sys.executable, str(EXAMPLES / "mcp_tools.py")],
+        [sys.executable, "-c", OFFLINE, str(EXAMPLES / "mcp_tools.py")],
         check=False,
         capture_output=True,
         encoding="utf-8",
