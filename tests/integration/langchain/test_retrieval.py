@@ -79,9 +79,16 @@ def test_transformers_and_compressors_guard_too() -> None:
         assert RAW not in repr(made)
 
 
+class Store(InMemoryVectorStore):
+    """With relevance scores, which the one of LangChain lacks."""
+
+    def _select_relevance_score_fn(self) -> Callable[[float], float]:
+        return lambda score: min(1.0, max(0.0, score))
+
+
 class TestVectorStore:
     def store(self, **options: Any) -> tuple[GuardVectorStore, InMemoryVectorStore]:
-        inner = InMemoryVectorStore(EMBEDDING)
+        inner = Store(EMBEDDING)
         own = GuardVectorStore(inner, **{"ingestion": guard("ingestion"), "post_tool": guard("post_tool"), **options})
         return own, inner
 
@@ -122,6 +129,10 @@ class TestVectorStore:
                 await own.aget_by_ids(["a", "b"]),
                 await own.as_retriever().ainvoke("x"),
                 await own.asearch("x", "similarity"),
+                await own.asearch("x", "mmr"),
+                await own.amax_marginal_relevance_search("x"),
+                await own.amax_marginal_relevance_search_by_vector(vector),
+                await own.asimilarity_search_with_relevance_scores("x"),
             ]
 
         for found in (
@@ -131,6 +142,11 @@ class TestVectorStore:
             own.get_by_ids(["a", "b"]),
             own.as_retriever().invoke("x"),
             own.search("x", "similarity"),
+            own.search("x", "mmr"),
+            own.max_marginal_relevance_search("x"),
+            own.max_marginal_relevance_search_by_vector(vector),
+            own.similarity_search_with_relevance_scores("x"),
+            own.as_retriever(search_type="mmr").invoke("x"),
             *asyncio.run(everything()),
         ):
             assert found
