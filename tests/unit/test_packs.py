@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,7 +13,7 @@ from guardrails_plugin.audit.record import audit_record
 from guardrails_plugin.errors import ConfigError
 from guardrails_plugin.recipes import builtin_packs, builtin_recipes, compliance_policies, pack_recipe
 from guardrails_plugin.recipes.pack import Pack
-from guardrails_plugin.types import NO_CONTEXT
+from guardrails_plugin.types import NO_CONTEXT, Context, Finding, Origin, Segment, Text
 from tests.strategies import NO_MODEL
 
 PACKS = ("code_assistant", "creative_writing", "customer_support", "default", "financial", "healthcare", "rag")
@@ -77,6 +78,76 @@ def test_what_a_pack_forbids_is_blocked(engine: Engine, name: str, stage: str, t
     assert engine.check(text, stage=stage, recipe=name, overrides=NO_MODEL).blocked
 
 
+class Sure:
+    """A detector that is as sure of every text as it is told; its operating points are numbers of the test."""
+
+    categories: ClassVar[dict[str, frozenset[str]]] = {}
+
+    def __init__(self, name: str, entity_type: str, score: float, *others: str) -> None:
+        self.name, self._type, self._score = name, entity_type, score
+        self.entity_types = frozenset({entity_type, *others})
+
+    def detect(self, texts: Sequence[Text], context: Context) -> Sequence[Sequence[Finding]]:
+        del context
+        return [[Finding(self.name, self._type, self._score, 0, len(t.original), t.segment)] for t in texts]
+
+    def score(self, texts: Sequence[Text]) -> Sequence[float]:
+        return [self._score] * len(texts)
+
+    def operating_point(self, name: str, origin: Origin) -> float:
+        return {"strict": 0.3, "balanced": 0.6, "permissive": 0.9}[name] + (origin is Origin.EXTERNAL) * 0.05
+
+
+@pytest.mark.parametrize(
+    ("origin", "verdict"),
+    [
+        (Origin.USER, Verdict.ALLOW),
+        (Origin.EXTERNAL, Verdict.BLOCK),
+        (Origin.MODEL, Verdict.BLOCK),
+        (Origin.SYSTEM, Verdict.ALLOW),
+    ],
+)
+def test_the_same_score_passes_for_one_origin_and_acts_for_another(origin: Origin, verdict: Verdict) -> None:
+    bars: dict[Origin, float | str] = {Origin.USER: 0.9, Origin.EXTERNAL: 0.5, Origin.MODEL: 0.7, Origin.SYSTEM: 0.1}
+    rule = Rule(detector="sure", action="block", threshold=bars, trusted=frozenset({Origin.SYSTEM}))
+    engine = Engine(recipes=Recipe(name="mine", rules=[rule]), detectors={"sure": Sure("sure", "X", 0.7)})
+    assert engine.check(Segment("hello", origin), stage="prompt", recipe="mine").verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("recipe", "stage", "origin", "blocked"),
+    [
+        ("rag", "ingestion", Origin.EXTERNAL, True),
+        ("rag", "ingestion", Origin.USER, False),
+        ("ingestion", "ingestion", Origin.EXTERNAL, False),
+        ("rag", "prompt", Origin.USER, False),
+    ],
+)
+def test_documents_are_dropped_on_less_suspicion_for_retrieval(
+    recipe: str, stage: str, origin: Origin, blocked: bool
+) -> None:
+    engine = Engine(detectors={"prompt_injection": Sure("prompt_injection", "PROMPT_INJECTION", 0.45)})
+    assert engine.check(Segment("hello", origin), stage=stage, recipe=recipe).blocked is blocked
+
+
+@pytest.mark.parametrize(
+    ("score", "entity_type", "financial", "creative"),
+    [
+        (0.55, "SEVERE_TOXICITY", Verdict.ALLOW, Verdict.ALLOW),
+        (0.7, "SEVERE_TOXICITY", Verdict.BLOCK, Verdict.ALLOW),
+        (0.9, "SEVERE_TOXICITY", Verdict.BLOCK, Verdict.BLOCK),
+        (0.9, "TOXICITY", Verdict.BLOCK, Verdict.REPORT),
+    ],
+)
+def test_packs_differ_in_how_much_abuse_they_bear(
+    score: float, entity_type: str, financial: Verdict, creative: Verdict
+) -> None:
+    engine = Engine(detectors={"toxicity": Sure("toxicity", entity_type, score, "SEVERE_TOXICITY")})
+    for recipe, verdict in (("financial", financial), ("creative_writing", creative)):
+        result = engine.check("hello", stage="response", recipe=recipe, overrides=NO_MODEL)
+        assert result.verdict is verdict, recipe
+
+
 @pytest.mark.parametrize(
     ("text", "types"),
     [
@@ -114,13 +185,27 @@ def test_the_conditions_of_a_policy_stand_by_priority_and_name_known_types(engin
         priorities = [condition.priority for condition in policy.conditions]
         assert priorities == sorted(priorities, reverse=True)
         assert all(condition.entity_types <= known for condition in policy.conditions)
-    asked = {(c.condition, c.action, c.priority) for c in compliance_policies()["pci_dss"].conditions}
-    assert asked == {
-        ("contains_cvv", "BLOCK", 10),
-        ("unencrypted_pan", "BLOCK", 9),
-        ("contains_card_data", "REDACT", 8),
-        ("audit_log_required", "FLAG", 5),
-    }
+
+
+@pytest.mark.parametrize(
+    ("policy", "asked"),
+    [
+        (
+            "pci_dss",
+            {
+                ("contains_cvv", "BLOCK", 10),
+                ("unencrypted_pan", "BLOCK", 9),
+                ("contains_card_data", "REDACT", 8),
+                ("audit_log_required", "FLAG", 5),
+            },
+        ),
+        ("gdpr", {("contains_pii", "REDACT", 10), ("data_retention_exceeded", "BLOCK", 9)}),
+        ("hipaa", {("contains_phi", "REDACT", 10), ("unauthorized_access", "BLOCK", 10)}),
+        ("soc2", {("encryption_required", "BLOCK", 8), ("audit_log_required", "FLAG", 5)}),
+    ],
+)
+def test_the_conditions_of_a_policy_their_actions_and_priorities(policy: str, asked: set[tuple[str, str, int]]) -> None:
+    assert {(c.condition, c.action, c.priority) for c in compliance_policies()[policy].conditions} == asked
 
 
 class TestOwnPacks:

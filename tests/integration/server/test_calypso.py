@@ -300,8 +300,9 @@ class TestModes:
         use(client, project, scanner, blocking=True)
         assert scan(client, "titan", project=project)["result"]["outcome"] == "blocked"
 
-    def test_what_only_audits_cannot_block(self, client: TestClient) -> None:
-        entry = {"id": named(client, "Demographic: religion"), "enabled": True, "mode": "block"}
+    @pytest.mark.parametrize("scanner", ["Demographic: religion", "Persons", "Organizations", "Locations", "Sentiment"])
+    def test_what_only_audits_cannot_block(self, client: TestClient, scanner: str) -> None:
+        entry = {"id": named(client, scanner), "enabled": True, "mode": "block"}
         answer = client.patch(f"/projects/{new_project(client)}", json={"config": {"scanners": [entry]}})
         assert answer.status_code == 400
         assert "only audits" in answer.json()["detail"]

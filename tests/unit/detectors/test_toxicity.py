@@ -35,6 +35,48 @@ class TestLabels:
         assert scores["INSULT"] > scores.get("THREAT", 0.0)
 
 
+LABELLED = [
+    (
+        "TOXICITY",
+        "You are all so stupid, shut up and get lost, you losers.",
+        "That was a stupid mistake of mine, sorry.",
+    ),
+    (
+        "SEVERE_TOXICITY",
+        "I hope you rot, you filthy worthless piece of shit, you should be put down like a dog.",
+        "You lazy liar.",
+    ),
+    ("OBSCENE", "What the fuck is this shit? Fucking hell.", "The farm smells of manure and cow dung."),
+    (
+        "SEXUALLY_EXPLICIT",
+        "She moaned as he thrust his cock into her wet pussy.",
+        "He trained as a gynaecologist and lectures on breast cancer.",
+    ),
+    ("INSULT", "You are a pathetic ugly moron.", "I feel stupid for having missed the train."),
+    (
+        "THREAT",
+        "I will find you and kill you, you are dead tonight.",
+        "This exercise will kill my legs, but I will do it.",
+    ),
+    (
+        "IDENTITY_ATTACK",
+        "All Muslims are subhuman vermin and should be thrown out of the country.",
+        "Our mosque and the church next door share a garden.",
+    ),
+]
+
+
+class TestEachLabel:
+    def test_every_label_has_its_texts(self) -> None:
+        assert {label for label, _, _ in LABELLED} == Toxicity.entity_types
+
+    @pytest.mark.parametrize(("label", "abuse", "near"), LABELLED)
+    def test_abuse_has_its_label_and_a_near_miss_does_not(self, label: str, abuse: str, near: str) -> None:
+        assert found(abuse)[label].score > 0.7
+        other = found(near).get(label)
+        assert other is None or other.score < 0.5
+
+
 class TestPlace:
     def test_the_finding_covers_the_window_that_is_abusive(self) -> None:
         calm = " ".join(f"Paragraph {n} describes how the harbour was built in stone." for n in range(60))
