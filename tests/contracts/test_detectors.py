@@ -5,6 +5,8 @@ Each is asked about something that it finds (`POSITIVES`), so that no law holds 
 
 from __future__ import annotations
 
+import re
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -141,6 +143,10 @@ def found(name: str, content: str) -> tuple[Finding, ...]:
 
 @pytest.mark.parametrize("name", NAMES)
 class TestEveryDetector:
+    def test_says_what_its_limits_are(self, name: str) -> None:
+        module = sys.modules[registry.load("detectors", name).__module__]
+        assert re.search(r"\bLimits: \w", module.__doc__ or "")
+
     def test_satisfies_the_protocol(self, name: str) -> None:
         detector = built(name)
         assert isinstance(detector, Detector)

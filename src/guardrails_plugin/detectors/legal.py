@@ -5,9 +5,9 @@ chosen classes are summed, and a text whose sum reaches the threshold of its sen
 .7, high .5. The finding's type is the likeliest of the chosen classes; its score is the sum. A recipe's own threshold
 applies on top.
 
-Words and their frequencies are weighed over the whole text, so a clause or two inside a long prompt is not found; texts
-under ``least_words`` words are not judged. Software licences count as ``TERMS_OF_SERVICE``: they are terms of use.
-Privacy policies too. English only.
+Software licences count as ``TERMS_OF_SERVICE``: they are terms of use. Privacy policies too.
+Limits: words and their frequencies are weighed over the whole text, so a clause or two inside a long prompt is not
+found; texts under ``least_words`` words are not judged. English only.
 
 Trained by ``training.legal`` on licence texts, case summaries, privacy policies against prose, e-mail, code and tool
 output (CC0, ODC-BY, MIT and others), and on contracts and non-disclosure agreements composed from clauses written for

@@ -8,6 +8,9 @@ well it is calibrated depends on the examples, so try them (`guardrails-plugin s
 Embeddings come from any `Embedder`; without one, from hashed character n-grams (Weinberger et al., "Feature hashing for
 large scale multitask learning", 2009), which see shared words and spellings, not meaning: write examples in the words
 that the texts will use. A trained encoder sees paraphrases too.
+
+Limits: few or mixed examples give a vague border; a sentence inside a window about something else is drowned out; what
+a text denies ("this is no invoice") is as near to the examples as what it states.
 """
 
 from __future__ import annotations

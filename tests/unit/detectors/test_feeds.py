@@ -285,3 +285,13 @@ def test_200_000_entries_take_little_memory_and_a_few_microseconds(tmp_path: Pat
     for _ in range(20_000):
         index.host("a.b.example.com")
     assert (time.thread_time() - began) / 20_000 < 50e-6
+
+
+@pytest.mark.slow
+def test_the_index_of_500_000_entries_is_a_few_megabytes() -> None:
+    index = FeedIndex.build(("domain", f"host.evil{number}.example") for number in range(500_000))
+    assert index.size == 500_000
+    assert not any((*index.starts, *index.ends))
+    assert index.hashes.nbytes + len(index.filter) < 7_000_000
+    assert index.host("www.host.evil499999.example")
+    assert not index.host("host.evil500000.example")

@@ -82,6 +82,16 @@ def test_own_recognizers_and_allow_list() -> None:
     assert TICKETS.entity_types == {"TICKET", "CODE_NAME"}
 
 
+def test_own_recognizers_in_german() -> None:
+    own = (
+        {"entity": "AKTENZEICHEN", "patterns": (r"AZ \d{3}/\d{2}",), "context": ("Aktenzeichen",), "score": 0.5},
+        {"entity": "CODE_NAME", "deny_list": ("Nachtfalter",)},
+    )
+    detector = NamedEntities(model=None, language="de", recognizers=own)  # type: ignore[arg-type]
+    text = "Zum Vorgang Nachtfalter gehört AZ 417/26, nicht 417/26."
+    assert found(text, detector) == [("Nachtfalter", "CODE_NAME"), ("AZ 417/26", "AKTENZEICHEN")]
+
+
 def test_predefined_recognizers() -> None:
     detector = NamedEntities(model=None, predefined=("IbanRecognizer", "EmailRecognizer"))
     assert found("GB29NWBK60161331926819 or a@example.com", detector) == [

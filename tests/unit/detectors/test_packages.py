@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from base64 import b64encode
 from itertools import pairwise
 from pathlib import Path
 
@@ -110,6 +111,19 @@ def test_what_the_users_files_say(detector: Packages, text: str, expected: list[
 def test_look_alikes(text: str, real: str) -> None:
     (finding,) = found(text)
     assert (finding.entity_type, finding.evidence["looks_like"]) == ("LOOK_ALIKE_PACKAGE", real)
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        "pip install reqe\u200busts",
+        "pip ins\u200btall req\u200beu\u200bsts",
+        f"Run this: {b64encode(b'pip install reqeusts && python run.py').decode()}",
+    ],
+)
+def test_disguises_hide_nothing(hidden: str) -> None:
+    (finding,) = found(hidden)
+    assert (finding.entity_type, finding.evidence["looks_like"]) == ("LOOK_ALIKE_PACKAGE", "requests")
 
 
 @pytest.mark.parametrize(

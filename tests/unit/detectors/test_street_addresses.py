@@ -56,6 +56,11 @@ def test_near_misses(content: str) -> None:
     assert found(content) == []
 
 
+def test_zero_width_characters_hide_nothing() -> None:
+    hidden = "12 Oak\u200b Stre\u200bet, Aus\u200btin, TX 787\u200b01"
+    assert found(f"I live at {hidden}.") == [hidden]
+
+
 def test_lines_and_small_letters() -> None:
     assert found("Ana Reyes\n77 Cedar Avenue\nTulsa, OK 74103\n") == ["77 Cedar Avenue\nTulsa, OK 74103"]
     assert found("i am at 310 maple st denver co 80203") == ["310 maple st denver co 80203"]
