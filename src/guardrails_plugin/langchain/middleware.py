@@ -49,10 +49,12 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
     prompt, an answer or a tool's result. A call whose arguments they, or a person, change is judged again when it comes
     to its tool. Behind its back, wherever it stands: the tokens that other middleware streams from a model it asks
     itself, and the messages in a ``Command`` that it answers with. As the last it sees what others make of prompts and
-    calls, but not what they answer themselves or make of answers and results.
+    calls, and guards what they answer themselves, or make of answers and results, in the thread only; what they add in
+    an ``after_agent`` of their own comes after it.
 
     What others put into the thread (summaries, reviewers' words, ``update_state``) is guarded there before the model is
-    next asked, AI messages of the input like replies; the step that writes it shows it as it was.
+    next asked and when the turn ends, AI messages of the input like replies; the step that writes it shows it as it
+    was.
 
     LangGraph asks no middleware about what tools and nodes write by ``get_stream_writer()`` (stream mode ``custom``),
     nor about state keys other than ``messages`` (those in a tool's ``Command`` are guarded, those in the input, of
@@ -142,7 +144,7 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
             return {"messages": changed} if changed else None
         if self._on_block == "raise":
             raise cleaned.blocked from None
-        return {"messages": [*changed, refusal_message(self._refusal, cleaned.blocked)], "jump_to": "end"}
+        return {"messages": [*changed, self._refusal_of(cleaned.blocked)], "jump_to": "end"}
 
     @hook_config(can_jump_to=["end"])
     async def abefore_agent(self, state: Any, runtime: Any) -> dict[str, Any] | None:
@@ -173,17 +175,29 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
         return self._noted(await self._tools.awrap_tool_call(request, handler))
 
     def after_agent(self, state: Any, runtime: Any) -> dict[str, Any] | None:
-        """The last answer with its encrypted values turned back, where that is asked for."""
-        messages: list[BaseMessage] = state["messages"]
-        if not self._restore or not messages or not isinstance(messages[-1], AIMessage):
-            return None
-        last = messages[-1]
-        tenant = run_context(tenant=self._tenant).tenant
-        content = Encrypted(self._engine, tokens(messages), tenant).restore(last.content)
-        return {"messages": [_restored(last, content)]} if content != last.content else None
+        """What others answered behind this guard's back guarded, and encrypted values turned back, if that is asked."""
+        thread: list[BaseMessage] = state["messages"]
+        cleaned = self._thread.added(thread)
+        changed = cleaned.changed
+        if cleaned.blocked is not None:
+            if self._on_block == "raise":
+                raise cleaned.blocked from None
+            changed = [*changed, self._refusal_of(cleaned.blocked)]
+        messages = _with(thread, changed)
+        if self._restore and cleaned.blocked is None and messages and isinstance(messages[-1], AIMessage):
+            last = self._turned_back(messages)
+            changed = [*(one for one in changed if one.id != last.id), last] if last != thread[-1] else changed
+        return {"messages": changed} if changed else None
 
     async def aafter_agent(self, state: Any, runtime: Any) -> dict[str, Any] | None:
         return await asyncio.to_thread(self.after_agent, state, runtime)
+
+    def _turned_back(self, messages: Sequence[BaseMessage]) -> AIMessage:
+        """The last answer with its encrypted values turned back."""
+        last: Any = messages[-1]
+        tenant = run_context(tenant=self._tenant).tenant
+        content = Encrypted(self._engine, tokens(messages), tenant).restore(last.content)
+        return _restored(last, content) if content != last.content else last
 
     def _turn(self, request: ModelRequest[Any]) -> _Turn:
         """The request guarded; what others have put into the thread is guarded there, too."""
@@ -229,7 +243,13 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
         return self._refusing(blocked, [removed(message) for message in gone])
 
     def _refusing(self, blocked: GuardBlocked, changed: list[BaseMessage]) -> ModelResult:
-        return _extended(ModelResponse(result=[refusal_message(self._refusal, blocked)]), changed)
+        return _extended(ModelResponse(result=[self._refusal_of(blocked)]), changed)
+
+    def _refusal_of(self, blocked: GuardBlocked) -> AIMessage:
+        """The answer in place of a refused one, which is the application's own word."""
+        refusal = refusal_message(self._refusal, blocked)
+        self._thread.note([refusal])
+        return refusal
 
 
 @dataclass(frozen=True, slots=True)

@@ -325,10 +325,43 @@ class TestFirst:
 
 
 class TestLast:
-    """What other middleware does to the answers on their way out is behind the guard's back."""
+    """What other middleware does to the answers on their way out is guarded in the thread, after it was seen there."""
 
-    def test_it_does_not_see_what_they_answer_themselves(self) -> None:
-        assert run(app([Answers(AIMessage(SAID)), guarding()]))[-1].content == SAID
+    @pytest.mark.parametrize("asynchronous", [False, True])
+    def test_what_they_answer_themselves_is_guarded_when_the_turn_ends(self, asynchronous: bool) -> None:
+        for other in (Answers(AIMessage(SAID)), Around(answer=lambda _: ModelResponse(result=[AIMessage(SAID)]))):
+            assert run(app([other, guarding()]), asynchronous=asynchronous)[-1].content == CLEAN
+
+    @pytest.mark.parametrize("asynchronous", [False, True])
+    def test_it_may_be_refused(self, asynchronous: bool) -> None:
+        made = app([Answers(AIMessage(SAID)), guarding(response=BLOCK, refusal="No.")])
+        messages = run(made, asynchronous=asynchronous)
+        assert messages[-1].content == "No."
+        assert RAW not in repr(messages)
+        made = app([Answers(AIMessage(SAID)), guarding(response=BLOCK, on_block="raise")])
+        with pytest.raises(GuardBlocked, match="response"):
+            run(made, asynchronous=asynchronous)
+
+    def test_the_step_that_writes_it_shows_it(self) -> None:
+        made = app([Answers(AIMessage(SAID)), guarding()])
+        seen = list(made.stream(HI, {"configurable": {"thread_id": "1"}}, stream_mode="values"))
+        assert [state["messages"][-1].content for state in seen[-2:]] == [SAID, CLEAN]
+
+    def test_a_refusal_is_no_answer_to_be_judged(self) -> None:
+        sink = Sink()
+        own = guarding(Engine(sinks=[sink]), pre_plan=BLOCK, refusal="No.")
+        config: Any = {"configurable": {"thread_id": "1"}}
+        assert app([own]).invoke({"messages": [HumanMessage(SAID)]}, config)["messages"][-1].content == "No."
+        assert sink.stages == ["pre_plan"]
+
+    def test_what_they_add_after_the_agent_comes_after_it(self) -> None:
+        class Adds(AgentMiddleware[Any, Any, Any]):
+            def after_agent(self, state: Any, runtime: Any) -> Any:
+                return {"messages": [AIMessage(SAID)]}
+
+        for others, said in (([Adds(), guarding()], SAID), ([guarding(), Adds()], CLEAN)):
+            made = app(others, says("fine"))
+            assert made.invoke(HI, {"configurable": {"thread_id": "1"}})["messages"][-1].content == said
 
     def test_what_they_make_of_a_tools_result_stays_in_the_thread_until_the_model_is_asked(self) -> None:
         def replaced(result: ToolMessage) -> ToolMessage:
