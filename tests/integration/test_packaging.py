@@ -58,6 +58,14 @@ def test_importing_the_langchain_adapter_loads_langchain_core_only() -> None:
     assert set(python(code).split()) <= set(own.split())
 
 
+def test_importing_the_llama_index_adapter_loads_nothing_that_llama_index_core_does_not() -> None:
+    others = set(HEAVY) - {"llama_index"}
+    code = "import sys, {}; print(*(set({!r}) & sys.modules.keys()))"
+    own = python(code.format("llama_index.core, llama_index.core.agent.workflow", others))
+
+    assert set(python(code.format("guardrails_plugin.llama_index", others)).split()) <= set(own.split())
+
+
 def test_importing_costs_little_more_than_what_it_stands_on() -> None:
     """At most three times pydantic and numpy, measured in the same run: the best of several, alternating."""
     timed = "import time; began = time.process_time(); import {}; print(time.process_time() - began)"

@@ -139,6 +139,20 @@ def test_the_stream_is_still_a_stream_and_ends_with_its_last_chunk() -> None:
     assert len({chunk.id for chunk in chunks}) == 1
 
 
+def test_ids_of_the_inner_reply_and_of_its_calls_are_kept() -> None:
+    calls = [{"name": "t", "args": {"said": "a"}, "id": f"call-{number}", "type": "tool_call"} for number in (1, 2)]
+    reply = AIMessage(SAID, id="reply-1", tool_calls=calls)
+    model = guarded(says(reply))
+    for answer in (model.invoke("hi"), asyncio.run(model.ainvoke("hi"))):
+        assert (answer.content, answer.id) == (CLEAN, "reply-1")
+        assert [call["id"] for call in answer.tool_calls] == ["call-1", "call-2"]
+    chunks: Any = list(model.stream("hi"))
+    whole = sum(chunks[1:], chunks[0])
+    inner: Any = list(says(reply).stream("hi"))
+    assert [call["id"] for call in whole.tool_calls] == ["call-1", "call-2"]
+    assert (whole.id == "reply-1") is (inner[0].id == "reply-1")
+
+
 def test_an_inner_stream_is_closed_when_nobody_listens_any_more() -> None:
     closed = []
 

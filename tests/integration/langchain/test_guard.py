@@ -293,6 +293,23 @@ class TestBlocks:
         kept = guard("ingestion", overrides=BLOCK, on_block="drop").invoke(documents)
         assert [document.page_content for document in kept] == ["fine", "fine, too"]
 
+    @pytest.mark.parametrize("at_once", [1, 2, None])
+    def test_a_batch_has_a_config_for_each_and_keeps_its_order(self, at_once: int | None) -> None:
+        told: list[Any] = []
+
+        class Told(BaseCallbackHandler):
+            def on_chain_start(self, serialized: Any, inputs: Any, *, tags: Any = None, **kwargs: Any) -> None:
+                told.append(tags)
+
+        values = [f"{number}: {SAID}" for number in range(5)]
+        configs: Any = [
+            {"tags": [f"tag-{number}"], "callbacks": [Told()], "max_concurrency": at_once} for number in range(5)
+        ]
+        expected = [f"{number}: {CLEAN}" for number in range(5)]
+        assert guard().batch(values, configs) == expected
+        assert asyncio.run(guard().abatch(values, configs)) == expected
+        assert sorted(tag for tags in told for tag in tags) == sorted(f"tag-{number}" for number in (*range(5),) * 2)
+
     def test_one_block_in_a_batch_can_be_returned_instead_of_raised(self) -> None:
         fine, blocked = guard(overrides=BLOCK).batch(["fine", SAID], return_exceptions=True)
         assert fine == "fine"

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from langchain_core.runnables import RunnableGenerator, RunnableLambda
+from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.store.base import BaseStore
+from langgraph.store.memory import InMemoryStore
+from llama_index.core import MockEmbedding
+from llama_index.core.ingestion import IngestionPipeline
+from llama_index.core.schema import BaseNode, Document
+from llama_index.core.storage.docstore import SimpleDocumentStore
+from llama_index.core.vector_stores import SimpleVectorStore
 
 from guardrails_plugin.errors import ConfigError, GuardBlocked
 from guardrails_plugin.testing import CALLER_INPUT, Allow, assert_no_leak, find_leaks
@@ -135,3 +144,37 @@ def test_bad_input_is_refused(canaries: Any, options: Any, said: str) -> None:
 def test_an_application_of_neither_framework_is_refused() -> None:
     with pytest.raises(ConfigError, match="dict is neither a LangChain Runnable nor a LlamaIndex engine"):
         find_leaks({}, CANARY, "x")
+
+
+def test_the_store_of_a_graph_is_searched() -> None:
+    def keeps(state: MessagesState, *, store: BaseStore) -> Any:
+        store.put(("notes",), "1", {"text": f"SSN {SSN}"})
+        return {}
+
+    graph = StateGraph(MessagesState)
+    graph.add_node("keeps", keeps)
+    graph.add_edge(START, "keeps")
+    app = graph.compile(store=InMemoryStore())
+    report = find_leaks(app, CANARY, {"messages": [("user", "hi")]}, modes=["invoke"])
+    assert {leak.place.split("[")[0] for leak in report.leaks} == {"store"}
+
+
+@pytest.mark.filterwarnings("ignore:docstore_strategy")
+def test_docstores_and_vector_stores_of_a_pipeline_are_searched() -> None:
+    class Vectors(SimpleVectorStore):
+        """Keeps texts, too, as stores of vectors usually do."""
+
+        def add(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[str]:
+            made = super().add(nodes, **kwargs)
+            self.data.metadata_dict.update({node.node_id: {"text": node.get_content()} for node in nodes})
+            return made
+
+    pipeline = IngestionPipeline(
+        transformations=[MockEmbedding(embed_dim=4)],
+        docstore=SimpleDocumentStore(),
+        vector_store=Vectors(),
+        disable_cache=True,
+    )
+    report = find_leaks(pipeline, CANARY, [Document(text=f"SSN {SSN}")], modes=["run"])
+    places = {leak.place.split("[")[0].split(".")[0] for leak in report.leaks}
+    assert places >= {"docstore", "vector store"}
