@@ -1,5 +1,6 @@
 # make demo    the main job on examples/data, offline
 # make test    linters, type checkers, layers, tests, notebook
+# make oldest  the LangChain tests with the oldest langchain that pyproject.toml allows
 # make bench   cost as ratios: against LangChain's PIIMiddleware and Presidio in one run
 # make clean   removes environments and caches
 #
@@ -9,9 +10,10 @@
 PYTHON ?= python3
 VENV   := .venv
 BENCH  := .venv-bench
+OLDEST := .venv-oldest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint mypy basedpyright layers pytest bench clean
+.PHONY: help demo test lint mypy basedpyright layers pytest oldest bench clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -40,11 +42,19 @@ layers: $(VENV)/.test
 pytest: $(VENV)/.test
 	$(VENV)/bin/python -m pytest -q -n 2
 
+# langchain 1.4.0 wants langchain-core 1.6.0; the plugin without agents also runs with langchain-core 1.4.0.
+oldest:
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[langchain-agents,mcp]" \
+	  langchain==1.4.0 langchain-core==1.6.0 anyio hypothesis langchain-tests nbmake pytest pytest-socket \
+	  pytest-timeout pytest-xdist
+	$(OLDEST)/bin/python -m pytest -q -n 2 tests/integration/langchain
+
 bench: $(BENCH)/.bench
 	$(BENCH)/bin/python -m pytest -c tests/benchmarks/pytest.ini tests/benchmarks
 
 clean:
-	rm -rf $(VENV) $(BENCH) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(BENCH) $(OLDEST) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find src tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The test environment can run the demo too. Byte code is made by two processes, where pip would use one, and of src

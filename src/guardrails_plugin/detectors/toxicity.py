@@ -3,10 +3,11 @@
 How: heads of the encoder that also judges prompt injection (`label_heads`), so that a text both are asked about is read
 once.
 
-Quality, by label and on texts not trained on: ``models/injection/MODEL_CARD.md``. Limits: trained on English tweets,
-Korean comments and hand-written texts with calm twins in some 40 languages, most of them English. Quotation and banter
-are told from abuse only partly, insults without a rude word and veiled threats are often missed, and English dialects
-that public data over-represents are flagged more often than they should be: report before you block.
+Quality, by label and on texts not trained on: ``models/injection/MODEL_CARD.md``. Limits: plain talk of groups
+("Muslims celebrate ...") and hard words about things ("a stupid plot") is flagged now and then; trained on English
+tweets, Korean comments and hand-written texts with calm twins in some 40 languages, most of them English. Quotation and
+banter are told from abuse only partly, insults without a rude word and veiled threats are often missed, and English
+dialects that public data over-represents are flagged more often than they should be: report before you block.
 """
 
 from __future__ import annotations

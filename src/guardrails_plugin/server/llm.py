@@ -32,6 +32,9 @@ __all__ = ["ChatOutcome", "ChatRequest", "Completion", "LlmProxy", "StreamPart"]
 
 _log = logging.getLogger("guardrails_plugin.server")
 
+_importing = threading.RLock()
+"""Two threads that import modules which import each other may see them half made: one imports at a time."""
+
 _LIMITS: Mapping[str, Any] = {"timeout": 60.0, "max_retries": 1}
 
 _ALSO: Mapping[str, Mapping[str, Any]] = {
@@ -182,11 +185,12 @@ class LlmProxy:
     def _prepare(self) -> None:
         provider, model = self.default
         try:
-            _as_messages([{"role": "user", "content": ""}])
-            if provider == "echo":
-                _echo(model)
-            else:
-                _made(model, provider, {"api_key": "none"})
+            with _importing:
+                _as_messages([{"role": "user", "content": ""}])
+                if provider == "echo":
+                    _echo(model)
+                else:
+                    _made(model, provider, {"api_key": "none"})
         except Exception as error:  # noqa: BLE001 - any provider's client; what needs no model works without it
             reason = error.detail if isinstance(error, ApiError) else type(error).__name__
             _log.warning("GUARDRAILS_PROVIDER cannot be asked: %s", reason)
@@ -319,19 +323,21 @@ class LlmProxy:
 
 
 def _echo(name: str) -> BaseChatModel:
-    # Deferred: langchain_core takes longer to import than the service to start.
-    from guardrails_plugin.server.echo import EchoChatModel
+    with _importing:
+        # Deferred: langchain_core takes longer to import than the service to start.
+        from guardrails_plugin.server.echo import EchoChatModel
 
     return EchoChatModel(model=name)
 
 
 def _made(name: str, provider: str, options: Mapping[str, Any]) -> BaseChatModel:
-    # Deferred: the langchain package takes seconds to import.
-    from langchain.chat_models import init_chat_model
-
     also = _ALSO.get(provider, {})
     try:
-        model: BaseChatModel = init_chat_model(name, model_provider=provider, **_LIMITS, **also, **options)
+        with _importing:
+            # Deferred: the langchain package takes seconds to import, and so does a provider's.
+            from langchain.chat_models import init_chat_model
+
+            model: BaseChatModel = init_chat_model(name, model_provider=provider, **_LIMITS, **also, **options)
     except ImportError:
         raise unavailable(
             f"Provider {provider[:40]!r} is not installed: add LangChain's package for it to the service "
