@@ -1,4 +1,4 @@
-"""The MCP client proxy, around a client of the shape of ``BasicMCPClient``."""
+"""The MCP client proxy, around a client of the shape of ``BasicMCPClient``; the real one is in `test_mcp_server`."""
 
 from __future__ import annotations
 
