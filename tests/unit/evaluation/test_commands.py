@@ -116,21 +116,26 @@ def test_a_log_that_is_too_short_is_told_how_many_rows_it_takes(
 
 
 @pytest.mark.parametrize(
-    ("lines", "message"),
+    ("name", "lines", "message"),
     [
-        ("", "no rows"),
-        ("{\n", "set.jsonl:1: not JSON"),
-        ('{"text": "a", "label": 0}\n{"text": "b"}\n', "set.jsonl:2: no label"),
-        ('{"label": 1}\n', "text"),
-        ('{"text": "a", "label": 7}\n', "label"),
-        ('{"text": "a", "label": 1, "origin": "moon"}\n', "origin"),
-        ("[1]\n", "set.jsonl:1"),
+        ("set.jsonl", "", "no rows"),
+        ("set.jsonl", "{\n", "set.jsonl:1: not JSON"),
+        ("set.jsonl", '{"text": "a", "label": 0}\n{"text": "b"}\n', "set.jsonl:2: no label"),
+        ("set.jsonl", '{"label": 1}\n', "text"),
+        ("set.jsonl", '{"text": "a", "label": 7}\n', "label"),
+        ("set.jsonl", '{"text": "a", "label": 1, "origin": "moon"}\n', "origin"),
+        ("set.jsonl", "[1]\n", "set.jsonl:1"),
+        ("set.csv", "sentence,label\na,1\n", "set.csv:1: expected a column 'text'"),
+        ("set.csv", "text,label\na,1\nb,maybe\n", "set.csv:3: label"),
+        ("set.csv", "text\na\n", "set.csv:2: no label"),
+        ("set.csv", "text,label\n", "no rows"),
+        ("set.csv", 'text,label\n"a,1\n', "set.csv"),
     ],
 )
 def test_a_wrong_file_is_an_error_that_says_where(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], lines: str, message: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, lines: str, message: str
 ) -> None:
-    path = tmp_path / "set.jsonl"
+    path = tmp_path / name
     path.write_text(lines)
     assert main(["eval", str(path)]) == 2
     assert message in capsys.readouterr().err
@@ -173,25 +178,6 @@ def test_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -
     report = json.loads(capsys.readouterr().out)
     assert (report["groups"]["all"]["all"]["positives"], report["groups"]["all"]["all"]["negatives"]) == (1, 1)
     assert set(report["groups"]["origin"]) == {"user", "external"}
-
-
-@pytest.mark.parametrize(
-    ("table", "message"),
-    [
-        ("sentence,label\na,1\n", "set.csv:1: expected a column 'text'"),
-        ("text,label\na,1\nb,maybe\n", "set.csv:3: label"),
-        ("text\na\n", "set.csv:2: no label"),
-        ("text,label\n", "no rows"),
-        ('text,label\n"a,1\n', "set.csv"),
-    ],
-)
-def test_a_wrong_table_is_an_error_that_says_where(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], table: str, message: str
-) -> None:
-    path = tmp_path / "set.csv"
-    path.write_text(table)
-    assert main(["eval", str(path)]) == 2
-    assert message in capsys.readouterr().err
 
 
 def test_files_may_be_compressed_and_must_be_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

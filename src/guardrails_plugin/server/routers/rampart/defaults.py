@@ -49,11 +49,11 @@ def change_defaults(body: FilterOptions, exchange: Current, services: Running) -
 
 def _shown(own: FilterOptions) -> FilterDefaults:
     built_in = builtin_packs()["default"].listing
-    threshold = built_in.toxicity_threshold if own.toxicity_threshold is None else own.toxicity_threshold
-    return FilterDefaults(
-        filters=list(own.filters if own.filters is not None else built_in.filters),  # type: ignore[arg-type]
-        redact=built_in.redact if own.redact is None else own.redact,
-        toxicity_threshold=threshold,
-        custom_pii_patterns=own.custom_pii_patterns or {},
-        use_presidio_pii=bool(own.use_presidio_pii),
-    )
+    known = {
+        "filters": built_in.filters,
+        "redact": built_in.redact,
+        "toxicity_threshold": built_in.toxicity_threshold,
+        "custom_pii_patterns": {},
+        "use_presidio_pii": False,
+    }
+    return FilterDefaults.model_validate(known | own.model_dump(exclude_none=True))

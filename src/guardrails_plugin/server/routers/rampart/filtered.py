@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-__all__ = ["Entity", "Filtered", "Injection", "Toxicity"]
+__all__ = ["Entity", "Filtered", "Found", "Injection", "Toxicity"]
 
 
 class Entity(BaseModel):
@@ -44,20 +44,16 @@ class Injection(BaseModel):
     patterns_matched: list[str]
 
 
-class Filtered(BaseModel):
-    """What was found.
+class Found(BaseModel):
+    """What was found, without the content.
 
     Attributes:
-        filtered_content: with ``[EMAIL_REDACTED]`` and the like; null when nothing was changed.
         is_safe: no injection, no abuse, no sensitive topic, and no personal data left in clear (web addresses aside).
         toxicity_scores: null when not asked for; likewise prompt_injection and sensitive_topics.
     """
 
     id: str
-    original_content: str
-    filtered_content: str | None
     is_safe: bool
-    pii_detected: list[Entity]
     toxicity_scores: Toxicity | None
     prompt_injection: Injection | None
     sensitive_topics: list[str] | None
@@ -66,3 +62,15 @@ class Filtered(BaseModel):
     analyzed_at: str
     processing_time_ms: float
     trace_id: str | None
+
+
+class Filtered(Found):
+    """What was found in a content, and the content.
+
+    Attributes:
+        filtered_content: with ``[EMAIL_REDACTED]`` and the like; null when nothing was changed.
+    """
+
+    original_content: str
+    filtered_content: str | None
+    pii_detected: list[Entity]

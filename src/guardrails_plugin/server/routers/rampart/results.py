@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from guardrails_plugin.server.exchange import Current, Exchange
 from guardrails_plugin.server.problems import not_found
-from guardrails_plugin.server.routers.rampart.filtered import Filtered, Injection, Toxicity
+from guardrails_plugin.server.routers.rampart.filtered import Filtered, Found
 from guardrails_plugin.server.routers.rampart.wire import ERRORS, PREFIX, whose
 from guardrails_plugin.server.services import Running
 
@@ -31,27 +31,17 @@ class KeptEntity(BaseModel):
     label: str | None
 
 
-class FilterResult(BaseModel):
+class FilterResult(Found):
     """The filter's answer without the content, whole or redacted, which is not kept: null.
 
     Attributes:
         pii_count: entities found, of which the first are listed.
     """
 
-    id: str
     original_content: None = None
     filtered_content: None = None
-    is_safe: bool
     pii_detected: list[KeptEntity]
     pii_count: int
-    toxicity_scores: Toxicity | None
-    prompt_injection: Injection | None
-    sensitive_topics: list[str] | None
-    filters_applied: list[str]
-    template_pack: str | None
-    analyzed_at: str
-    processing_time_ms: float
-    trace_id: str | None
 
 
 @router.get("/filter/results/{result_id}")

@@ -7,22 +7,21 @@ analysis and the chat whose client named it (``trace_id``). So a trace cannot be
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field, JsonValue
+from pydantic import Field, JsonValue
 
 from guardrails_plugin.server.auth import GUARD
 from guardrails_plugin.server.exchange import Current, Exchange
-from guardrails_plugin.server.identity import iso, made_at
 from guardrails_plugin.server.problems import invalid, not_found
-from guardrails_plugin.server.routers.rampart.wire import ERRORS, PREFIX, Body, TraceId, milliseconds, whose
+from guardrails_plugin.server.routers.rampart.spans import CHANGE, SPAN, TRACE, Span, Trace, changed, spans_of, trace_of
+from guardrails_plugin.server.routers.rampart.wire import ERRORS, PREFIX, Body, TraceId, whose
 from guardrails_plugin.server.services import Running, Services
 
 __all__ = ["router"]
 
-_TRACE, _SPAN, _CHANGE = "trace_created", "span_created", "span_updated"
 _MOST = 5_000
 """Records of the traces of one answer, the newest."""
 
@@ -73,53 +72,13 @@ class SpanChange(Body):
     metadata: _Metadata | None = None
 
 
-class Span(BaseModel):
-    """A step: a client's own, or a request that named the trace (``guardrail``, ``llm``)."""
-
-    id: str
-    trace_id: str
-    parent_span_id: str | None = None
-    name: str
-    span_type: str
-    input_data: None = None
-    output_data: None = None
-    tokens_used: int | None = None
-    cost: float | None = None
-    latency_ms: float | None = None
-    status: str
-    error_message: None = None
-    created_at: str
-    updated_at: str
-    metadata: dict[str, Any] | None = None
-
-
-class Trace(BaseModel):
-    """Requests and steps that belong together.
-
-    Attributes:
-        status: ``error`` or ``blocked`` when a step's is, else ``success``; ``active`` while there is none.
-    """
-
-    id: str
-    session_id: str | None
-    user_id: str | None
-    name: str
-    created_at: str
-    updated_at: str
-    status: str
-    total_tokens: int
-    total_cost: float
-    total_latency_ms: float
-    metadata: dict[str, Any] | None
-
-
 @router.post("/traces", status_code=201)
 def create_trace(body: NewTrace, exchange: Current) -> Trace:
     """Begin a trace."""
     exchange.user.require(GUARD)
-    exchange.event, exchange.trace = _TRACE, exchange.id
+    exchange.event, exchange.trace = TRACE, exchange.id
     exchange.metadata |= _noted(body)
-    return _trace(exchange.id, [_record_of(exchange)])
+    return trace_of(exchange.id, [_record_of(exchange)])
 
 
 @router.get("/traces")
@@ -147,13 +106,13 @@ def list_traces(
 @router.get("/traces/{trace_id}")
 def get_trace(trace_id: str, exchange: Current, services: Running) -> Trace:
     """One trace."""
-    return _trace(trace_id, _records(exchange, services, [trace_id]))
+    return trace_of(trace_id, _records(exchange, services, [trace_id]))
 
 
 @router.get("/traces/{trace_id}/spans")
 def get_trace_spans(trace_id: str, exchange: Current, services: Running) -> list[Span]:
     """Its steps, in the order in which they were recorded."""
-    return _spans(_records(exchange, services, [trace_id]))
+    return spans_of(_records(exchange, services, [trace_id]))
 
 
 @router.post("/spans", status_code=201)
@@ -161,9 +120,9 @@ def create_span(body: NewSpan, exchange: Current, services: Running) -> Span:
     """Add a step to a trace."""
     exchange.user.require(GUARD)
     _records(exchange, services, [body.trace_id])
-    exchange.event, exchange.trace = _SPAN, body.trace_id
+    exchange.event, exchange.trace = SPAN, body.trace_id
     exchange.metadata |= _noted(body)
-    return _spans([_record_of(exchange)])[0]
+    return spans_of([_record_of(exchange)])[0]
 
 
 @router.get("/spans/{span_id}")
@@ -177,9 +136,9 @@ def update_span(span_id: str, body: SpanChange, exchange: Current, services: Run
     """Say what came of a client's own step."""
     exchange.user.require(GUARD)
     before = _find(exchange, services, span_id)
-    exchange.event, exchange.trace = _CHANGE, before.trace_id
+    exchange.event, exchange.trace = CHANGE, before.trace_id
     exchange.metadata |= {**_noted(body), "span_id": span_id}
-    return _changed(before, _record_of(exchange))
+    return changed(before, _record_of(exchange))
 
 
 def _noted(body: Body) -> dict[str, Any]:
@@ -226,7 +185,7 @@ def _traces(exchange: Exchange, services: Services, limit: int, offset: int) -> 
     by_trace: dict[str, list[Mapping[str, Any]]] = {}
     for record in _records(exchange, services, ids):
         by_trace.setdefault(record["trace"], []).append(record)
-    return [_trace(one, by_trace[one]) for one in ids if one in by_trace]
+    return [trace_of(one, by_trace[one]) for one in ids if one in by_trace]
 
 
 def _find(exchange: Exchange, services: Services, span_id: str) -> Span:
@@ -237,90 +196,10 @@ def _find(exchange: Exchange, services: Services, span_id: str) -> Span:
     """
     with services.database.read() as connection:
         record = services.audit.find(connection, exchange.project_id, span_id, subject=whose(exchange))
-    if record is None or not record.get("trace") or record["event"] in (_TRACE, _CHANGE):
+    if record is None or not record.get("trace") or record["event"] in (TRACE, CHANGE):
         raise not_found("Span")
     own: list[Mapping[str, Any]] = [record]
-    if record["event"] == _SPAN:
+    if record["event"] == SPAN:
         later = _records(exchange, services, [record["trace"]])
-        own += [one for one in later if one["event"] == _CHANGE and one["metadata"]["span_id"] == span_id]
-    return _spans(own)[0]
-
-
-def _trace(trace_id: str, records: Sequence[Mapping[str, Any]]) -> Trace:
-    spans = _spans(records)
-    begun = next((record for record in records if record["event"] == _TRACE), None)
-    told: Mapping[str, Any] = begun["metadata"] if begun else {}
-    statuses = {span.status for span in spans}
-    worst: Iterable[str] = (status for status in ("error", "blocked") if status in statuses)
-    return Trace(
-        id=trace_id,
-        session_id=told.get("session_id"),
-        user_id=told.get("user_id") or records[0]["user_id"] or records[0]["subject"],
-        name=told.get("name") or trace_id,
-        created_at=_moment(records[0]),
-        updated_at=_moment(records[-1]),
-        status=next(iter(worst), "success" if spans else "active"),
-        total_tokens=sum(span.tokens_used or 0 for span in spans),
-        total_cost=round(sum(span.cost or 0.0 for span in spans), 6),
-        total_latency_ms=round(sum(span.latency_ms or 0.0 for span in spans), 3),
-        metadata=told.get("metadata"),
-    )
-
-
-def _spans(records: Sequence[Mapping[str, Any]]) -> list[Span]:
-    spans: dict[str, Span] = {}
-    for record in records:
-        if record["event"] == _CHANGE:
-            before = spans.get(record["metadata"]["span_id"])
-            if before is not None:
-                spans[before.id] = _changed(before, record)
-        elif record["event"] != _TRACE:
-            spans[record["id"]] = _span(record)
-    return list(spans.values())
-
-
-def _span(record: Mapping[str, Any]) -> Span:
-    moment, told = _moment(record), record["metadata"]
-    shared: dict[str, Any] = {
-        "id": record["id"],
-        "trace_id": record["trace"],
-        "created_at": moment,
-        "updated_at": moment,
-    }
-    if record["event"] == _SPAN:
-        return Span(
-            **shared,
-            parent_span_id=told.get("parent_span_id"),
-            name=told["name"],
-            span_type=told["span_type"],
-            status="active",
-            metadata=told.get("metadata"),
-        )
-    return Span(
-        **shared,
-        name=record["route"].removeprefix(PREFIX),
-        span_type="llm" if "/llm/" in record["route"] else "guardrail",
-        tokens_used=told.get("tokens"),
-        cost=told.get("cost"),
-        latency_ms=milliseconds(record["seconds"]),
-        status=_status(record),
-        metadata={"verdict": record["verdict"], "findings": record["findings"]},
-    )
-
-
-def _status(record: Mapping[str, Any]) -> Literal["error", "blocked", "success"]:
-    if record["status"] >= 400:
-        return "error"
-    return "blocked" if record["verdict"] == "block" else "success"
-
-
-def _changed(before: Span, record: Mapping[str, Any]) -> Span:
-    told = record["metadata"]
-    changes = {name: told[name] for name in ("tokens_used", "cost", "latency_ms", "status") if name in told}
-    metadata = {**(before.metadata or {}), **told["metadata"]} if told.get("metadata") else before.metadata
-    return before.model_copy(update={**changes, "metadata": metadata, "updated_at": _moment(record)})
-
-
-def _moment(record: Mapping[str, Any]) -> str:
-    """When the request began; its id says so, in its answer as in its record."""
-    return iso(made_at(record["id"]))
+        own += [one for one in later if one["event"] == CHANGE and one["metadata"]["span_id"] == span_id]
+    return spans_of(own)[0]
