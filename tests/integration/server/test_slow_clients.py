@@ -48,7 +48,7 @@ async def _said(port: int, *parts: bytes, apart: float = 0.0) -> tuple[bytes, fl
     """What the service says to these parts, up to where it closes, and the seconds until then."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     began = time.monotonic()
-    answer = asyncio.create_task(reader.read())
+    answer = asyncio.create_task(_read(reader))
     for part in parts:
         writer.write(part)
         await asyncio.sleep(apart)
@@ -57,6 +57,17 @@ async def _said(port: int, *parts: bytes, apart: float = 0.0) -> tuple[bytes, fl
     said = await asyncio.wait_for(answer, 20)
     writer.close()
     return said, time.monotonic() - began
+
+
+async def _read(reader: asyncio.StreamReader) -> bytes:
+    """All there is. Who closes before all is read resets the connection: that is an end, too."""
+    read = b""
+    try:
+        while some := await reader.read(65_536):
+            read += some
+    except ConnectionResetError:
+        pass
+    return read
 
 
 @pytest.mark.parametrize("parts", [[], [b"G"], [bytes([letter]) for letter in HEALTH]], ids=["none", "one", "each"])
@@ -72,10 +83,11 @@ def test_the_second_request_of_a_connection_has_a_deadline_too(port: int) -> Non
     assert said.count(b"HTTP/1.1") == 1
 
 
-def test_a_head_without_end_is_not_kept(port: int) -> None:
+def test_a_head_without_end_is_not_kept(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "HEAD_SECONDS", 60)
     said, seconds = asyncio.run(_said(port, b"GET / HTTP/1.1\r\nx: ", *[b"a" * 10_000] * 10))
     assert said == b""
-    assert seconds < 0.4
+    assert seconds < 20
 
 
 def test_a_body_that_does_not_come_is_refused(port: int) -> None:
