@@ -135,7 +135,7 @@ class _Guards(Predicting, Structured):
     _tells: bool
 
     @classmethod
-    def around(cls, llm: LLM, policy: Guarding, actions: Guarding | None = None, *, tells: bool = False) -> Any:
+    def around(cls, llm: LLM, policy: Guarding, actions: Guarding | None = None, tells: bool = False) -> Any:  # noqa: FBT001, FBT002 - pickle hands them over in order
         """A wrapper with the model's own settings; ``actions`` judges its tool calls, see `CallGate`."""
         kind: Any = cls
         wrapper = kind(**{name: getattr(llm, name) for name in _SETTINGS})
@@ -149,7 +149,7 @@ class _Guards(Predicting, Structured):
 
     def judging(self, actions: Guarding, *, tells: bool = False) -> Any:
         """The same model with its tool calls guarded by this policy."""
-        return self.around(self._inner, self._guarding, actions, tells=tells)
+        return self.around(self._inner, self._guarding, actions, tells)
 
     @property
     def guarding(self) -> Guarding:
