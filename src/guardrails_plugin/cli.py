@@ -75,6 +75,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     train.add_argument("--blind", type=Path, help="folder with .jsonl files never trained on, to measure by")
     train.add_argument("--minutes", type=float, help="end by the clock")
+    train.add_argument(
+        "--heads", type=Path, nargs="*", default=(), help="folders with rows of your own for further heads"
+    )
+    train.add_argument(
+        "--new", default="", help="names of files in --own (plain7_*) to teach; the others are rehearsed"
+    )
+    train.add_argument("--keep", type=float, default=0.0, help="share of the base's weights in the result, below 1")
+    train.add_argument("--rate", type=float, help="learning rate, by default 1e-4, or 3e-5 for a finished model")
+    train.add_argument("--seed", type=int, default=17, help="of the mixture and the order of rows")
+    train.add_argument("--model-version", default="1", help="version that the artifact tells")
     train.add_argument("--mine-with", type=Path, help="an earlier model, by which hard benign rows are found")
     train.set_defaults(run=_train)
 
@@ -161,6 +171,12 @@ def _train(options: argparse.Namespace) -> int:
             blind=options.blind,
             minutes=options.minutes,
             mine_with=options.mine_with,
+            heads=options.heads,
+            new=options.new,
+            keep=options.keep,
+            rate=options.rate,
+            seed=options.seed,
+            version=options.model_version,
         )
     except ModuleNotFoundError as error:
         raise ConfigError(f"train needs {error.name}: pip install 'guardrails-plugin[train]'") from None

@@ -229,7 +229,7 @@ SETS = {
     "secrets_second": replace(SETS["secrets"], judge=by_value),
     "pii_second": replace(SETS["pii"], judge=by_entity_and_beside),
 }
-LATER = ("_second", "_third")
+LATER = ("_second", "_third", "_fourth")
 """Ends of the names of sets of other hands, written after the mistakes of the ones before had been read and mended."""
 SETS = {
     **SETS,

@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["train"]
 
@@ -27,6 +31,11 @@ def train(
     seed: int = 17,
     threads: int = 2,
     mine_with: str | Path | None = None,
+    heads: Sequence[str | Path] = (),
+    new: str = "",
+    keep: float = 0.0,
+    rate: float | None = None,
+    version: str = "1",
 ) -> Path:
     """Trains a prompt-injection classifier; returns the artifact folder, which is `out`.
 
@@ -44,6 +53,11 @@ def train(
         seed: of the mixture and of the order of rows.
         threads: for torch and for scoring.
         mine_with: artifact of an earlier run, by which hard benign rows are found.
+        heads: folders with hand-written ``.jsonl`` files for the further heads.
+        new: pattern of file names in `own` and `heads` (``plain7_*``): these rows are taught, the others rehearsed.
+        keep: share of the start's weights in the result, at least 0 and less than 1.
+        rate: learning rate; by default 1e-4, and 3e-5 where a finished model is trained further.
+        version: of the artifact.
     """
     from guardrails_plugin.training.loop import LoopConfig  # torch
     from guardrails_plugin.training.mixture import MixtureConfig
@@ -52,8 +66,8 @@ def train(
     from guardrails_plugin.training.shipped import is_artifact
 
     loop = LoopConfig(epochs=epochs, minutes=minutes, seed=seed)
-    if base == "embedded" or is_artifact(Path(base)):
-        loop = replace(loop, learning_rate=_TUNING_RATE)
+    if rate is not None or base == "embedded" or is_artifact(Path(base)):
+        loop = replace(loop, learning_rate=_TUNING_RATE if rate is None else rate)
     config = TrainConfig(
         data=Path(data) if data else None,
         out=Path(out),
@@ -65,5 +79,9 @@ def train(
         loop=loop,
         threads=threads,
         mine_with=Path(mine_with) if mine_with else None,
+        own_heads=tuple(map(Path, heads)),
+        new=new,
+        keep=keep,
+        version=version,
     )
     return run(config)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from guardrails_plugin.training.data import EXTERNAL, USER, Example, bucket, deduplicated, family, normal_form
-from guardrails_plugin.training.heads import labelled_rows
+from guardrails_plugin.training.heads import CALM, labelled_rows
+from guardrails_plugin.training.scrambles import scrambled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 MOST = 3500
 """Rows of one source and label: two sources are three quarters of the file, tweets in one dialect and Korean news
 comments, and would set the rule."""
+
+SCRAMBLED, SCRAMBLED_DEV = 1200, 150
+"""Calm texts that are taken apart to teach what gibberish is, and to calibrate it."""
 
 OWN_COPIES = 3
 HELD_EVERY = 5
@@ -34,20 +38,48 @@ class HeadRows:
 NOTHING = HeadRows([], [], [])
 
 
-def read_head_rows(public: Path, own: Sequence[Path], *, seed: int) -> HeadRows:
+def read_head_rows(
+    public: Path,
+    own: Sequence[Path],
+    calm: Sequence[Example] = (),
+    held_calm: Sequence[Example] = (),
+    *,
+    seed: int,
+    new: str = "",
+    rehearsed: int = 0,
+) -> HeadRows:
     """The rows of a public file on toxicity, capped by source, and of folders of hand-written ``.jsonl`` files.
 
     A row's origin makes no difference to these heads, so each is given one by lot, the same on every run.
+
+    Args:
+        public: the file.
+        own: the folders.
+        calm: benign texts, of which some are taken apart to teach what gibberish is (`scrambles`).
+        held_calm: the same to calibrate it.
+        seed: of what is drawn.
+        new: pattern of names of files in `own` that are taught whole, beside `rehearsed` rows of all others.
+        rehearsed: only with `new`.
     """
     rng = random.Random(seed)
     rows = [_placed(row) for row in labelled_rows(public)]
     files = [path for folder in own for path in sorted(folder.glob("*.jsonl"))]
-    written = [_placed(row) for path in files for row in labelled_rows(path)]
-    held = [row for row in written if bucket(row.pair or normal_form(row.text), HELD_EVERY) == 0]
+    old, held = _written(path for path in files if not (new and path.match(new)))
+    fresh, held_fresh = _written(path for path in files if new and path.match(new))
+    train = [*_capped((row for row in rows if row.split != "dev"), rng), *old]
+    train += scrambled([row for row in calm if family(row.source) in CALM], SCRAMBLED, seed=seed)
+    if new:
+        train = [*rng.sample(train, min(rehearsed, len(train))), *fresh]
+    dev = [row for row in rows if row.split == "dev"]
+    return HeadRows(train, [*dev, *scrambled(held_calm, SCRAMBLED_DEV, seed=seed)], [*held, *held_fresh])
+
+
+def _written(files: Iterable[Path]) -> tuple[list[Example], list[Example]]:
+    """Hand-written rows to train on, several times each, and those held back."""
+    rows = [_placed(row) for path in files for row in labelled_rows(path)]
+    held = [row for row in rows if bucket(row.pair or normal_form(row.text), HELD_EVERY) == 0]
     out = {normal_form(row.text) for row in held}
-    train = _capped((row for row in rows if row.split != "dev"), rng)
-    train += [row for row in written if normal_form(row.text) not in out] * OWN_COPIES
-    return HeadRows(train, [row for row in rows if row.split == "dev"], held)
+    return [row for row in rows if normal_form(row.text) not in out] * OWN_COPIES, held
 
 
 def _placed(row: Example) -> Example:

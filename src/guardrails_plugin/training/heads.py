@@ -42,6 +42,7 @@ HEADS: dict[str, tuple[str, ...]] = {
     "refusal": ("refusal",),
     "role_play": ("role_play",),
     "demographic": DEMOGRAPHIC,
+    "gibberish": ("gibberish",),
 }
 LABELS = tuple(label for labels in HEADS.values() for label in labels)
 
@@ -52,7 +53,7 @@ CALM = frozenset(
 )
 """Families of benign rows that hold no abuse: they teach that requests, documents, code and logs are not toxic."""
 
-ABSENT = ("self_harm_intent", "self_harm_instructions", "refusal", "role_play")
+ABSENT = ("self_harm_intent", "self_harm_instructions", "refusal", "role_play", "gibberish")
 """What those rows do not hold either; one in `_ABSENT_EVERY` says so, or they would drown the rows that do."""
 
 _ABSENT_EVERY = 8

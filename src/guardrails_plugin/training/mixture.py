@@ -80,6 +80,7 @@ class MixtureConfig:
 
     Args:
         share: of the public rows under their caps; less for a run that starts from an earlier one's weights.
+        rehearsed: most rows beside new ones, drawn from the mixture of all others (`taught`).
     """
 
     seed: int = 17
@@ -90,6 +91,7 @@ class MixtureConfig:
     own_copies_other_languages: int = 5
     direct_as_external: int = 5
     documents_as_user: int = 6
+    rehearsed: int = 12_000
     caps: dict[tuple[int, str, str], int] = field(default_factory=lambda: dict(CAPS))
 
 
@@ -113,6 +115,23 @@ def mixture(public: Sequence[Example], own: Sequence[Example], config: MixtureCo
     rows += surrounded(pairs_of(own), composer.carriers, config.surrounded_pairs, rng)
     rng.shuffle(rows)
     return [row for row in rows if row.text.strip()]
+
+
+def taught(
+    public: Sequence[Example], old: Sequence[Example], new: Sequence[Example], config: MixtureConfig
+) -> list[Example]:
+    """New hand-written rows for a finished model, among a drawn part of what it has learnt from: it forgets little.
+
+    Rehearsal (Robins 1995). The new rows stand in the mixture as often as all would in a first run (`own_copies`), the
+    pairs of them put into documents too.
+    """
+    rng = random.Random(config.seed + 1)
+    before = mixture(public, old, config)
+    rows = rng.sample(before, min(config.rehearsed, len(before)))
+    rows += _own_rows(new, config, rng)
+    rows += surrounded(pairs_of(new), composer_of(public, old).carriers, len(new) // 2, rng)
+    rng.shuffle(rows)
+    return rows
 
 
 def capped(examples: Iterable[Example], caps: dict[tuple[int, str, str], int], rng: random.Random) -> list[Example]:

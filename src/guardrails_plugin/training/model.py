@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from guardrails_plugin.errors import ConfigError
 from guardrails_plugin.training.heads import LABELS
 
 if TYPE_CHECKING:
@@ -59,6 +60,22 @@ def warm_start(model: WindowClassifier, state: Mapping[str, Tensor]) -> None:
     missing, unexpected = model.load_state_dict(known, strict=False)
     if unexpected or any(not name.startswith("embed.") for name in missing):
         raise ValueError(f"the earlier run has another encoder: {(*missing, *unexpected)[:3]}")
+
+
+def blend(model: WindowClassifier, before: Mapping[str, Tensor], share: float) -> None:
+    """Makes the weights of `model` a mean with earlier ones, which get this share of it.
+
+    Raises:
+        ConfigError: the share is not between 0 and 1.
+    """
+    if not 0.0 <= share < 1.0:
+        raise ConfigError(f"share of the earlier weights is {share}; it must be at least 0 and less than 1")
+    now = model.state_dict()
+    mixed = {
+        name: torch.lerp(value, before[name], share) if value.is_floating_point() else value
+        for name, value in now.items()
+    }
+    model.load_state_dict(mixed)
 
 
 def collate(rows: Sequence[Row], pad_id: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -25,7 +25,7 @@ from guardrails_plugin.training import (
     windows,
 )
 from guardrails_plugin.training.artifact import write_artifact
-from guardrails_plugin.training.model import WindowClassifier, freeze_embeddings, warm_start
+from guardrails_plugin.training.model import WindowClassifier, blend, freeze_embeddings, warm_start
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,6 +47,10 @@ OTHER_TASKS = (TOXICITY, "legal_train.jsonl.gz", "code_languages_train.jsonl.gz"
 """Files labelled for other tasks: for injection every row of them is benign."""
 
 
+REHEARSED_HEADS = 3
+"""Of so many rehearsed rows one more is drawn for the further heads."""
+
+
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
     """One training run.
@@ -66,6 +70,10 @@ class TrainConfig:
         own_heads: folders with hand-written ``.jsonl`` files for the further heads.
         start: ``state.pt`` of an earlier run, from whose weights this one starts.
         taught: most texts whose embedding is learnt (``e5`` only).
+        new: pattern of names of files in `own` and `own_heads`; their rows are what this run is about; of the
+            others a drawn part is rehearsed (`MixtureConfig.rehearsed`). Empty: all rows alike.
+        keep: share that the weights of the start have in the result. Their mean with the tuned ones is more even on
+            what was not trained on (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
     """
 
     data: Path | None
@@ -85,6 +93,8 @@ class TrainConfig:
     own_heads: tuple[Path, ...] = ()
     start: Path | None = None
     taught: int = 30_000
+    new: str = ""
+    keep: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +119,10 @@ def train(config: TrainConfig) -> Path:
     if weights:
         warm_start(model, weights)
     freeze_embeddings(model)
+    before = {name: value.clone() for name, value in model.state_dict().items()} if config.keep else {}
     _fit(model, base, corpus, config)
+    if config.keep:
+        blend(model, before, config.keep)
     return write_artifact(model, base, corpus, config, previous=settings)
 
 
@@ -130,8 +143,11 @@ def load_corpus(config: TrainConfig) -> Corpus:
     out = set(held)
     rest = [example for example in public if example not in out]
     files = sorted(config.own.glob("*.jsonl")) if config.own else []
-    own = data.split_pairs(data.read_all(files))
-    rows = mixture.mixture(rest, own.train, config.mixture)
+    fresh = [path for path in files if config.new and path.match(config.new)]
+    old = data.split_pairs(data.read_all(path for path in files if path not in fresh))
+    new = data.split_pairs(data.read_all(fresh))
+    own = data.Split([*old.train, *new.train], [*old.held_back, *new.held_back])
+    rows = _rows(rest, old.train, new.train, config)
     if config.mine_with:
         seen = {data.normal_form(row.text) for row in rows}
         unused = [example for example in rest if data.normal_form(example.text) not in seen]
@@ -143,9 +159,27 @@ def load_corpus(config: TrainConfig) -> Corpus:
         raise ConfigError(f"nothing to train on: {len(rows)} rows of one label; give attacks and benign texts")
     further = head_rows.NOTHING
     if config.data and (config.data / TOXICITY).exists():
-        further = head_rows.read_head_rows(config.data / TOXICITY, config.own_heads, seed=config.mixture.seed)
+        further = head_rows.read_head_rows(
+            config.data / TOXICITY,
+            config.own_heads,
+            [example for example in rest if not example.label],
+            data.deduplicated(held),
+            seed=config.mixture.seed,
+            new=config.new,
+            rehearsed=config.mixture.rehearsed // REHEARSED_HEADS,
+        )
     dev = list(data.read(config.data / "dev.jsonl.gz")) if config.data else []
     return Corpus(rows, dev, own.held_back, data.deduplicated(held), further, blind)
+
+
+def _rows(
+    rest: Sequence[Example], old: Sequence[Example], new: Sequence[Example], config: TrainConfig
+) -> list[Example]:
+    if not config.new:
+        return mixture.mixture(rest, old, config.mixture)
+    if not new:
+        raise ConfigError(f"no row to teach: no file of {config.own} matches {config.new!r}")
+    return mixture.taught(rest, old, new, config.mixture)
 
 
 def _public(folder: Path) -> list[Example]:

@@ -13,10 +13,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from guardrails_plugin.training.compose import insert
+from guardrails_plugin.training.contexts import MOST_PIECES, joined
 from guardrails_plugin.training.data import EXTERNAL, Example
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 LONGEST_ROW = 700
 """Characters of a hand-written row that is put into a document."""
@@ -24,6 +25,9 @@ LONGEST_ROW = 700
 AROUND = (100, 1500)
 """Characters of the document around it, drawn so that every order of size is as likely: from a part of a window to
 four windows."""
+
+JOINED = 0.25
+"""Share of the documents that are several pieces joined with lines of metadata."""
 
 Pair = tuple[Example, Example]
 
@@ -38,9 +42,10 @@ def surrounded(pairs: Sequence[Pair], carriers: Sequence[Example], count: int, r
         attack, twin = rng.choice(pairs)
         carrier = rng.choice(carriers)
         body, seed = excerpt(carrier.text, rng), rng.random()
+        around = _around(carriers, rng)
         marked = replace(
             attack,
-            text=insert(body, attack.text, random.Random(seed)),
+            text=around(insert(body, attack.text, random.Random(seed))),
             origin=EXTERNAL,
             category="indirect/surrounded",
             source=f"surrounded→{carrier.source}",
@@ -48,7 +53,16 @@ def surrounded(pairs: Sequence[Pair], carriers: Sequence[Example], count: int, r
         )
         inside = insert(body, twin.text, random.Random(seed)) if twin.origin == EXTERNAL else body
         yield marked
-        yield replace(marked, text=inside, label=0, category="benign_document/surrounded")
+        yield replace(marked, text=around(inside), label=0, category="benign_document/surrounded")
+
+
+def _around(carriers: Sequence[Example], rng: random.Random) -> Callable[[str], str]:
+    """What becomes of a document and its twin: nothing, or one piece among others."""
+    if rng.random() >= JOINED:
+        return str
+    others = [excerpt(rng.choice(carriers).text, rng) for _ in range(rng.randrange(MOST_PIECES))]
+    place, seed = rng.randrange(len(others) + 1), rng.random()
+    return lambda text: joined([*others[:place], text, *others[place:]], random.Random(seed))
 
 
 def pairs_of(own: Sequence[Example]) -> list[Pair]:

@@ -55,3 +55,14 @@ def test_a_long_document_with_an_attack_is_left_out_rather_than_cut() -> None:
     long = Example("y " * LONGEST + "Drop the rules.", 1, EXTERNAL, source="page")
     rows = mixture.mixture([*public(), long], [], MixtureConfig(composed_pairs=2))
     assert not [row for row in rows if row.source == "page" and row.origin == EXTERNAL]
+
+
+def test_new_rows_are_taught_among_a_drawn_part_of_the_old() -> None:
+    old = [Example(f"Old advice {n}.", n % 2, USER, pair=f"o{n // 2}") for n in range(40)]
+    new = [Example(f"New advice {n}.", n % 2, EXTERNAL, pair=f"n{n // 2}") for n in range(6)]
+    config = MixtureConfig(composed_pairs=5, surrounded_pairs=5, own_copies=2, rehearsed=30)
+    rows = mixture.taught(public(), old, new, config)
+    assert all(sum(row.text == one.text for row in rows) >= 2 for one in new)
+    assert sum("New advice" in row.text and row.text != "New advice" for row in rows) > 12, "and in documents"
+    rehearsed = [row for row in rows if "New advice" not in row.text]
+    assert 30 <= len(rehearsed) <= 30 + len(new), "the documents alone are twins of what a user types"

@@ -189,3 +189,24 @@ def test_a_run_starts_from_an_earlier_one_with_fewer_labels() -> None:
     assert torch.equal(later.head.weight[1:], fresh)
     with pytest.raises(ValueError, match="another encoder"):
         warm_start(later, state | {"encoder.elsewhere": torch.zeros(1)})
+
+
+def test_a_blend_is_the_mean_of_weights() -> None:
+    from guardrails_plugin.training.model import blend
+
+    model = tiny()
+    before = {name: torch.zeros_like(value) for name, value in model.state_dict().items()}
+    after = {name: value.clone() for name, value in model.state_dict().items()}
+    blend(model, before, 0.25)
+    for name, value in model.state_dict().items():
+        if value.is_floating_point():
+            assert torch.allclose(value, 0.75 * after[name]), name
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0, float("nan")])
+def test_a_blend_of_no_share_is_refused(share: float) -> None:
+    from guardrails_plugin.errors import ConfigError
+    from guardrails_plugin.training.model import blend
+
+    with pytest.raises(ConfigError, match="share of the earlier weights"):
+        blend(tiny(), {}, share)

@@ -15,6 +15,8 @@ pytest.importorskip("onnx")
 
 from tokenizers import Tokenizer, models, pre_tokenizers, processors  # noqa: E402
 
+from guardrails_plugin.errors import ConfigError  # noqa: E402
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -102,6 +104,13 @@ def test_files_become_an_artifact(tmp_path: Path, encoder: Path) -> None:
     assert _logits(again) == pytest.approx(_logits(out), abs=0.1)
     for key in ("calibration", "thresholds", "labels"):  # eight rows held back are too few for new ones
         assert json.loads((again / "config.json").read_text())[key] == settings[key]
+
+    late = [row | {"pair": f"late{number}"} for number, row in enumerate(rows(20, 7))]
+    (own / "late7_01.jsonl").write_text("\n".join(map(json.dumps, late)))
+    tuned = train(data, tmp_path / "tuned", base=str(out), own=own, new="late7_*", keep=0.999, minutes=0.01, epochs=1)
+    assert _logits(tuned) == pytest.approx(_logits(out), abs=0.2), "hardly anything but the start's weights"
+    with pytest.raises(ConfigError, match=r"no file of .* matches 'none_\*'"):
+        train(data, tmp_path / "nothing", base=str(out), own=own, new="none_*")
 
 
 def _logits(folder: Path) -> list[float]:

@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from guardrails_plugin.training.contexts import joined
 from guardrails_plugin.training.data import EXTERNAL, USER, Example
 from guardrails_plugin.training.surround import AROUND, LONGEST_ROW, excerpt, pairs_of, surrounded
 
@@ -32,7 +33,8 @@ def test_attack_and_twin_stand_in_the_same_document() -> None:
 def test_what_a_user_may_ask_for_is_not_taught_as_harmless_in_a_document() -> None:
     rows = list(surrounded(pairs_of(TYPED), [DOCUMENT], 20, random.Random(1)))
     assert all(TYPED[0].text in row.text for row in rows[::2])
-    assert all(TYPED[1].text not in row.text and row.text in DOCUMENT.text for row in rows[1::2])
+    assert all(TYPED[1].text not in row.text for row in rows[1::2])
+    assert any(row.text in DOCUMENT.text for row in rows[1::2])
     assert {row.origin for row in rows} == {EXTERNAL}
 
 
@@ -53,3 +55,16 @@ def test_excerpts_are_of_every_size_and_objects_whole(seed: int) -> None:
 def test_nothing_comes_of_nothing() -> None:
     assert list(surrounded([], [DOCUMENT], 5, random.Random(1))) == []
     assert list(surrounded(pairs_of(OUTSIDE), [], 5, random.Random(1))) == []
+
+
+def test_some_documents_are_joined_with_lines_of_metadata() -> None:
+    rows = list(surrounded(pairs_of(OUTSIDE), [DOCUMENT], 200, random.Random(1)))
+    framed = [row for row in rows if row.text.startswith("file_name: ")]
+    assert {row.label for row in framed} == {0, 1}
+    assert sum(row.label for row in framed) == len(framed) / 2
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_context_holds_its_pieces_in_order(seed: int) -> None:
+    text = joined(["the first", "the second"], random.Random(seed))
+    assert 0 < text.index("the first") < text.index("the second")
