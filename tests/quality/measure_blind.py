@@ -214,6 +214,7 @@ SETS: Mapping[str, Setup] = {
     "language": Setup("prompt", ("language",), settings=lambda row: row["settings"], judge=by_language),
     "legal": Setup("prompt", ("legal",)),
     "malicious_url": Setup("response", ("malicious_url",)),
+    "packages": Setup("response", ("packages",)),
     "plan_check": Setup("pre_plan", ("plan_check",)),
     "provenance": Setup("pre_tool", ("provenance",), types=frozenset({"TAINTED_ARGUMENT"})),
     "refusal": Setup("response", ("refusal",)),
@@ -262,7 +263,7 @@ def rows(name: str) -> list[Row]:
     path = BLIND / f"{name}.jsonl"
     path = path if path.exists() else BLIND / "detectors" / f"{name}.jsonl"
     read: list[Row] = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-    if name != "language":
+    if not name.startswith("language"):
         return read
     denied = [{**row, "settings": {"allowed": (), "denied": (row["lang"],)}} for row in read]
     return denied + [{**row, "settings": {"allowed": (row["lang"],)}} for row in read]
@@ -270,7 +271,7 @@ def rows(name: str) -> list[Row]:
 
 def outcomes(name: str) -> list[Outcome]:
     """What became of every row."""
-    if name == "tool_definitions":
+    if name.startswith("tool_definitions"):
         return list(definitions(rows(name)))
     setup = SETS[name]
     judge = setup.judge or by_text
