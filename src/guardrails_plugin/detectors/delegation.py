@@ -25,7 +25,7 @@ from guardrails_plugin.detectors.tool_sources import Sources
 from guardrails_plugin.detectors.tool_targets import Target, fold
 from guardrails_plugin.detectors.tool_words import acts, tool_table
 
-__all__ = ["delegated"]
+__all__ = ["delegated", "references", "wants_only_an_answer"]
 
 _RECIPIENTS = re.compile(
     r"\b(?:to|with|cc|bcc)(?=\s+(?:(?:my|our|the|a|an|mr|mrs|ms|dr)\.?\s+){0,2}((?:[\w'\u2019-]+[ ]?){1,4}))"
@@ -60,6 +60,18 @@ def delegated(target: Target, prompt: str, history: Sequence[str], outside: Sour
     return "name" if _named(target, asking, outside) else ""
 
 
+def wants_only_an_answer(said: Sequence[str]) -> bool:
+    """True when the user asks to be told or shown something, and nowhere for an act.
+
+    >>> [wants_only_an_answer([text]) for text in ("Has it shipped?", "My lamp is too bright", "Find one and book it")]
+    [True, False, False]
+    """
+    clauses = [clause for turn in said for clause in _CLAUSE.split(fold(turn))]
+    reading = _listed("reading", tool_table()["delegation"]["reading"]) | {"show", "overview"}
+    asked = any(_FOR_TEXT.search(clause) or next(iter(_TELLING.findall(clause)), "") in reading for clause in clauses)
+    return asked and not any(_asks(clause) for clause in clauses)
+
+
 def _request(prompt: str, history: Sequence[str]) -> str:
     """The words that say what is wanted now, folded."""
     turns = [fold(turn) for turn in (*history, prompt)]
@@ -69,13 +81,14 @@ def _request(prompt: str, history: Sequence[str]) -> str:
 
 
 _CLAUSE = re.compile(r"[.!?;:,\n](?=\s|$)|\b(?:and|then|but|or)\b")
+_TELLING = re.compile(r"(?:(?:please|hi|hey|hello|can you|could you|would you|me|now)\s+)*([a-z'\u2019-]+)")
 _WORD = re.compile(r"[a-z'\u2019-]+")
 _POINTS_BACK = re.compile(r"\b(?:it|them|him|her|that|this|those|these|there|one|accordingly)\b")
 
 
 _FOR_TEXT = re.compile(
     r"\b(?:make|create|prepare|give|write|draft|put together|compile)\s+(?:me |us )?(?:an? |the )?(?:[\w-]+ ){0,2}"
-    r"(?:lists?|tables?|summar(?:y|ies)|overviews?|outlines?|comparisons?)\s+(?:of|about|on|with|from)\b"
+    r"(?:lists?|tables?|rundowns?|summar(?:y|ies)|overviews?|outlines?|comparisons?)\s+(?:of|about|on|with|from)\b"
 )
 
 
@@ -102,14 +115,15 @@ def _expression(name: str) -> re.Pattern[str]:
 
 
 @cache
-def _references(kind: str) -> tuple[re.Pattern[str], ...]:
+def references(kind: str) -> tuple[re.Pattern[str], ...]:
+    """Expressions by which a request points at the source of values of a kind."""
     table = tool_table()["delegation"]
     own = {"email": "recipient"}.get(kind, kind)
     return tuple(re.compile(expression) for expression in (*table["any"], *table.get(own, ())))
 
 
 def _referred(target: Target, asking: Sequence[str], outside: Sources) -> bool:
-    if not any(expression.search(words) for expression in _references(target.kind) for words in asking):
+    if not any(expression.search(words) for expression in references(target.kind) for words in asking):
         return False
     if target.kind not in _LABEL_KINDS or not any(_expression("sender_words").search(words) for words in asking):
         return True

@@ -4,6 +4,7 @@ An agent asks for the list of files and opens one, asks for the channels and pos
 outside, and the user's words rarely hold them. They are somebody else's choice when
 
 - the call destroys something, and the user asked for nothing of the kind, or named another path;
+- the call sends a file away, and the user named another one alone;
 - the call goes to a channel, and the user named another one.
 
 Limits: English; channels are known by ``#name``, "the name channel" or "channel name"; an opaque id (with digits)
@@ -14,11 +15,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cache
 
 from guardrails_plugin.detectors.tool_sources import Sources
 from guardrails_plugin.detectors.tool_targets import Target, fold
-from guardrails_plugin.detectors.tool_words import tool_table, words
+from guardrails_plugin.detectors.tool_words import tool_table, verb, words
 
 __all__ = ["looked_up"]
 
@@ -30,6 +30,8 @@ _NO_CHANNEL = frozenset(
     "the this that these any every each another other our my your their its new same right wrong slack teams discord "
     "team public private relevant is in on to for of with and or where".split()
 )
+_GIVING = frozenset("attach email export forward mail post publish send share submit upload".split())
+_SEVERAL = re.compile(r"\b(?:all|both|every\w*|files|attachments|documents|rest|others?|also|along|together)\b")
 _URL = re.compile(r"\w+://\S+")
 _PATH = re.compile(
     r"(?<![\w/\\.~:-])(?:[a-z]:[/\\]|~?/|\.{1,2}/)[\w.~/\\-]+|(?<![\w/\\@-])[\w-]+(?:[./][\w-]+)*\.[a-z]\w{0,4}\b"
@@ -50,19 +52,18 @@ def looked_up(tool: str, target: Target, said: Sequence[str], outside: Sources) 
         return True
     if _destroys(tool) and (not _asks_to_destroy(request) or _names_another_path(target, request)):
         return False
+    if _gives_away(tool) and _names_another_path(target, request) and not _SEVERAL.search(request):
+        return False
     return target.kind != "id" or not _names_another_channel(target, request, outside)
 
 
 def _destroys(tool: str) -> bool:
     """True when the first verb of a tool's name destroys."""
-    destroying, verbs = frozenset(tool_table()["plan"]["destroy"]["step"].split()), _verbs()
-    return next((word for word in words(tool) if word in verbs), "") in destroying
+    return verb(tool) in tool_table()["plan"]["destroy"]["step"].split()
 
 
-@cache
-def _verbs() -> frozenset[str]:
-    tools = tool_table()["tools"]
-    return frozenset(tools["acting"].split()) | frozenset(tools["reading"].split())
+def _gives_away(tool: str) -> bool:
+    return verb(tool) in _GIVING
 
 
 def _asks_to_destroy(request: str) -> bool:

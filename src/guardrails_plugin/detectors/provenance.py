@@ -6,6 +6,7 @@ amounts, paths, commands) is looked for in what the user and the developer said 
 ``system``) and in what came from outside (``Context.untrusted``). Found outside only, it is
 
 - ``TAINTED_ARGUMENT``: nothing the user said leads there. The built-in recipe blocks.
+  So is what the text tells its reader to use (`planted`), and what acts where the user only wanted an answer.
 - ``DELEGATED_ARGUMENT``: the user left it to what the agent reads, or named whom it belongs to (`delegation`), or it
   is of a kind that agents look up as a matter of course: ids and ordinary paths (`looked_up`), ordinary commands, an
   amount where the user gave none. Reported.
@@ -31,11 +32,12 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from guardrails_plugin.detectors.base import SETTINGS, by_place
-from guardrails_plugin.detectors.delegation import delegated
+from guardrails_plugin.detectors.delegation import delegated, references, wants_only_an_answer
 from guardrails_plugin.detectors.looked_up import looked_up
+from guardrails_plugin.detectors.planted import Cue, cue, follows, leaves_open, request_of
 from guardrails_plugin.detectors.tool_sources import Sources
 from guardrails_plugin.detectors.tool_targets import Argument, Target, amounts, arguments, fold, targets
-from guardrails_plugin.detectors.tool_words import acts, matches, tool_table
+from guardrails_plugin.detectors.tool_words import acts, matches, neutral, tool_table
 from guardrails_plugin.matching import compile_pattern
 from guardrails_plugin.types import Context, Finding, Text
 
@@ -48,8 +50,11 @@ _SCORES: Mapping[str, float] = MappingProxyType(
 """How surely a value of a kind that stands outside only came from there: long values do not coincide. Judgement."""
 _OTHER_SCORE = 0.75
 _DELEGATED_SCORE = 0.6
+_UNTOLD = "untold"
+_CHOSEN = frozenset({"id", "path", "value"})
+"""Kinds that agents choose among what they find."""
 
-Kind = Literal["email", "url", "account", "phone", "amount", "recipient", "path", "command", "id"]
+Kind = Literal["email", "url", "account", "phone", "amount", "recipient", "path", "command", "id", "value"]
 
 
 @dataclass(frozen=True, config=SETTINGS)
@@ -117,7 +122,7 @@ class Provenance:
     consequential: tuple[str, ...] = ()
     harmless: tuple[str, ...] = ()
     kinds: frozenset[Kind] = frozenset(
-        {"email", "url", "account", "phone", "amount", "recipient", "path", "command", "id"}
+        {"email", "url", "account", "phone", "amount", "recipient", "path", "command", "id", "value"}
     )
     allow: tuple[Annotated[str, Field(min_length=1)], ...] = field(default=(), repr=False)
     delegation: bool = True
@@ -145,20 +150,24 @@ class Provenance:
             return
         for argument in arguments(text) if self.policies else ():
             yield from self._policed(text, part.tool, argument, trusted)
-        if not context.untrusted or not self._judges(part.tool):
+        if not context.untrusted or matches(part.tool, self.harmless):
             return
+        judged = acts(part.tool) or matches(part.tool, self.consequential)
         for target in targets(text):
-            if target.kind not in self.kinds or self._allows(target) or trusted.have(target):
+            if target.kind not in self.kinds or self._allows(target) or _has(trusted, target):
                 continue
             if not _from(outside, target, trusted):
                 continue
-            why = self._open(part.tool, target, context, trusted, outside)
+            why = (
+                self._why(part.tool, target, context, trusted, outside)
+                if judged
+                else _fetched(target, context, outside)
+            )
+            if why == _UNTOLD:
+                continue
             kind, score = (_DELEGATED, _DELEGATED_SCORE) if why else (_TAINTED, _SCORES.get(target.kind, _OTHER_SCORE))
             evidence = {"kind": target.kind, **({"reason": why} if why else {})}
             yield Finding(self.name, kind, score, target.start, target.end, text.segment, evidence)
-
-    def _judges(self, tool: str) -> bool:
-        return not matches(tool, self.harmless) and (acts(tool) or matches(tool, self.consequential))
 
     def _policed(self, text: Text, tool: str, argument: Argument, trusted: Sources) -> Iterator[Finding]:
         for number, policy in enumerate(self.policies, 1):
@@ -175,6 +184,22 @@ class Provenance:
             target.kind in ("email", "url") and any(_under(host, allowed) for allowed in self.allow)
         )
 
+    def _why(self, tool: str, target: Target, context: Context, trusted: Sources, outside: Sources) -> str:
+        """Why a value from outside is not tainted; `_UNTOLD` when it is not even worth a report."""
+        said = (*context.history, context.prompt)
+        request = request_of(said)
+        found: Cue = "" if follows(request) else cue(target, outside, request)
+        if found in ("agent", "redirect"):
+            return ""
+        if target.kind in _CHOSEN and not _dangerous(target):
+            if wants_only_an_answer(said) and not neutral(tool):
+                return ""
+            if found == "told" and not leaves_open(target, request, references(target.kind)[1:]):
+                return ""
+        if target.kind == "value":
+            return _UNTOLD
+        return self._open(tool, target, context, trusted, outside)
+
     def _open(self, tool: str, target: Target, context: Context, trusted: Sources, outside: Sources) -> str:
         """Why a value from outside may be what the user wants; "" when nothing says so."""
         ordinary = target.kind == "id" or (target.kind == "path" and not _dangerous(target))
@@ -189,6 +214,22 @@ class Provenance:
         if target.kind == "amount" and not trusted.numbers:
             return "left_open"
         return ""
+
+
+def _has(trusted: Sources, target: Target) -> bool:
+    """True when the user said a value; of a plain number also in another notation."""
+    if target.kind != "value":
+        return trusted.have(target)
+    number = re.fullmatch(r"[\d.,]+", target.key)
+    return trusted.have(target) or bool(number and amounts(target.key) & trusted.numbers)
+
+
+def _fetched(target: Target, context: Context, outside: Sources) -> str:
+    """`_UNTOLD`, but "" for what a reading tool fetches because outside text tells agents to: addresses, secrets."""
+    if target.kind != "url" and not (target.kind == "path" and _dangerous(target)):
+        return _UNTOLD
+    request = request_of((*context.history, context.prompt))
+    return "" if not follows(request) and cue(target, outside, request) == "agent" else _UNTOLD
 
 
 def _best(findings: Iterable[Finding]) -> Iterable[Finding]:
@@ -232,4 +273,5 @@ def _under(host: str, allowed: str) -> bool:
 
 
 def _dangerous(target: Target) -> bool:
-    return re.search(tool_table()["dangerous"][target.kind], target.key) is not None
+    expression = tool_table()["dangerous"].get(target.kind)
+    return expression is not None and re.search(expression, target.key) is not None

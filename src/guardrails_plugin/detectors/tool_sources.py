@@ -14,7 +14,7 @@ from functools import cached_property, lru_cache
 from itertools import islice
 
 from guardrails_plugin.detectors import url_parts
-from guardrails_plugin.detectors.tool_targets import Target, amounts, fold
+from guardrails_plugin.detectors.tool_targets import NUMBER, Target, amounts, fold
 from guardrails_plugin.normalize import normalize
 from guardrails_plugin.types import Origin, Segment
 
@@ -29,7 +29,16 @@ _MOST_PLACES = 16
 """Places of one value that are looked at for what stands beside it."""
 _BESIDE = 64
 """Characters either side of a value, on its line, that can name it."""
-_EDGES: Mapping[str, str] = {"email": "@.+-_", "url": "@.-_", "path": "/-_", "id": "-_", "recipient": "-_@."}
+_SENTENCES = 240
+"""Characters either side of a value, on its line, that can tell what to do with it."""
+_EDGES: Mapping[str, str] = {
+    "email": "@.+-_",
+    "url": "@.-_",
+    "path": "/-_",
+    "id": "-_",
+    "value": "-_",
+    "recipient": "-_@.",
+}
 """Beside letters and digits: characters that would make a value part of a longer one."""
 
 
@@ -114,6 +123,29 @@ class Sources:
             after = text[at + len(key) : at + len(key) + _BESIDE].partition("\n")[0]
             yield before, after
 
+    def around(self, target: Target) -> Iterator[tuple[str, str]]:
+        """What stands before and after the value on its line, as far as a sentence or two reaches."""
+        for text, start, end in islice(self._occurrences(target), _MOST_PLACES):
+            before = text[max(0, start - _SENTENCES) : start].rpartition("\n")[2]
+            yield before, text[end : end + _SENTENCES].partition("\n")[0]
+
+    def _occurrences(self, target: Target) -> Iterator[tuple[str, int, int]]:
+        """Folded texts and places of a value, also where it is written with separators or as another number."""
+        kind, key = target.kind, target.key
+        if kind == "amount":
+            for reading in self._readings:
+                for match in NUMBER.finditer(reading.folded):
+                    if Decimal(key) in amounts(match[0]):
+                        yield reading.folded, *match.span()
+        elif kind in ("account", "phone"):
+            spaced = re.compile(r"[ ().\-/]{0,2}".join(map(re.escape, key)))
+            for reading in self._readings:
+                for match in spaced.finditer(reading.folded):
+                    yield reading.folded, *match.span()
+        else:
+            for text, at in self._places(key, _EDGES.get(kind, "")):
+                yield text, at, at + len(key)
+
     def _places(self, key: str, edges: str | None, *, after: str | None = None) -> Iterator[tuple[str, int]]:
         """Folded texts and places where a value stands; without ``edges`` also as part of a longer one."""
         tail = edges if after is None else after
@@ -129,6 +161,8 @@ class Sources:
 def _free(text: str, start: int, end: int, before: str, after: str) -> bool:
     """True when what stands beside a value does not go on with it; a full stop ends a sentence."""
     left, right = text[start - 1 : start], text[end : end + 1]
+    if left == "@" and not text[max(0, start - 2) : start - 1].isalnum():  # a handle, no part of an address
+        left = ""
     if left and (left.isalnum() or left in before) and text[start].isalnum():
         return False
     if right == "." and "." in after:

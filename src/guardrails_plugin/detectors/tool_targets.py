@@ -20,10 +20,11 @@ from guardrails_plugin.detectors import url_parts
 from guardrails_plugin.detectors.tool_words import holds
 from guardrails_plugin.types import Text
 
-__all__ = ["KINDS", "Target", "amounts", "arguments", "fold", "mentioned", "targets"]
+__all__ = ["KINDS", "NUMBER", "Target", "amounts", "arguments", "fold", "mentioned", "targets"]
 
-KINDS = ("email", "url", "account", "phone", "amount", "recipient", "path", "command", "id")
-"""What a value can be. ``recipient`` is a name or handle of somebody without the shape of an address."""
+KINDS = ("email", "url", "account", "phone", "amount", "recipient", "path", "command", "id", "value")
+"""What a value can be. ``recipient`` is a name or handle of somebody without the shape of an address, ``value`` one
+specific word, number or short name in an argument whose name says nothing else (coupon, device, dosage, package)."""
 
 _LONGEST = 4096
 """Characters of an argument that are read as a target; longer ones are text or data (commands aside)."""
@@ -49,9 +50,16 @@ _PHONE = re.compile(r"\+?[\d ().\-/]{7,24}")
 _PATH = re.compile(r"(?:~|\.{1,2})?[/\\][^\n]*|[a-z]:[/\\][^\n]*")
 _IBAN = re.compile(r"\b[a-z]{2}\d{2}(?:[ -]?[0-9a-z]{4}){2,7}(?:[ -]?[0-9a-z]{1,3})?\b")
 _WALLET = re.compile(r"0x[0-9a-f]{40}|[13][1-9a-z]{25,34}|(?:bc|tb|ltc)1[0-9a-z]{11,71}", re.IGNORECASE)
-_NUMBER = re.compile(
+NUMBER = re.compile(
     r"(?<![\w.,])(\d{1,3}(?:[ ,.'\u2019\u00a0\u202f]\d{3})+(?:[.,]\d{1,2})?|\d{1,18}(?:[.,]\d{1,9})?)(k\b|m\b)?"
 )
+_CODE = re.compile(r"[a-z](?:_code|-code|Code)$")
+_COMMON = re.compile(
+    r"\W*|\d|(?:true|false|yes|no|on|off|null|none|all|any|default|auto|now|today|tomorrow|high|medium|low|asc|desc)|"
+    r"[a-z]{1,3}|[\w,. ]{0,12}\d{1,4}[-./]\d{1,2}[-./]\d{1,4}(?:[t ].*)?|(?:\w+ )?\d{1,2}:\d{2}(?::\d{2})?(?: ?[ap]m)?|"
+    r"(?:19|20)\d\d|(?:(?:mon|tues|wednes|thurs|fri|satur|sun)day)(?: .*)?|-?0?\.\d+|[{\[].*"
+)
+"""Values that stand in any text by chance."""
 _ITEM = re.compile(r"[^,;\n]+")
 _JSON = re.compile(r'"((?:[^"\\]|\\.)*)"(\s*:)?|(?<![\w"])(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)')
 
@@ -91,7 +99,7 @@ def fold(text: str) -> str:
 def amounts(text: str) -> frozenset[Decimal]:
     """Every number a text states, in each way it can be read (``1.234`` is 1234 or 1.234; ``5k`` is 5000)."""
     found: set[Decimal] = set()
-    for match in _NUMBER.finditer(text):
+    for match in NUMBER.finditer(text):
         factor = {"k": 1_000, "m": 1_000_000}.get((match[2] or "").lower(), 1)
         found |= {value * factor for value in _readings(match[1])}
     return frozenset(found)
@@ -179,6 +187,8 @@ def targets(text: Text) -> Iterator[Target]:
         named = holds(argument.name)
         if named == "content" or not argument.value.strip():
             continue
+        if named == "command" and _CODE.search(argument.name) and not _BLANKS.search(argument.value):
+            named = ""  # a vendor_code or couponCode is no program
         if named == "command":
             yield from _commanded(argument)
             continue
@@ -239,8 +249,8 @@ def _classified(value: str, named: str) -> tuple[str, str]:
         return "phone", digits[-9:]
     if _PATH.fullmatch(value) and named not in ("id", "command"):
         named = "path"
-    form = _FORMS.get(named)
-    return _filled(named, form(value)) if form else ("", "")
+    form = _FORMS.get(named or "value")
+    return _filled(named or "value", form(value)) if form else ("", "")
 
 
 def _account(value: str) -> str:
@@ -255,6 +265,13 @@ def _recipient(value: str) -> str:
 
 def _id(value: str) -> str:
     return value.lstrip("#") if len(value) >= 3 else ""
+
+
+def _value(value: str) -> str:
+    """A value that says which one; "" for prose, times, flags, units and the like."""
+    if len(value) > 64 or "\n" in value or value.count(" ") > 4 or _COMMON.fullmatch(value):
+        return ""
+    return value.lstrip("#@")
 
 
 def _filled(kind: str, key: str) -> tuple[str, str]:
@@ -291,5 +308,6 @@ _FORMS: Mapping[str, Callable[[str], str]] = {
     "account": _account,
     "recipient": _recipient,
     "id": _id,
+    "value": _value,
 }
 """Kind by an argument's name -> the form of its value; "" for one that cannot be compared."""

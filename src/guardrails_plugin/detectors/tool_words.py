@@ -19,7 +19,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["acts", "holds", "matches", "tool_table", "words"]
+__all__ = ["acts", "holds", "matches", "neutral", "tool_table", "verb", "words"]
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[^A-Za-z0-9]+")
 
@@ -57,9 +57,18 @@ def acts(tool: str) -> bool:
     >>> [acts("send_email"), acts("get_message"), acts("calculator")]
     [True, False, False]
     """
+    return verb(tool) in _listed("tools", "acting")
+
+
+def verb(tool: str) -> str:
+    """The first word of a tool's name that says whether it acts or reads; "" when none does."""
     acting, reading = _listed("tools", "acting"), _listed("tools", "reading")
-    first = next((word for word in words(tool) if word in acting or word in reading), "")
-    return first in acting
+    return next((word for word in words(tool) if word in acting or word in reading), "")
+
+
+def neutral(tool: str) -> bool:
+    """True for an acting tool that agents use to answer questions, too: one that runs, opens or calls something."""
+    return verb(tool) in _listed("tools", "neutral")
 
 
 def holds(argument: str) -> str:
