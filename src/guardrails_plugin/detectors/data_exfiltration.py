@@ -26,6 +26,7 @@ from pydantic.dataclasses import dataclass
 
 from guardrails_plugin.detectors.base import SETTINGS, PatternBase, by_place
 from guardrails_plugin.detectors.table import load_table
+from guardrails_plugin.detectors.url_private import speaking_host
 from guardrails_plugin.matching import Match, Pattern
 from guardrails_plugin.types import Context, Finding, Text, View
 
@@ -60,6 +61,36 @@ _SENSITIVE = re.compile(
     re.IGNORECASE,
 )
 _IMAGE = re.compile(r"data:(?:image|font|audio|video|application/(?:font|pdf))[^,\s]{0,60},\s?\Z", re.IGNORECASE)
+
+
+_FORBIDDEN = re.compile(
+    r"(?:\b(?:never|not|don['’]t|won['’]t|cannot|can['’]t|niemals|nie|nunca|jamais|mai|não|no|non|nigdy|nie|nikdy|nooit)"
+    r"|никогда(?: не)?|не)\s(?:\w+\s)?$",
+    re.IGNORECASE,
+)
+_FORBIDDEN_WITHIN = re.compile(r"\b(?:niemals|nicht an|nunca|jamais|nigdy|nikdy|nooit)\b|никогда", re.IGNORECASE)
+_FROM = re.compile(
+    r"(?:\b(?:from|von|aus|depuis|desde|see|siehe|voir|docs|documentation)|\sde|\sdal?|\sdo|\sz|\sze|\sиз|\sс)[:\s(]{1,3}"
+    r"(?=https?://)|\bheaders?\b",
+    re.IGNORECASE,
+)
+"""A secret that is fetched there, or goes into a request's header as interfaces want it."""
+
+_SIGN_IN = re.compile(
+    r"(?:enter|type|provide|put|geben|gib|introdu\w+|ingres\w+|saisi\w+|inseri\w+|insira|digite|podaj|wpisz|zadejte|vul"
+    r"|введи\w*)\s(?!.*(?:recovery|seed|backup|private|\.env|wiederherstell|privat|recup|récup|сид-))",
+    re.IGNORECASE | re.DOTALL,
+)
+_BEFORE = 40
+
+
+def _no_order(match: Match) -> bool:
+    """True where handing a secret over is forbidden, it comes from there, or it is what one signs in with."""
+    before = match.view.text[max(0, match.start - _BEFORE) : match.start]
+    said = match.value
+    if _FORBIDDEN.search(before) or _FORBIDDEN_WITHIN.search(said) or _FROM.search(said):
+        return True
+    return match.pattern.id == "ask_secret" and "://" in said and _SIGN_IN.match(said) is not None
 
 
 @dataclass(frozen=True, config=SETTINGS)
@@ -100,6 +131,10 @@ class DataExfiltration(PatternBase):
         """See `protocols.PatternDetector`."""
         said = match.value
         if _LOCAL.search(said) or (self._allowed and self._allowed.search(said.lower())):
+            return None
+        if match.pattern.entity_type == "EXFILTRATION_INSTRUCTION" and _no_order(match):
+            return None
+        if match.pattern.id == "dns_label" and not speaking_host(said):
             return None
         doubt, facts = 1 - match.pattern.score, [match.pattern.id]
         if match.pattern.entity_type == "EXFILTRATION_COMMAND":

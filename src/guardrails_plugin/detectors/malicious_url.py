@@ -48,6 +48,12 @@ _TYPES = {"malicious": "MALICIOUS_URL", "exfiltration": "DATA_EXFILTRATION_URL",
 _LEAST = 0.1
 """Below this a URL is an ordinary one."""
 
+_LEAST_BARE = 0.5
+"""The same for what has no scheme."""
+
+_JOINED = tuple("/@\\.-_=:%&")
+"""What stands before a part of something longer."""
+
 _LIKELY = 0.5
 _WEAK = 0.3
 _WEAK_TOGETHER = 0.49
@@ -115,6 +121,8 @@ class MaliciousUrl(PatternBase):
             return self._bare(match, kind)
         if kind == "image":
             return self._finding(match, self._facts(match, image_url(match.value), "image"))
+        if kind == "bare":
+            return self._schemeless(match)
         if kind == "url":
             return max(filter(None, map(self._link, linked(match))), key=lambda finding: finding.score, default=None)
         if in_image(match) or inside_url(match):
@@ -127,6 +135,20 @@ class MaliciousUrl(PatternBase):
             return None
         shorter = shortened(match)
         return self._finding(shorter, self._facts(shorter, shorter.value, embed(match)))
+
+    def _schemeless(self, match: Match) -> Finding | None:
+        """A host with a path but no scheme, which may be the name of a file: only what says that it deceives."""
+        before = match.view.text[match.start - 1 : match.start] if match.start else ""
+        if before in _JOINED or in_image(match) or inside_url(match):
+            return None
+        shorter = shortened(match)
+        parts = parse(shorter.value)
+        if parts is None or below(parts.host, self._allowed) or below(parts.host, self._blocked):
+            return None
+        facts = [fact for fact in host_facts(parts, self._brands) if fact.score >= _LEAST_BARE]
+        if self.shorteners and below(parts.host, listed("shorteners")) and parts.path.strip("/"):
+            facts.append(Fact("shortener", 0.5))
+        return self._finding(shorter, facts)
 
     def _facts(self, match: Match, url: str, how: Embed) -> list[Fact]:
         """Everything known about a URL; for allowed hosts only what lists say of URLs inside it."""

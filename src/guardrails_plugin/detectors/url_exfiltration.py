@@ -21,6 +21,7 @@ from urllib.parse import unquote, unquote_plus
 from guardrails_plugin.checksums import card
 from guardrails_plugin.detectors.url_hosts import Fact, below, listed
 from guardrails_plugin.detectors.url_parts import Parts
+from guardrails_plugin.detectors.url_private import claims_of_person, dossier, packed_claims
 
 __all__ = ["Embed", "exfiltration_facts"]
 
@@ -64,7 +65,8 @@ _PRIVATE_WORD = re.compile(_PRIVATE, re.IGNORECASE)
 _BROAD_WORD = re.compile(_PRIVATE + r"|context|messages?|prompt|answer|response|address|phone|token|key", re.IGNORECASE)
 _IDENTIFIER = re.compile(r"(?:^|[_ -])(?:id|ids|uuid|slug|count|limit|type|key|version|url|uri|date)$", re.IGNORECASE)
 _PRIVATE_NAME = re.compile(
-    r"conv(?:ersation)?s?|chat[_-]?(?:history|log)?|history|transcript|(?:system|user)[_-]?prompt|secrets?|pass(?:word|wd)?|pwd"
+    r"conv(?:ersation)?s?|chat[_-]?(?:history|log)?|history|transcript|(?:system|user)[_-]?prompt|secrets?"
+    r"|pass(?:word|wd)?|pwd"
     r"|credentials?|creds|private[_-]?key|cookies?|memory|memories|user[_-]?data|stolen(?:[_-]?\w+)?|leak(?:ed)?|exfil\w*"
     r"|loot|dump|ssn|credit[_-]?card|cc|card[_-]?number|confidential|pii|steal|env|api[_-]?keys?|messages|prompt|context",
     re.IGNORECASE,
@@ -78,16 +80,22 @@ _SIGNATURE_NAME = re.compile(
     re.IGNORECASE,
 )
 _KEY = re.compile(
-    r"\b(?:sk-[A-Za-z0-9_-]{20,}|gh[pousr]_[A-Za-z0-9]{30,}|xox[abprs]-[A-Za-z0-9-]{10,}|AKIA[A-Z0-9]{16}|glpat-[\w-]{20})"
+    r"\b(?:sk-[A-Za-z0-9_-]{20,}|gh[pousr]_[A-Za-z0-9]{30,}|xox[abprs]-[A-Za-z0-9-]{10,}|AKIA[A-Z0-9]{12,16}"
+    r"|glpat-[\w-]{20}"
+    r"|[rs]k_live_[A-Za-z0-9]{16,}|hf_[A-Za-z0-9]{30,}|npm_[A-Za-z0-9]{36}|SG\.[\w-]{20,}\.[\w-]{20,})"
     r"|-----BEGIN|\b\d{3}-\d{2}-\d{4}\b"
 )
+_MAP_KEY = re.compile(r"\bAIza[\w-]{30,}")
+"""A key that Google's own pictures show openly."""
+
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.\w{2,}")
 _LOGIN = re.compile(
     r"[\w.+-]{1,64}@[\w-]{1,60}(?:\.[\w-]{2,60}){1,4}[:|;,].{4,60}"
     r"|user(?:name)?[:=].{2,60}[;&|, ]\s?(?:pw|pwd|pass\w*)[:=].{2,60}",
     re.IGNORECASE,
 )
-_CARD = re.compile(r"(?<![\d.])\d(?:[ +-]?\d){12,18}(?![\d.])")
+_PHONE_NAME = re.compile(r"(?:tele)?phone\w*|tel|mobile|handy|fax", re.IGNORECASE)
+_CARD = re.compile(r"(?<![\d.+])\d(?:[ +-]?\d){12,18}(?![\d.])")
 _TOLD = re.compile(
     r"\b(?:pass(?:word|code)|pin|pwd|salar(?:y|ies)|payroll|confidential|draft|layoffs?|acquir\w+|acquisition|diagnos\w+"
     r"|home address|account (?:number|no)|card (?:number|is)|offer price|never reveal|subject:|dear [A-Z]"
@@ -102,8 +110,10 @@ _STATED = re.compile(
 """Of these, what nobody searches for."""
 
 _WORD_AND_VALUE = re.compile(
-    r"\b(?:pass(?:word|wd|code|phrase)|pwd|pin|api[ _-]?key|secret(?:[ _-]key)?|access[ _-]token)\b"
-    r"(?:\s*[:=]\s*|\s+(?:is\s+)?)"
+    r"(?:\b(?:pass(?:word|wd|code|phrase)|pwd|pin|api[ _-]?key|secret(?:[ _-]key)?|access[ _-]token|passwort|kennwort"
+    r"|contraseña|clave|mot de passe|senha|hasło|heslo|wachtwoord|parola|şifre|lösenord|пароль|код|ключ)\b"
+    r"|密码|密碼|パスワード)"
+    r"(?:\s*[:=\uff1a]\s*|\s+(?:(?:is|ist|es|est|è|é)\s+)?)"
     r"(?!(?:sha|md|utf|oauth|pbkdf|argon|aes|rsa|base|win|windows|python|php|http|mysql|postgres|ios|v|ps|ipv|log4|web)-?\d)"
     r"(?=\S{4,})(?=\S*[^\W\d])\S*\d",
     re.IGNORECASE,
@@ -125,6 +135,8 @@ _SAID_TO_USER = re.compile(
 _SEARCH_NAME = re.compile(
     r"q|query|s|search\w*|text|title|subject|keywords?|term|utm_\w+|name|label|caption|alt", re.IGNORECASE
 )
+_CAPTION = re.compile(r"alt|caption|label", re.IGNORECASE)
+_JOINT = re.compile(r"[_-]+")
 _ENCODED = re.compile(r"[A-Za-z0-9+/_-]{14,}={0,2}")
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2}){10,}")
 _WORD = re.compile(r"[^\W\d_]{2,}")
@@ -142,6 +154,9 @@ _IN_IMAGE = {
     "credential": 0.86,
     "prose": 0.8,
     "sentence": 0.86,
+    "claims": 0.8,
+    "grave": 0.8,
+    "mild": 0.55,
     "private_name": 0.85,
     "words": 0.6,
     "email": 0.5,
@@ -152,6 +167,9 @@ _IN_LINK = {
     "credential": 0.6,
     "prose": 0.55,
     "sentence": 0.62,
+    "claims": 0.12,
+    "grave": 0.6,
+    "mild": 0.12,
     "private_name": 0.52,
     "words": 0.15,
     "email": 0.12,
@@ -162,6 +180,9 @@ _BARE = {
     "credential": 0.5,
     "prose": 0.3,
     "sentence": 0.45,
+    "claims": 0.1,
+    "grave": 0.4,
+    "mild": 0.1,
     "private_name": 0.3,
     "words": 0.1,
     "email": 0.08,
@@ -187,6 +208,8 @@ def exfiltration_facts(parts: Parts, embed: Embed, around: Callable[[], str]) ->
         else:
             for kind in _carried(name, value, embed, draws=draws, composes=composes):
                 yield Fact(f"{embed}_carries_{kind}", weights[kind], "exfiltration")
+    if (told := dossier(parts.query.split("&"))) and not (draws or composes):
+        yield Fact(f"{embed}_tells_of_person", weights[told], "exfiltration")
     if _dangling(parts) and _APPENDING.search(around()) and _OF_USER.search(around()):
         yield Fact("data_to_be_appended", 0.75 if embed == "image" else 0.65, "exfiltration")
 
@@ -231,9 +254,13 @@ def _carried(name: str, value: str, embed: Embed, *, draws: bool, composes: bool
         yield "private_name"
     if draws:
         return
-    if _hidden_sentence(value):
+    if embed == "image" and not composes and _MAP_KEY.search(value):
+        yield "key"
+    elif _hidden_sentence(value, signed=embed != "image" and _SIGNATURE_NAME.fullmatch(name) is not None):
         yield "sentence"
-    elif name and (_is_card(value) or _confided(name, value, embed)):
+    elif claims_of_person(value):
+        yield "claims"
+    elif name and ((_is_card(value) and not _PHONE_NAME.fullmatch(name)) or _confided(name, value, embed)):
         yield "private_name"
     elif name and _WORD_AND_VALUE.search(value):
         yield "credential"
@@ -260,6 +287,11 @@ def _is_card(value: str) -> bool:
 
 def _confided(name: str, value: str, embed: Embed) -> bool:
     """True for words about private things where no search or title is to be expected."""
+    if " " not in value:
+        # Of a link it may be the title of a page; a picture's file has its own name in the path.
+        value = _JOINT.sub(" ", value)
+        if embed != "image" or _FILE.search(value) or len(_WORD.findall(value)) < _FEW:
+            return False
     words = len(_WORD.findall(value))
     if _SEARCH_NAME.fullmatch(name):
         # A link to a search may hold any question; a picture has none to ask.
@@ -278,12 +310,12 @@ def _is_sentence(name: str, value: str) -> bool:
     """True for words in a parameter, or a longer text where the path should name a file."""
     spaces = value.count(" ")
     if name:
-        return spaces > 0 and len(_WORD.findall(value)) >= _SENTENCE
+        return spaces > 0 and not _CAPTION.fullmatch(name) and len(_WORD.findall(value)) >= _SENTENCE
     return spaces > _SENTENCE and not _FILE.search(value)
 
 
-def _hidden_sentence(value: str) -> bool:
-    """True when base64 or hex in a value decodes to words."""
+def _hidden_sentence(value: str, *, signed: bool = False) -> bool:
+    """True when base64 or hex in a value decodes to words; where a link is signed, JSON is its state."""
     if (match := _HEX.search(value)) and _speaks(bytes.fromhex(match.group())):
         return True
     match = _ENCODED.search(value)
@@ -292,12 +324,12 @@ def _hidden_sentence(value: str) -> bool:
     run = match.group().rstrip("=").replace("-", "+").replace("_", "/")
     run = run[:-1] if len(run) % 4 == 1 else run + "=" * (-len(run) % 4)
     try:
-        return _speaks(base64.b64decode(run))
+        return _speaks(base64.b64decode(run), signed=signed)
     except binascii.Error:
         return False
 
 
-def _speaks(data: bytes) -> bool:
+def _speaks(data: bytes, *, signed: bool = False) -> bool:
     """True for text a person or a model wrote: words with spaces, or a private name with a value."""
     try:
         text = data.decode("utf-8")
@@ -305,6 +337,8 @@ def _speaks(data: bytes) -> bool:
         return False
     if text.startswith(_MACHINE) or not all(char.isprintable() or char in "\r\n\t" for char in text):
         return False
+    if text.startswith("{") and text.rstrip().endswith("}"):
+        return not signed and packed_claims(text)
     words = len(_WORD.findall(text))
     if _KEY.search(text) or _LOGIN.fullmatch(text):
         return True

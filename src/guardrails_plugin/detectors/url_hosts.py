@@ -19,6 +19,7 @@ from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from guardrails_plugin.detectors.url_parts import IP, PLATFORMS, Parts, registrable, unicode_host
+from guardrails_plugin.detectors.url_private import speaking_host
 from guardrails_plugin.unicode_tables import CONFUSABLES, FOLDED
 
 if sys.version_info >= (3, 11):
@@ -26,7 +27,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["LURE_PATH", "Brands", "Fact", "below", "host_facts", "ip_fact", "listed", "owner"]
+__all__ = ["LURE_HOST", "LURE_PATH", "Brands", "Fact", "below", "host_facts", "ip_fact", "listed", "owner"]
 
 Group = Literal["malicious", "exfiltration", "suspicious"]
 
@@ -99,7 +100,7 @@ class Brands:
     def imitated(self, label: str) -> str:
         """The brand that a label is drawn like without being it, or ""."""
         brand = self.skeletons.get(_skeleton(label), "")
-        return brand if brand != label else ""
+        return brand if brand != label and len(brand) > _SHORT_BRAND else ""
 
     def named(self, label: str) -> bool:
         """True when a label is a brand's very name."""
@@ -142,15 +143,16 @@ def ip_fact(ip: IP, *, plain: bool = True, port: int | None = None) -> Fact:
         if isinstance(ip, IPv4Address) and 0 < int(ip) < 1 << 24:
             return Fact("placeholder_address", 0.2)  # "http://1/" and other small numbers
         return Fact("obfuscated_address", 0.9, "malicious")
+    odd = port not in _USUAL_PORTS
     if ip.is_loopback or ip.is_unspecified:
         return Fact("loopback", 0.2)
     if any(ip in network for network in _DOCUMENTATION if network.version == ip.version) or ip in _RESOLVERS:
-        return Fact("documentation_address", 0.2)
+        return Fact("documentation_address", 0.3 if odd else 0.2)
     if ip.is_link_local:
         return Fact("link_local_address", 0.6)
     if ip.is_private:
         return Fact("private_address", 0.35)
-    return Fact("address_as_host", 0.5) if port in _USUAL_PORTS else Fact("address_and_unusual_port", 0.7)
+    return Fact("address_as_host", 0.5) if not odd else Fact("address_and_unusual_port", 0.7)
 
 
 def _local_facts(host: str) -> Iterator[Fact]:
@@ -183,6 +185,9 @@ _LONGEST_LABEL = 63
 _LONG_BRAND = 6
 """Letters from which a name with one letter wrong is more likely a misspelt brand than another word."""
 
+_SHORT_BRAND = 3
+"""Letters of brands that too many other names are drawn like."""
+
 _SUBDOMAINS = ((9, Fact("very_many_subdomains", 0.4)), (6, Fact("many_subdomains", 0.22)))
 """What at least so many labels say."""
 
@@ -196,10 +201,16 @@ _TELLING = re.compile(
 
 
 LURE_PATH = re.compile(
-    r"(?:^|[/._-])(?:log-?in|sign-?in|verify|verification|webscr|update-?(?:account|billing)|unlock|kyc)(?=[/._-]|$)",
+    r"(?:^|[/._-])(?:log-?[io]n|sign-?in|verify|verification|webscr|update-?(?:account|billing)|unlock|kyc|anmeld(?:en|ung)"
+    r"|konto|rechnung|zahlung|bestaetig(?:en|ung)|cuenta|pago|pagar|factura|verificar|connexion|compte|paiement|facture"
+    r"|conta|pagamento|acesso|accesso|verifica|logowanie|platnosc|prihlaseni|platba|oplata|vhod|inloggen|betalen)"
+    r"(?=[/._-]|$)",
     re.IGNORECASE,
 )
-"""Words of sign-in and verification pages."""
+"""Words of pages for signing in, verifying and paying, in several languages."""
+
+LURE_HOST = re.compile(r"(?:^|[.-])(?:log-?in|log-?on|sign-?in|accounts?|auth|sso|secure|verify)(?=[.-])")
+"""Names of hosts at which people sign in."""
 
 
 def host_facts(parts: Parts, brands: Brands) -> Iterator[Fact]:
@@ -208,6 +219,12 @@ def host_facts(parts: Parts, brands: Brands) -> Iterator[Fact]:
         yield ip_fact(parts.ip, plain=parts.plain_ip, port=parts.port)
         return
     yield from _name_facts(parts.host, brands, lured=LURE_PATH.search(parts.path) is not None)
+    odd = parts.scheme == "http" and parts.port not in _USUAL_PORTS and "." in parts.host
+    odd = odd and not any(_local_facts(parts.host))
+    if odd and (LURE_HOST.search(parts.host) or LURE_PATH.search(parts.path)):
+        yield Fact("sign_in_on_unusual_port", 0.35)
+        if not below(parts.host, brands.owned) and any(map(brands.named, re.split(r"[/._-]", parts.path.lower()))):
+            yield Fact("brand_in_path", 0.3)
     if "%" in parts.shown and "." in parts.host:
         yield Fact("encoded_host", 0.7, "malicious")
     if f"{parts.host}{parts.path}".startswith(_channels()):
@@ -267,7 +284,9 @@ def _brand_facts(shown: str, brands: Brands, *, lured: bool) -> Iterator[Fact]:
         if suffix in listed("risky_tlds"):
             yield Fact("brand_under_risky_suffix", 0.6)
     elif _near(label, brands):
-        yield Fact("misspelt_brand", 0.6 if risky or lured else 0.42)
+        yield Fact("misspelt_brand", 0.6 if risky or lured else 0.52 if _slip(label, brands) else 0.42)
+    elif named and any(_near(token, brands) for token in tokens if token not in lures):
+        yield Fact("misspelt_brand_with_lure", 0.65)
     if sub:
         yield from _subdomain_facts([*sub.split("."), label], brands, risky=risky, lured=lured)
 
@@ -307,6 +326,22 @@ def _near(label: str, brands: Brands) -> bool:
     )
 
 
+@lru_cache(8192)
+def _slip(label: str, brands: Brands) -> bool:
+    """True for a brand with a letter doubled or two letters swapped, which makes no other word of it."""
+    return any(
+        len(brand) > _LONG_BRAND
+        and (
+            any(
+                first == second and label[:i] + label[i + 1 :] == brand
+                for i, (first, second) in enumerate(pairwise(label))
+            )
+            or (len(label) == len(brand) and sorted(label) == sorted(brand))
+        )
+        for brand in brands.skeletons.values()
+    )
+
+
 def _one_edit(first: str, second: str) -> bool:
     if first == second:
         return False
@@ -328,6 +363,8 @@ def _shape_facts(host: str) -> Iterator[Fact]:
             yield Fact("lure_under_risky_suffix", 0.3)
     if any(map(_RANDOM_LABEL.fullmatch, sub.split("."))):
         yield Fact("data_in_subdomain", 0.35, "exfiltration")
+    if speaking_host(sub):
+        yield Fact("text_in_subdomain", 0.75, "exfiltration")
     if _TELLING.search(host):
         yield Fact("telling_name", 0.3)
 

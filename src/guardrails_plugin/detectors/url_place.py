@@ -42,6 +42,10 @@ _STYLE = re.compile(r"(?:url\(\s*|@import\s+)\\?[\"']?$", re.IGNORECASE)
 _LINK = re.compile(
     r"(?:\]\(\s*<?|<\s*(?:a|area|form|button)\b[^<>]*\b(?:href|action|formaction)\s*=\s*\\?[\"']?)$", re.IGNORECASE
 )
+_DEFINITION = re.compile(r"(?:^|\n)[ ]{0,3}\[([^\[\]\n]{1,60})\]:[ \t]{0,4}<?$")
+_REFERENCE_WITHIN = 20_000
+"""Characters before and after a definition in which a picture may refer to it."""
+
 _TARGET = re.compile(r"\]\(<?(?=[A-Za-z]{2,6}:[/\\])")
 _BEGUN = re.compile(r"(?::|:\]|:\))\]?\[?\\?[/\\]")
 _DELIMITER = re.compile(r"[\s<>\"'`]")
@@ -83,9 +87,19 @@ def embed(match: Match) -> Embed:
     if match.view.text[match.start - 1 : match.start] not in ("(", "<", "=", '"', "'", " ", "\n"):
         return "bare"
     head = _head(match)
+    if found := _DEFINITION.search(head):
+        return "image" if _shown(match, found[1]) else "link"
     if _LOADING_TAG.search(head) or _STYLE.search(head):
         return "image"
     return "link" if _LINK.search(head) else "bare"
+
+
+def _shown(match: Match, label: str) -> bool:
+    """True when a picture refers to the definition that a URL stands in: ``![chart][1]``."""
+    text = match.view.text[max(0, match.start - _REFERENCE_WITHIN) : match.end + _REFERENCE_WITHIN]
+    name = re.escape(label)
+    picture = rf"!\[[^\[\]\n]{{0,200}}\]\[{name}\]|!\[{name}\](?:\[\]|(?![\[(]))"
+    return re.search(picture, text, re.IGNORECASE) is not None
 
 
 def clickable(match: Match) -> bool:

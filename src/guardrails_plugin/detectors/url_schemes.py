@@ -11,10 +11,10 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_plus
 
-from guardrails_plugin.detectors.url_hosts import LURE_PATH, Brands, Fact, below, ip_fact, listed
-from guardrails_plugin.detectors.url_parts import Parts, address, parse, refang
+from guardrails_plugin.detectors.url_hosts import LURE_HOST, LURE_PATH, Brands, Fact, below, host_facts, ip_fact, listed
+from guardrails_plugin.detectors.url_parts import Parts, address, parse, refang, registrable
 
 __all__ = ["part_facts", "self_contained_facts"]
 
@@ -41,6 +41,17 @@ _RELAYS = {"gopher": 0.8, "dict": 0.8, "netdoc": 0.8, "phar": 0.8, "expect": 0.8
 _DIRECTORIES = {"ldap": 0.3, "ldaps": 0.3, "tftp": 0.3, "smb": 0.4}
 _LONGEST = 4096
 _LONG_USER = 120
+_REDIRECT = re.compile(
+    r"next|url|u|q|r|to|go(?:to)?|dest(?:ination)?|continue|redir(?:ect)?(?:_?(?:to|url))?|return_?(?:to|url|path)?|target"
+    r"|link|out|forward",
+    re.IGNORECASE,
+)
+_SIGN_ON = re.compile(r"(?:^|&)(?:client_id|response_type|SAMLRequest|wtrealm)=")
+"""Protocols in which one host signs in for another."""
+
+_ABSOLUTE = re.compile(r"(?:https?:)?//\w", re.IGNORECASE)
+_MOST_ITEMS = 64
+_BAD_TARGET, _DOUBTFUL_TARGET = 0.6, 0.3
 
 
 def part_facts(parts: Parts, brands: Brands) -> Iterator[Fact]:
@@ -58,6 +69,8 @@ def part_facts(parts: Parts, brands: Brands) -> Iterator[Fact]:
     yield from _path_facts(parts)
     if nested := _NESTED.search(unquote(f"{parts.query}&{parts.path}"[:_LONGEST])):
         yield _nested_fact(nested[1])
+    if target := _redirected(parts):
+        yield from _redirect_facts(parts, target, brands)
 
 
 def _user_fact(parts: Parts, brands: Brands) -> Fact:
@@ -92,9 +105,37 @@ def _path_facts(parts: Parts) -> Iterator[Fact]:
             yield Fact("executable_from_address", 0.8, "malicious")
         else:
             yield Fact("executable", 0.42 if found[1].lower() in _RARE else 0.3 if parts.scheme == "http" else 0.15)
-    risky = parts.ip is not None or parts.host.rpartition(".")[2] in listed("risky_tlds")
+    # A device at home has a page to sign in, too.
+    far = parts.ip is not None and ip_fact(parts.ip).reason not in ("private_address", "loopback")
+    risky = far or parts.host.rpartition(".")[2] in listed("risky_tlds")
     if risky and LURE_PATH.search(parts.path):
         yield Fact("lure_in_path", 0.32)
+
+
+def _redirected(parts: Parts) -> Parts | None:
+    """Where a parameter sends the reader on to, when it is the host of somebody else."""
+    if _SIGN_ON.search(parts.query):
+        return None
+    for item in parts.query.split("&")[:_MOST_ITEMS]:
+        name, _, value = item.partition("=")
+        if not _REDIRECT.fullmatch(name):
+            continue
+        value = unquote_plus(value[:_LONGEST])
+        target = parse(value) if _ABSOLUTE.match(value) else None
+        if target and target.ip is None and registrable(target.host)[1:] != registrable(parts.host)[1:]:
+            return target
+    return None
+
+
+def _redirect_facts(parts: Parts, target: Parts, brands: Brands) -> Iterator[Fact]:
+    """What a redirect says: a good name in front of a bad one, a sign-in page that leads to another."""
+    worst = max((fact.score for fact in host_facts(target, brands)), default=0.0)
+    signs_in = LURE_HOST.search(parts.host) or LURE_PATH.search(parts.path)
+    lures = LURE_HOST.search(target.host) or LURE_PATH.search(target.path)
+    if worst >= _BAD_TARGET or (worst >= _DOUBTFUL_TARGET and below(parts.host, brands.owned)):
+        yield Fact("redirect_to_bad_host", max(0.5, worst))
+    elif signs_in and lures and not below(target.host, brands.owned):
+        yield Fact("sign_in_redirects_elsewhere", 0.5)
 
 
 def _nested_fact(url: str) -> Fact:
