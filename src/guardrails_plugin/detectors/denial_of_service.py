@@ -8,12 +8,14 @@
 - REPETITION: blocks of 4 KB that deflate to under 5 % of their size; ordinary text comes to 35 % or more, logs and
   tables to 10 %.
 - SPECIAL_CHARACTERS: more than 60 % signs, or 30 % combining marks, in 200 characters or more.
-- RUNAWAY_REQUEST: requests to repeat, count or go on without end (``data/denial_of_service.toml``).
+- RUNAWAY_REQUEST: requests to repeat, count or go on without end (``data/denial_of_service.toml``), or for an answer
+  of an estimated ``answer_threshold`` (50,000) tokens or more (`runaway`).
 
 Source: OWASP LLM10:2025 (unbounded consumption); Nasr et al., "Scalable Extraction" (2023), for endless repetition;
 RFC 1951. Thresholds are judgement; of about 1,300 ordinary mails, documents, source files and tool outputs two were
 found, both made of signs.
-Limits: rules know English only; what looks short and costs much (hard problems) is not seen.
+Limits: tasks in stages and tools called again are known in English only, the rest in nine languages; what looks short
+and costs much (hard problems) is not seen.
 Cost: 0.01 ms/KB under 500 characters, 0.1 ms/KB above.
 """
 
@@ -23,12 +25,14 @@ import re
 import unicodedata
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from guardrails_plugin.detectors import runaway
 from guardrails_plugin.detectors.base import SETTINGS, PatternBase, by_place
 from guardrails_plugin.detectors.table import load_table
 from guardrails_plugin.matching import Match, Pattern
@@ -37,6 +41,7 @@ from guardrails_plugin.types import Context, Finding, Text
 __all__ = ["TOKEN_THRESHOLD", "DenialOfService", "estimate_tokens"]
 
 TOKEN_THRESHOLD = 4096
+ANSWER_THRESHOLD = 50_000
 
 _SHORT = 512
 """Characters of contents that are not worth an estimate: most prompts."""
@@ -77,9 +82,11 @@ class DenialOfService(PatternBase):
 
     Attributes:
         token_threshold: tokens that a content (all its strings together) may have.
+        answer_threshold: tokens from which on the answer that is asked for is too long, by an estimate of its units.
     """
 
     token_threshold: Annotated[int, Field(ge=1)] = TOKEN_THRESHOLD
+    answer_threshold: Annotated[int, Field(ge=1)] = ANSWER_THRESHOLD
 
     name: ClassVar[str] = "denial_of_service"
     judges: ClassVar[bool] = True
@@ -95,11 +102,17 @@ class DenialOfService(PatternBase):
     @cached_property
     def patterns(self) -> Sequence[Pattern]:  # type: ignore[override]
         """The rules."""
-        return load_table("denial_of_service")
+        return (*load_table("denial_of_service"), *runaway.patterns())
 
     def confirm(self, match: Match) -> Finding | None:
         """See `protocols.PatternDetector`."""
-        return match.finding(self.name, score=match.pattern.score)
+        if not match.pattern.extra.get("runaway"):
+            asks_how = runaway.questioned(match.view.text, match.start)
+            return None if asks_how else match.finding(self.name, score=match.pattern.score)
+        begun = runaway.begins(match, self.answer_threshold)
+        if begun is None:
+            return None
+        return replace(match, start=min(begun, match.start)).finding(self.name, score=match.pattern.score)
 
     def judge(
         self, texts: Sequence[Text], context: Context, found: Sequence[Sequence[Finding]]
