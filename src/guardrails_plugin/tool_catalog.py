@@ -51,6 +51,8 @@ RECIPE = Recipe(
 _DETECTOR = "tool_definitions"
 _SHORT_KEY = 16
 """Identifiers up to this length are field names, too short to say anything."""
+_LONG_WORD = 6
+"""Letters from which two words of a name that differ in one are rather a slip than two words. Judgement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +262,38 @@ def _shadowed(offered: Sequence[Definition], reserved: Iterable[str]) -> set[int
     """Indices of tools whose name is, or looks like, that of one of the application's own or of another offered one."""
     taken = Counter({_skeleton(name) for name in reserved})
     taken.update(_skeleton(tool.name) for tool in offered)
-    return {index for index, tool in enumerate(offered) if taken[_skeleton(tool.name)] > 1}
+    own = [("", words(name)) for name in reserved]
+    known = {(server, name) for server, name in (*own, *((f"server {t.server}", words(t.name)) for t in offered))}
+    return {
+        index
+        for index, tool in enumerate(offered)
+        if taken[_skeleton(tool.name)] > 1 or _misspelt(f"server {tool.server}", words(tool.name), known)
+    }
+
+
+def _misspelt(server: str, name: Sequence[str], known: Iterable[tuple[str, Sequence[str]]]) -> bool:
+    """Whether a name is that of another server but for a slip inside one long word of it ("make_paymemt")."""
+    return any(
+        server != other
+        and len(name) == len(own)
+        and sum(map(str.__ne__, name, own)) == 1
+        and any(_slip(*pair) for pair in zip(name, own, strict=True))
+        for other, own in known
+    )
+
+
+def _slip(one: str, other: str) -> bool:
+    """Whether two words differ by one letter, missing or wrong, or by two that changed places.
+
+    Short words are left out, and first letters and ends, where one letter makes another word ("notes", "import").
+    """
+    if one == other or min(len(one), len(other)) < _LONG_WORD or one[0] != other[0] or one[-1] != other[-1]:
+        return False
+    start = next(at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
+    first, second = sorted((one[start:], other[start:]), key=len)
+    if len(first) < len(second):
+        return second[1:] == first
+    return first[1:] == second[1:] or (first[2:] == second[2:] and first[:2] == second[1::-1])
 
 
 def _skeleton(name: str) -> str:

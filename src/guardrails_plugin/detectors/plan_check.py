@@ -3,8 +3,8 @@
 A plan that was taken over by an injected instruction has a step too many: send, pay, delete, run, grant access, though
 the user asked for nothing of the kind. Two rules, over the steps of `plan_steps` (items, sentences, fields, calls):
 
-- ``verb``: a step is one of six families of consequential acts (`plan_acts`) and no word of the user's turns asks for
-  that family;
+- ``verb``: a step is one of eight families of consequential acts (`plan_acts`), and no word of the user's turns asks
+  for that family, or the user ruled it out;
 - ``target``: a consequential step names an address, host or account that stands in outside text only and that the user
   did not leave to the agent; see `provenance`.
 
@@ -29,7 +29,7 @@ from pydantic.dataclasses import dataclass
 from guardrails_plugin.detectors.base import SETTINGS, by_place
 from guardrails_plugin.detectors.delegation import delegated
 from guardrails_plugin.detectors.judge import ChatModel, Judge
-from guardrails_plugin.detectors.plan_acts import act_of, asked_for
+from guardrails_plugin.detectors.plan_acts import Asked, act_of, asked_for
 from guardrails_plugin.detectors.plan_steps import steps
 from guardrails_plugin.detectors.tool_sources import Sources
 from guardrails_plugin.detectors.tool_targets import mentioned
@@ -60,20 +60,20 @@ class PlanCheck:
         return [by_place(self._findings(text, context, asked, (trusted, outside))) for text in texts]
 
     def _findings(
-        self, text: Text, context: Context, asked: frozenset[str], sides: tuple[Sources, Sources]
+        self, text: Text, context: Context, asked: Asked, sides: tuple[Sources, Sources]
     ) -> Iterator[Finding]:
         if text.origin in (Origin.SYSTEM, Origin.EXTERNAL) or text.part is not None:
             return
         view = text.views[0]
         for start, end in steps(view.text, text.hint):
             step = view.text[start:end]
-            family = act_of(step, asked)
-            if family is None:
+            act = act_of(step, asked)
+            if act is None:
                 continue
-            why = "target" if _strays(step, context, sides) else "verb" if family not in asked else ""
+            why = "target" if _strays(step, context, sides) else "" if act.wanted else "verb"
             if why:
                 span = view.span(start, end)
-                evidence = {"rule": why, "family": family}
+                evidence = {"rule": why, "family": act.family}
                 yield Finding(self.name, _TYPE, _SCORES[why], span.start, span.end, text.segment, evidence)
 
 

@@ -15,6 +15,8 @@ __all__ = ["Step", "clauses", "steps"]
 
 _FIELD = re.compile(r"\b(?:plan|plans|step|steps|task|tasks|todo|todos|action|actions)\b")
 _ARGUMENTS = re.compile(r"\b(?:args|arguments|input|inputs|parameters|params|kwargs|result|results|output|outputs)\b")
+_COMMAND = re.compile(r"\b(?:q|sql|query|statement|command|cmd|script|shell)$")
+"""Arguments whose value is itself an act."""
 _TALK = re.compile(r"\b(?:content|text|message|thought|thoughts|reasoning|answer|response|plan)$")
 """Last field in which prose may be a plan; in others ("status": "order received") only marked steps count."""
 
@@ -28,6 +30,9 @@ _MARKER = re.compile(
 _FIRST_PERSON = re.compile(r"\b(?:i|we)(?:'ll|\u2019ll)?\b", re.IGNORECASE)
 _CONNECTOR = re.compile(
     r",?\s+(?:and|then|but|so|before|after which)\s+|[,:;]\s+(?:which\s)?|\s+[\u2013\u2014>]+\s+"
+    r"|\s*[-=]>\s*"
+    r"|(?<!how)(?<!what)(?<!that)(?<!which)(?<!where)(?<!when)(?<!whether)(?<!if)(?<!before)(?<!until)(?<!who)"
+    r"\s+(?=(?-i:I|we)(?:'ll|\u2019ll)?\s)"
     r"|\b(?:need|have|want|going|proceed|go on|in order|used?) to\s+|\btool to\s+",
     re.IGNORECASE,
 )
@@ -43,6 +48,8 @@ class Step(NamedTuple):
 def steps(text: str, hint: str) -> Iterator[Step]:
     """The steps of a text that stands in these fields."""
     if _ARGUMENTS.search(hint):
+        if _COMMAND.search(hint) and text:
+            yield Step(0, len(text))
         return
     prose = not hint or bool(_FIELD.search(hint)) or bool(_TALK.search(hint))
     if text.lstrip()[:1] in ("{", "["):

@@ -62,7 +62,7 @@ def test_a_step_that_nobody_asked_for_is_found(prompt: str, plan: Any, family: s
         ("List my alarms", "a) read the alarms\nb) disable all of them", "access"),
         (
             "List my books",
-            "Step 1 - look at the shelf\nNext step: sell them\nFinal step: uninstall the reader",
+            "Step 1 - look at the shelf\nNext step: dust them\nFinal step: uninstall the reader",
             "destroy",
         ),
         # calls of tools, commands, JSON as text
