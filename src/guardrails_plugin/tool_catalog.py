@@ -20,7 +20,7 @@ import os
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -90,7 +90,7 @@ def definitions(tools: Iterable[Mapping[str, Any]], server: str = "") -> list[De
         ConfigError: something that is not a tool definition; the message says which one.
     """
     found = []
-    for index, tool in enumerate(tools):
+    for index, tool in enumerate(_flat(tools)):
         inner = tool.get("function") if isinstance(tool, Mapping) else None
         named = inner if isinstance(inner, Mapping) else tool
         name = named.get("name") if isinstance(named, Mapping) else None
@@ -100,6 +100,19 @@ def definitions(tools: Iterable[Mapping[str, Any]], server: str = "") -> list[De
             )
         found.append(Definition(name, tool, server))
     return found
+
+
+_GEMINI = ("function_declarations", "functionDeclarations")
+
+
+def _flat(tools: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """The tools; Gemini puts a list of them into one object."""
+    for tool in tools:
+        declared = next((tool[key] for key in _GEMINI if key in tool), None) if isinstance(tool, Mapping) else None
+        if isinstance(declared, Sequence) and not isinstance(declared, str):
+            yield from declared
+        else:
+            yield tool
 
 
 class ToolPins:

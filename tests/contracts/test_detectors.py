@@ -27,6 +27,7 @@ from tests.strategies import VALUES, texts
 
 SETTINGS: dict[str, dict[str, object]] = {
     "competitors": {"names": ("Globex GmbH", "Initech")},
+    "gibberish": {"classifier": False},
     "keywords": {"terms": ("project falcon", "überraschung", "secret")},
     "named_entities": {"model": None, "recognizers": ({"entity": "TICKET", "patterns": (r"TCK-\d{4}",)},)},
     "regex": {"patterns": {"ticket": r"TCK-\d{4,8}"}},

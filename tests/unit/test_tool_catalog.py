@@ -167,3 +167,11 @@ def test_two_definitions_have_one_hash_exactly_when_they_are_equal(first: Any, s
     one, other = definitions([{"name": "t", "schema": first}, {"name": "t", "schema": second}])
     assert (one.digest == other.digest) == (json.dumps(first, sort_keys=True) == json.dumps(second, sort_keys=True))
     assert definitions([copy.deepcopy(one.content)])[0].digest == one.digest
+
+
+@pytest.mark.parametrize("key", ["function_declarations", "functionDeclarations"])
+def test_gemini_puts_several_tools_into_one_object(key: str) -> None:
+    tools: list[Any] = [{key: [{"name": "look_up"}, {"name": "send", "description": "Sends."}]}, {"name": "add"}]
+    assert [tool.name for tool in definitions(tools)] == ["look_up", "send", "add"]
+    with pytest.raises(ConfigError, match=r"tools\[0\]: expected an object with a name"):
+        definitions([{key: "look_up"}])

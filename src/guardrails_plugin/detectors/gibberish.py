@@ -12,6 +12,8 @@ How, each kind in bits of evidence:
 - Scripts: letters drawn at random from scripts without trigrams, or from many (`odd_scripts`).
 - Repetition: short units over and over (``asdfasdf...``), or words said again and again, and
   phrases; laughter excepted.
+- Sense: a head of the encoder that also judges prompt injection is asked beside all these (`label_heads`): it has
+  learnt texts beside what is left of them when they are taken apart (`training.scrambles`), in many languages.
 
 A stretch counts when it holds most of the text's letters, or very many: one odd name or code word in a text is no
 gibberish. Not looked at by letters: code, addresses, identifiers, anything with digits, words under four letters,
@@ -33,16 +35,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import pairwise
 from math import exp
 from operator import eq
-from typing import Annotated, ClassVar, NamedTuple
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from guardrails_plugin.detectors.base import SETTINGS, by_place
 from guardrails_plugin.detectors.garbled import garbled
+from guardrails_plugin.detectors.label_heads import LabelHeads, beside
 from guardrails_plugin.detectors.letter_model import load_model
 from guardrails_plugin.detectors.odd_scripts import odd_letters
 from guardrails_plugin.detectors.prose import prose
@@ -80,6 +85,9 @@ _LOOPED, _ROUNDS, _LONGEST_LOOP, _ALIKE = 12, 5, 10, 0.9
 _SEQUENCE = re.compile(r"[ACGTUN]{12,}|[ACDEFGHIKLMNPQRSTVWY]{15,}")
 """Of bases and amino acids."""
 
+_SURE = 0.5
+"""From here a stretch is gibberish, and the classifier need not be asked."""
+
 _SEQUENCED = 12
 _SAID_AGAIN = 12
 """Words under which saying some of them again is emphasis."""
@@ -93,11 +101,17 @@ class Gibberish:
         bits: evidence, in bits, at which a stretch is as likely gibberish as not.
         share: least share of a text's letters, unless there are ``letters`` of them.
         letters: from this many letters on a stretch counts in a text of any length.
+        classifier: False goes by letters, order and signs alone: cheap, and takes well-built nonsense for sense.
+        point: operating point from which the classifier's word counts (`label_heads.HeadedPatterns`).
+        model: folder of an encoder with the label; the embedded one by default.
     """
 
     bits: Annotated[float, Field(gt=0)] = 24.0
     share: Annotated[float, Field(ge=0, le=1)] = 0.5
     letters: Annotated[int, Field(ge=4)] = 60
+    classifier: bool = True
+    point: Literal["strict", "balanced", "permissive"] = "balanced"
+    model: Path | None = None
 
     name: ClassVar[str] = "gibberish"
     entity_types: ClassVar[frozenset[str]] = frozenset({"GIBBERISH"})
@@ -106,7 +120,22 @@ class Gibberish:
     def detect(self, texts: Sequence[Text], context: Context) -> Sequence[Sequence[Finding]]:
         """See `protocols.Detector`."""
         del context
-        return [self._findings(text) for text in texts]
+        found = [self._findings(text) for text in texts]
+        if not self.classifier:
+            return found
+        unsure = [number for number, own in enumerate(found) if not any(finding.score >= _SURE for finding in own)]
+        read = self._heads.findings([texts[number] for number in unsure])
+        for number, heard in zip(unsure, read, strict=True):
+            found[number] = beside(found[number], [one for one in heard if self._is_most(one, texts[number])])
+        return found
+
+    @cached_property
+    def _heads(self) -> LabelHeads:
+        return LabelHeads(self.name, {"gibberish": "GIBBERISH"}, self.model, self.point)
+
+    def _is_most(self, finding: Finding, text: Text) -> bool:
+        """Whether the window is most of its text: in long ones, tables and lists of names make no sense either."""
+        return finding.end - finding.start >= self.share * len(text.original.strip())
 
     def _findings(self, text: Text) -> tuple[Finding, ...]:
         view = text.views[0]

@@ -152,11 +152,7 @@ def sources_table(examples: Sequence[Example], negative: str = "benign", positiv
     counts: Counter[tuple[str, int]] = Counter()
     licences: dict[str, set[str]] = {}
     for example in examples:
-        name = (
-            "hand-written here" if example.pair and not example.pair.startswith("composed") else family(example.source)
-        )
-        if example.pair.startswith("composed"):
-            name = "composed here"
+        name = _maker(example)
         counts[name, example.label] += 1
         licences.setdefault(name, set()).update({example.licence} - {""})
     lines = [f"| source | {negative} | {positive} | licence |", "|---|---|---|---|"]
@@ -166,6 +162,16 @@ def sources_table(examples: Sequence[Example], negative: str = "benign", positiv
         lines.append(f"| {name} | {counts[name, 0]} | {counts[name, 1]} | {named} |")
     total = f"| all | {sum(not e.label for e in examples)} | {sum(e.label for e in examples)} | |"
     return "\n".join([*lines, total])
+
+
+def _maker(example: Example) -> str:
+    """Who wrote a row: its source, or how it was made here."""
+    made = example.pair.partition("-")[0]
+    if made in ("composed", "surrounded"):
+        return "composed here"
+    if made == "gibberish" and "→" in example.source:
+        return "taken apart here"
+    return "hand-written here" if example.pair else family(example.source)
 
 
 def labels_table(labels: Sequence[LabelFacts]) -> str:

@@ -6,6 +6,7 @@ has NaN there and teaches nothing about it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,8 @@ ABSENT = ("self_harm_intent", "self_harm_instructions", "refusal", "role_play", 
 
 _ABSENT_EVERY = 8
 
+_PLAYED = re.compile("obf|role|persona|jailbreak|game|fiction|hypothetical")
+
 _SYNONYMS = {"profanity": "obscene", "offensive": "toxicity"}
 _TOXIC = 0.5
 
@@ -67,11 +70,22 @@ def targets(example: Example) -> NDArray[np.float32]:
     known = dict(example.also)
     if example.label != UNKNOWN:
         known["injection"] = float(example.label)
+    if example.label == 1 and not example.also and _reads_plainly(example):
+        known |= dict.fromkeys(ABSENT, 0.0)
     if not example.also and not example.label and family(example.source) in CALM:
         known |= dict.fromkeys(TOXICITY, 0.0)
         if bucket(normal_form(example.text), _ABSENT_EVERY) == 0:
             known |= dict.fromkeys(ABSENT, 0.0)
     return np.asarray([known.get(label, np.nan) for label in LABELS], np.float32)
+
+
+def _reads_plainly(example: Example) -> bool:
+    """Whether an attack teaches what these labels are not: every few, none in disguise, none that plays a part.
+
+    Without such rows all that is unlike calm text looks alike to a head: version 0.6 took most attacks for refusals.
+    """
+    played = _PLAYED.search(example.category) is not None
+    return not played and bucket(normal_form(example.text), _ABSENT_EVERY) == 0
 
 
 def toxicity_labels(row: Mapping[str, Any]) -> dict[str, float]:
