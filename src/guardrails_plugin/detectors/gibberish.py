@@ -24,11 +24,11 @@ and Korean by letters that are hardly ever written, Indic scripts and Thai by mi
 
 Measured: 7 of 3,572 texts that nobody meant to scramble (requests, e-mails, documents, many languages) are taken
 for gibberish, all of them by order; it was mended by what these texts had shown, so others may fare worse. Of 48 texts
-that its author wrote when it was done .75 of 24 were found, none of 24 near misses. Costs 5 ms/KB
-(``docs/make_detectors.py``).
-Limits: syllables that could be words ("lorat mipesto") pass, since names, drugs and verse have them, too; words in
-random order are only judged in English, from some ten on, and not when they are all nouns; verse that breaks all order
-is found.
+that its author wrote when it was done .75 of 24 were found, none of 24 near misses. On a third blind set .35 of 40 are
+found without the head with .03 false alarms, .45 with it with .05; the head alone flags none of 1,000 requests and
+harmless texts. Costs 5 ms/KB without the head (``docs/make_detectors.py``).
+Limits: syllables that could be words ("lorat mipesto") mostly pass, since names, drugs and verse have them, too; the
+head hears a window of a text, so it is not asked about long ones; verse that breaks all order is found.
 """
 
 from __future__ import annotations

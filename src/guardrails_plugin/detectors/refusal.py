@@ -9,7 +9,7 @@ The forms alone, checked on texts written for this project (``tests/quality/test
 refusals found, 0 of 28 near misses. They were written after the rules, which were then mended once by them (before: 24
 and 2). Costs 0.004 ms/KB of prose (``docs/make_detectors.py``). On 69 texts written without sight of the rules .40 were
 found; wider forms, deflections and quotations were added since. On a second blind set of 80 they find .30 of 40 with
-.05 false alarms, with the head .78 with .12, at ``point="strict"`` .92 with .20, at ``permissive`` fewer of both.
+.05 false alarms, with the head .68 with .08.
 Limits: refusals by changing the subject are found in common forms only, lectures are not; partial help after a refusal
 is one, too.
 """
