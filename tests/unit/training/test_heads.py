@@ -32,6 +32,15 @@ def test_a_calm_row_says_that_it_is_not_toxic_and_one_in_eight_what_else_it_is_n
     assert 60 < sum(row == more for row in rows) < 140
 
 
+def test_an_attack_in_eight_says_what_else_it_is_not_unless_it_plays_a_part_or_is_disguised() -> None:
+    rows = [known(Example(f"text {n}", 1, "user", source="garak")) for n in range(800)]
+    more = {"injection": 1.0} | dict.fromkeys(ABSENT, 0.0)
+    assert 60 < rows.count(more) < 140
+    for category in ("jailbreak_roleplay", "direct/obf_leet"):
+        played = [known(Example(f"text {n}", 1, "user", category=category)) for n in range(80)]
+        assert all(row == {"injection": 1.0} for row in played)
+
+
 def test_a_row_of_further_heads_needs_no_label_but_known_ones(tmp_path: Path) -> None:
     path = tmp_path / "refusal.jsonl"
     path.write_text('{"text": "I cannot do that.", "labels": {"refusal": 1}, "pair": "p"}\n')
