@@ -86,6 +86,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     (path,) = folder.glob("guardrails_plugin-*.whl")
+    assert path.stat().st_size < 40_000_000, "with the model in it"
     with zipfile.ZipFile(path) as archive:
         return set(archive.namelist())
 

@@ -16,7 +16,7 @@ turns or calls is only judged where the caller hands it in together; pictures an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +28,7 @@ from pydantic.dataclasses import dataclass
 from guardrails_plugin.detectors.base import SETTINGS, PatternBase, by_place, confirmed
 from guardrails_plugin.detectors.injection_jobs import Placed, guessed, jobs, placed
 from guardrails_plugin.detectors.table import load_table
+from guardrails_plugin.errors import unknown_name
 from guardrails_plugin.matching import Match, Pattern
 from guardrails_plugin.models.classifier import Classifier
 from guardrails_plugin.models.settings import ModelSettings, load_classifier
@@ -37,8 +38,9 @@ __all__ = ["PromptInjection"]
 
 _EMBEDDED = Path(__file__).parent.parent / "models" / "injection"
 _TYPE = "PROMPT_INJECTION"
-_CONCLUSIVE = 0.95
-"""A rule this sure needs no second opinion."""
+_RULES_ALONE: Mapping[str, float] = MappingProxyType({"strict": 0.4, "balanced": 0.45, "permissive": 0.5})
+"""Where rules count that no classifier is asked beside. Of 899 attacks of five sets by other hands .05, .04 and .006
+reach them, of 1,192 innocent texts .006, .004 and none."""
 
 
 @dataclass(config=SETTINGS)
@@ -94,12 +96,17 @@ class PromptInjection(PatternBase):
         return [max((finding.score for finding in found), default=0.0) for found in alone]
 
     def operating_point(self, name: str, origin: Origin) -> float:
-        """See `protocols.Scorer`; without a classifier only conclusive rules count."""
-        return self._classifier.threshold(name, origin) if self.classifier else _CONCLUSIVE
+        """See `protocols.Scorer`; without a classifier, of the rules."""
+        if self.classifier:
+            return self._classifier.threshold(name, origin)
+        try:
+            return _RULES_ALONE[name]
+        except KeyError:
+            raise unknown_name("operating point", name, _RULES_ALONE, "prompt_injection") from None
 
     def _read(self, texts: Sequence[Text], found: list[Sequence[Finding]]) -> dict[int, Placed]:
-        """The worst reading for the texts that need one, by index; adds what rules find in guessed views."""
-        members = [i for i, text in enumerate(texts) if not _settled(found[i]) and text.original not in self.allow]
+        """The worst reading of every text that is not allowed, by index; adds what rules find in guessed views."""
+        members = [index for index, text in enumerate(texts) if text.original not in self.allow]
         further = guessed(texts, members)
         for index, views in further.items():
             matches = self._matcher.match(replace(texts[index], views=views)).get(self.name, ())
@@ -124,7 +131,3 @@ class PromptInjection(PatternBase):
 
 def _category(origin: Origin) -> str:
     return "direct" if origin is Origin.USER else "indirect"
-
-
-def _settled(findings: Sequence[Finding]) -> bool:
-    return any(finding.score >= _CONCLUSIVE for finding in findings)
