@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
         "--heads", type=Path, nargs="*", default=(), help="folders with rows of your own for further heads"
     )
     train.add_argument(
-        "--new", default="", help="names of files in --own (plain7_*) to teach; the others are rehearsed"
+        "--new", default="", help="names of files in --own and --heads (plain7_*) to teach; others are rehearsed"
     )
     train.add_argument("--keep", type=float, default=0.0, help="share of the base's weights in the result, below 1")
     train.add_argument("--rate", type=float, help="learning rate, by default 1e-4, or 3e-5 for a finished model")

@@ -31,7 +31,7 @@ FLOORS: dict[str, dict[str, tuple[float, float]]] = {
     "denial_of_service_third": {"": (0.54, 0.10)},
     "gibberish": {"": (0.70, 0.09)},
     "gibberish_second": {"": (0.62, 0.09)},
-    "gibberish_third": {"": (0.40, 0.08)},
+    "gibberish_third": {"": (0.36, 0.08)},
     "hidden_text": {"": (0.96, 0.03)},
     "hidden_text_second": {"": (0.92, 0.05)},
     "language": {"": (0.69, 0.05)},

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from pydantic import ValidationError
 
 from guardrails_plugin.detectors.gibberish import Gibberish
+from guardrails_plugin.detectors.label_heads import LabelHeads
 from guardrails_plugin.normalize import normalize
-from guardrails_plugin.types import NO_CONTEXT, Finding, Origin, Segment
+from guardrails_plugin.types import NO_CONTEXT, Finding, Origin, Segment, Text
 
 
 def found(text: str, detector: Gibberish | None = None) -> tuple[Finding, ...]:
@@ -135,3 +138,19 @@ def test_settings() -> None:
 def test_wrong_settings_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(ValidationError):
         Gibberish(**settings)  # type: ignore[arg-type]
+
+
+def test_the_classifier_is_asked_only_where_it_can_change_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def findings(_: LabelHeads, texts: Sequence[Text]) -> list[tuple[Finding, ...]]:
+        asked.extend(text.original for text in texts)
+        return [() for _ in texts]
+
+    monkeypatch.setattr(LabelHeads, "findings", findings)
+    short, smashed, long = "Lunch is at noon.", "xkqz wvjrp qqztl mnbvx zzkrw", "The ferry leaves at noon. " * 100
+    texts = [normalize(Segment(text, Origin.USER)) for text in (short, smashed, long)]
+    Gibberish().detect(texts, NO_CONTEXT)
+    assert asked == [short]
+    Gibberish(classifier=False).detect(texts, NO_CONTEXT)
+    assert asked == [short]
