@@ -49,14 +49,16 @@ async def _said(port: int, *parts: bytes, apart: float = 0.0) -> tuple[bytes, fl
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     began = time.monotonic()
     answer = asyncio.create_task(_read(reader))
-    for part in parts:
-        writer.write(part)
-        await asyncio.sleep(apart)
-        if answer.done():
-            break
-    said = await asyncio.wait_for(answer, 20)
-    writer.close()
-    return said, time.monotonic() - began
+    try:
+        for part in parts:
+            writer.write(part)
+            await asyncio.sleep(apart)
+            if answer.done():
+                break
+        return await asyncio.wait_for(answer, 20), time.monotonic() - began
+    finally:
+        writer.transport.abort()  # what is still in its buffer nobody will read: closing would wait for it
+        await asyncio.sleep(0)
 
 
 async def _read(reader: asyncio.StreamReader) -> bytes:
