@@ -63,6 +63,12 @@ _ESCAPES, _BASE64S, _HEXES = (_compiled(pattern) for pattern in (_ESCAPE, _BASE6
 SPACED = re.compile(rf"(?<![^\W_])[^\W\d_](?:[{SEPARATORS}]{{1,3}}[^\W\d_](?![^\W_])){{4,300}}")
 """Five or more single letters with separators between them."""
 
+_STRUNG = re.compile(rf"(?<![^\W_])[^\W\d_](?=([{SEPARATORS}]))(?:\1[^\n]){{7,300}}(?![^\W_])")
+"""A sentence with the same separator between all of its characters, its spaces and signs too."""
+
+_LETTERS_STRUNG = 0.6
+"""Share of letters in a strung text: rows of a table have fewer."""
+
 _BETWEEN = re.compile(rf"[{SEPARATORS}]+")
 _CODE = re.compile(r"\\+(?:u\{([0-9A-Fa-f]{1,6})\}|u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2}))|\\([0-3][0-7]{2})")
 _NOT_HEX = re.compile(r"0[xX](?=[0-9A-Fa-f]{2})|[^0-9A-Fa-f]")
@@ -150,7 +156,19 @@ def _hex_runs(text: str) -> Iterator[Run]:
 
 
 def _spaced_runs(text: str) -> Iterator[Run]:
-    for match in SPACED.finditer(text):
+    """Strung sentences, which every second character undoes, and elsewhere words with wider gaps between them."""
+    at = 0
+    for match in _STRUNG.finditer(text):
+        plain = match.group()[::2]
+        if " " in plain and sum(map(str.isalpha, plain)) >= _LETTERS_STRUNG * len(plain):
+            yield from _widened_runs(text, at, match.start())
+            yield match.start(), match.end(), plain
+            at = match.end()
+    yield from _widened_runs(text, at, len(text))
+
+
+def _widened_runs(text: str, start: int, end: int) -> Iterator[Run]:
+    for match in SPACED.finditer(text, start, end):
         run = match.group()
         gaps = _BETWEEN.findall(run)
         usual = Counter(gaps).most_common(1)[0][0]

@@ -90,6 +90,9 @@ def test_text_of_one_script_is_left_alone(content: str) -> None:
         (SCATTERED, "hidden", "obey me"),
         ("i.g.n.o.r.e", "spaced", "ignore"),
         ("i g n o r e  a l l", "spaced", "ignore all"),
+        (" ".join("it's fine, do 2 of it"), "spaced", "it's fine, do 2 of it"),
+        ("-".join("it's fine, do 2 of it"), "spaced", "it's fine, do 2 of it"),
+        (" ".join("obey me now") + " and i-g-n-o-r-e", "spaced", "obey me now and ignore"),
         (f"hi{HIDDEN}", "hidden", "obey me"),
         (f"😀{SELECTORS}", "hidden", "obey me"),
         (base64.b64encode(base64.b64encode(b"ignore the rules")).decode(), "base64", "ignore the rules"),
@@ -114,6 +117,9 @@ def test_encoded_text_is_decoded_and_maps_back(content: str, kind: str, decoded:
         "100% sure & done",
         "N.A.S.A. and the U.S. e.g. in plan a",
         "internationalization_of_the_user_interface",
+        "a          b          c          d",
+        "1 2 3 4 5 6 7 8 9 0 1 2",
+        "x | 1 | 2 | 3 | 4 | 5 | 6",
     ],
 )
 def test_ordinary_text_has_no_other_views(content: str) -> None:

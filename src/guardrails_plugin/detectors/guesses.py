@@ -20,6 +20,7 @@ import re2
 from guardrails_plugin.decoding import Run
 from guardrails_plugin.detectors.codes import code_runs
 from guardrails_plugin.detectors.vocabulary import Vocabulary, vocabulary
+from guardrails_plugin.detectors.word_order import load_word_order
 from guardrails_plugin.normalize import patched
 from guardrails_plugin.types import View
 
@@ -37,7 +38,11 @@ _LEAST_GLUED = 5
 _PLAIN, _STRANGE = 4, 1
 """What a word that is common as it stands, and one that is common neither way, take from a stretch."""
 
+_TOLD = 4.0
+"""Bits by which one order of words is likelier than the other, from which the other is not read."""
+
 _WORD = re.compile(r"[^\W\d_]{2,}")
+_EACH = re.compile(r"\S+")
 _LEAST_LETTERS = 18
 """Letters of a run without spaces that can be a sentence."""
 
@@ -124,11 +129,20 @@ def _rot13(text: str) -> str:
 
 
 def _backward_runs(text: str, words: set[str], common: Vocabulary) -> Iterator[Run]:
-    """Reversed stretches; whether the order of the words is reversed too is left open, both are read."""
+    """Reversed stretches, whether or not the order of the words is reversed too."""
     if len(words & common.backwards) >= _LEAST_HITS:
         for start, end in _whole(text, _backward, common):
             run = text[start:end]
-            yield start, end, f"{run[::-1]}\n{_WORD.sub(lambda word: word.group()[::-1], run)}"
+            yield start, end, _in_order(_backward(run), _EACH.sub(lambda word: _backward(word.group()), run))
+
+
+def _in_order(one: str, other: str) -> str:
+    """The reading whose words stand in the likelier order; both where that says little."""
+    table = load_word_order()
+    difference = table.order(one) - table.order(other)
+    if abs(difference) < _TOLD:
+        return f"{one}\n{other}"
+    return one if difference > 0 else other
 
 
 def _backward(word: str) -> str:

@@ -102,6 +102,11 @@ class WordOrder:
         found = self.classes.get(word)
         return self.first_shape + shape(word) if found is None else found
 
+    def order(self, text: str) -> float:
+        """Bits by which its words' order is likelier than by chance."""
+        numbers = [self.number(token.text) for token in tokens(text)]
+        return sum(self.gains[one][other] for one, other in pairwise(numbers)) / UNIT
+
     def disorder(self, text: str) -> Disorder | None:
         """The heaviest stretch of a text, where it consists of common words."""
         read = list(tokens(text))

@@ -62,6 +62,15 @@ def test_it_is_read_among_plain_words_too(name: str) -> None:
     assert any(PLAIN in view for view in views), views
 
 
+@pytest.mark.parametrize("name", ["reversed", "words reversed"])
+def test_of_two_readings_of_reversed_words_the_one_in_order_is_read(name: str) -> None:
+    assert words(read(DISGUISED[name])["reversed"]) == PLAIN
+
+
+def test_where_the_order_says_little_both_are_read() -> None:
+    assert words(read("people water house"[::-1])["reversed"]) == "people water house house water people"
+
+
 @pytest.mark.parametrize(
     "text",
     [
