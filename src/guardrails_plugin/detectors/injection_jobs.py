@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from string import ascii_lowercase, ascii_uppercase, hexdigits
 
 from guardrails_plugin.detectors.guesses import guesses
+from guardrails_plugin.detectors.injection_pieces import pieces
 from guardrails_plugin.detectors.vocabulary import vocabulary
 from guardrails_plugin.models.classifier import Document, Reading
 from guardrails_plugin.models.first_tier import first_tier, merged
 from guardrails_plugin.types import Origin, Span, Text, View
 
-__all__ = ["Job", "Placed", "guessed", "jobs", "placed"]
+__all__ = ["Job", "Placed", "closer", "guessed", "jobs", "placed"]
 
 _READ_WHOLE = 8_000
 """Bytes of a text that is read whole: about 20 windows of the embedded classifier."""
@@ -63,6 +64,18 @@ _BY_LENGTH = 0.5
 is bad by chance. The root is a choice between that and independent windows (1); not fitted."""
 
 
+_LONG = 1_200
+"""Characters of a text that is looked at more closely: of shorter ones the classifier has read most at once."""
+
+_DOUBTED = 0.05
+"""Probability from which a window is in doubt: of a 4 KB document's thirteen windows three in a hundred reach it."""
+
+_CLOSER = 2.0
+"""By what the odds fall in a part: out of its surroundings an innocent one looks stranger, too. Of 120 held-back
+attacks in the middle of innocent 4 KB documents .87 were found without a second look; with it .96 where lines divide
+them and .91 inside a paragraph, while 4.7 instead of 3.8 of 100 such documents were flagged."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Part:
     """A stretch of a view of the text of that index."""
@@ -87,6 +100,8 @@ class Job:
     """Where the excerpt begins in the joined parts."""
     odds: float = 1.0
     """How much likelier an attack is in such a text than in a short plain one, whatever its words."""
+    long: bool = False
+    """Whether it is of a long text."""
 
     def probability(self, reading: Reading) -> float:
         """The reading's probability under these odds."""
@@ -148,7 +163,17 @@ def _jobs(parts: Sequence[_Part], origin: Origin, odds: float = 1.0) -> Iterator
     text = "\n".join(part.text for part in worded)
     odds /= max(1.0, len(text) / _SHORT) ** _BY_LENGTH
     for span in _read(text):
-        yield Job(worded, Document(_legible(text[span.start : span.end]), origin), span.start, odds)
+        document = Document(_legible(text[span.start : span.end]), origin)
+        yield Job(worded, document, span.start, odds, len(text) > _LONG)
+
+
+def closer(read: Sequence[Job], readings: Sequence[Reading]) -> Iterator[Job]:
+    """What to read again: parts of the worst windows of long texts, where these are in doubt."""
+    for job, reading in zip(read, readings, strict=True):
+        if job.long and reading.probability >= _DOUBTED:
+            for part in pieces(job.document.text, Span(reading.start, reading.end)):
+                document = replace(job.document, text=job.document.text[part.start : part.end])
+                yield Job(job.parts, document, job.offset + part.start, job.odds / _CLOSER)
 
 
 def _legible(text: str) -> str:

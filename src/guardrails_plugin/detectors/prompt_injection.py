@@ -26,7 +26,7 @@ from typing import ClassVar
 from pydantic.dataclasses import dataclass
 
 from guardrails_plugin.detectors.base import SETTINGS, PatternBase, by_place, confirmed
-from guardrails_plugin.detectors.injection_jobs import Placed, guessed, jobs, placed
+from guardrails_plugin.detectors.injection_jobs import Placed, closer, guessed, jobs, placed
 from guardrails_plugin.detectors.table import load_table
 from guardrails_plugin.errors import unknown_name
 from guardrails_plugin.matching import Match, Pattern
@@ -112,7 +112,9 @@ class PromptInjection(PatternBase):
             matches = self._matcher.match(replace(texts[index], views=views)).get(self.name, ())
             found[index] = by_place([*found[index], *confirmed(self, matches)])
         wanted = list(jobs(texts, members, further))
-        return placed(wanted, self._classifier.read([job.document for job in wanted]))
+        readings = self._classifier.read([job.document for job in wanted])
+        again = list(closer(wanted, readings))
+        return placed([*wanted, *again], [*readings, *self._classifier.read([job.document for job in again])])
 
     def _combined(self, text: Text, rules: Sequence[Finding], reading: Placed | None) -> Sequence[Finding]:
         """Rules and classifier as independent witnesses: p = 1 - (1 - p_model)(1 - p_rule)."""

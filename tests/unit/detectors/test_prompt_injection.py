@@ -68,6 +68,39 @@ def test_clean_short_text_is_read_once(clean: str) -> None:
     assert len(spy.asked) == 1
 
 
+@dataclass
+class Doubter(Spy):
+    """Sure of the sentence only where little stands around it, and of nothing else."""
+
+    doubt: float = 0.2
+
+    def _read(self, text: str) -> Reading:
+        at = text.find(ATTACK)
+        if at < 0:
+            return Reading(0.01, 0, min(len(text), 400))
+        start, end = max(0, at - 200), min(len(text), at + 200)
+        return Reading(0.95 if len(text) < 250 else self.doubt, start, end)
+
+
+@pytest.mark.parametrize("beside", ["\n\n", "\n", " "])
+def test_a_doubted_window_of_a_long_text_is_read_again_in_parts(beside: str) -> None:
+    made, _ = detector()
+    made.__dict__["_classifier"] = Doubter()
+    text = PROSE * 8 + beside + ATTACK + "." + beside + PROSE * 8
+    finding = worst(made.detect(texts(text), NO_CONTEXT)[0])
+    assert finding.score > 0.85
+    assert ATTACK in text[finding.start : finding.end]
+    assert finding.end - finding.start < 250
+
+
+@pytest.mark.parametrize(("prose", "doubt"), [(1, 0.2), (8, 0.01)])
+def test_short_texts_and_sure_windows_are_not_read_again(prose: int, doubt: float) -> None:
+    made, _ = detector()
+    made.__dict__["_classifier"] = spy = Doubter(doubt=doubt)
+    made.detect(texts(PROSE * prose + "\n\n" + ATTACK + "\n\n" + PROSE * prose), NO_CONTEXT)
+    assert len(spy.asked) == 1
+
+
 @pytest.mark.parametrize("nothing", ["", "  ", "12-45", "!?", "ok"])
 def test_texts_that_say_nothing_are_not_read(nothing: str) -> None:
     made, spy = detector()
