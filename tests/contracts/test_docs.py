@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from guardrails_plugin import Engine, registry
+from guardrails_plugin import Engine, Recipe, Rule, Stage, registry
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -46,6 +47,14 @@ def test_the_table_of_detectors_is_that_of_the_code() -> None:
     command = [sys.executable, str(ROOT / "docs" / "make_detectors.py"), "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_rules_that_are_shown_are_valid(page: Path) -> None:
+    for block in re.findall(r"^```toml\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE):
+        for rule in map(Rule.model_validate, tomllib.loads(block).get("rules", ())):
+            if rule.detector in registry.names("detectors"):  # others are those of the page's reader
+                Engine(recipes=[Recipe(name="shown", stage=Stage.PROMPT, rules=[rule])])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

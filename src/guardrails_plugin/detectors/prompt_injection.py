@@ -124,12 +124,11 @@ class PromptInjection(PatternBase):
         probability = 1.0 - (1.0 - reading.probability) * doubt
         evidence: dict[str, str | float] = {
             "analyzer": f"{self._classifier.id}:{self._classifier.version}",
-            "category": str(rules[0].evidence["category"]) if rules else _category(text.origin),
+            "category": str(rules[0].evidence["category"]) if rules else reading.kind or "untold",
+            "origin": "direct" if text.origin is Origin.USER else "indirect",
             "model_probability": round(reading.probability, 4),
         }
+        if reading.view != "canonical":
+            evidence["view"] = reading.view
         whole = Finding(self.name, _TYPE, probability, reading.start, reading.end, text.segment, evidence)
         return by_place([*rules, whole])
-
-
-def _category(origin: Origin) -> str:
-    return "direct" if origin is Origin.USER else "indirect"

@@ -21,11 +21,12 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The worst window of a document: its probability and its characters."""
+    """The worst window of a document: its probability, its characters, and what an attack in it is after ("": untold)."""
 
     probability: float
     start: int
     end: int
+    kind: str = ""
 
 
 class Classifier(Protocol):

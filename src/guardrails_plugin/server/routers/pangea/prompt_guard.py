@@ -27,9 +27,10 @@ async def judged(services: Services, exchange: Exchange, body: PromptGuardBody) 
     worst = max((d.finding for d in result.decisions), key=_score, default=None)
     found: dict[str, Any] = {"detected": worst is not None}
     if worst is not None:
+        place = worst.evidence.get("origin", worst.evidence.get("category"))
         found |= {
             "analyzer": str(worst.evidence.get("analyzer", "rules")),
-            "type": "indirect" if worst.evidence.get("category") == "indirect" else "direct",
+            "type": "indirect" if place == "indirect" else "direct",
             "confidence": round(worst.score, 4),
             "info": str(worst.evidence.get("category", "")),
         }
