@@ -83,8 +83,12 @@ def _pieces(text: str, size: int, most: int) -> Iterator[str]:
 
 def attacks(judge: Judge, most: int) -> list[Row]:
     """Held-back attacks from outside that are found alone."""
-    rows = [row for row in held_back() if row.label and row.origin is Origin.EXTERNAL and len(row.text) < _LONGEST]
-    return judge.kept(drawn(rows, 2 * most), flagged=True)[:most]
+    return judge.kept(drawn(outside(), 2 * most), flagged=True)[:most]
+
+
+def outside() -> list[Row]:
+    """Held-back attacks from outside that are not documents themselves."""
+    return [row for row in held_back() if row.label and row.origin is Origin.EXTERNAL and len(row.text) < _LONGEST]
 
 
 def put(attack: str, document: str, place: float) -> tuple[str, int]:
@@ -105,7 +109,9 @@ def measured(judge: Judge, kilobytes: int, scale: float = 1.0, places: Sequence[
     pairs = sorted(((clean[number % len(clean)], row) for number, row in enumerate(own)), key=lambda pair: id(pair[0]))
     found = {place: _share(judge, pairs, PLACES.index(place) / 2) for place in places}
     flagged = 1 - len(clean) / len(carriers)
-    return Found(kilobytes, len(carriers), len(own), flagged, found, _read(pairs))
+    return Found(
+        kilobytes, len(carriers), len(own), flagged, found, _read([(carrier.text, row.text) for carrier, row in pairs])
+    )
 
 
 def _share(judge: Judge, pairs: Sequence[tuple[Row, Row]], place: float) -> float:
@@ -116,15 +122,21 @@ def _share(judge: Judge, pairs: Sequence[tuple[Row, Row]], place: float) -> floa
     return float(np.mean(flags))
 
 
-def _read(pairs: Sequence[tuple[Row, Row]]) -> float:
+def read_of(kilobytes: int) -> float:
+    """`Found.read` of held-back attacks, found alone or not: without the classifier, so it takes no time."""
+    carriers = documents(kilobytes, SIZES[kilobytes][0])
+    return _read([(carriers[number % len(carriers)], row.text) for number, row in enumerate(drawn(outside(), 40))])
+
+
+def _read(pairs: Sequence[tuple[str, str]]) -> float:
     rng = random.Random(1)
     shares = []
     for carrier, attack in pairs:
-        text, start = put(attack.text, carrier.text, rng.uniform(0.05, 0.95))
-        end = start + len(attack.text)
+        text, start = put(attack, carrier, rng.uniform(0.05, 0.95))
+        end = start + len(attack)
         spans = injection_jobs._read(text)
         seen = sum(max(0, min(span.end, end) - max(span.start, start)) for span in spans)
-        shares.append(seen >= len(attack.text) / 2)
+        shares.append(seen >= len(attack) / 2)
     return float(np.mean(shares))
 
 

@@ -16,9 +16,9 @@ import numpy as np
 
 from guardrails_plugin import Origin
 from guardrails_plugin.evaluation.metrics import auc, threshold_at
-from guardrails_plugin.models.encoder import EMBEDDED, Document, Encoder
-from tests.quality.injection.long_texts import KILOBYTE, innocent_prose, put, python_prose
-from tests.quality.injection.rows import Floats, Row, blind, drawn, held_back
+from guardrails_plugin.models.encoder import EMBEDDED, Document, Encoder, load_encoder
+from tests.quality.injection.long_texts import KILOBYTE, innocent_prose, outside, put, python_prose
+from tests.quality.injection.rows import Floats, Row, blind, drawn
 from tests.quality.measure_injection import STAGES
 
 BLIND_SIZE, LONG_SIZE = 500, 60
@@ -73,14 +73,13 @@ class Setting:
 def texts(scale: float) -> Texts:
     """Blind rows, and documents of 4 and 8 KB with and without an attack."""
     most = max(2, round(LONG_SIZE * scale))
-    rows = [row for row in held_back() if row.label and row.origin is Origin.EXTERNAL and len(row.text) < 900]
     plain = [
         piece
         for kilobytes in (4, 8)
         for prose in (python_prose(), innocent_prose())
         for piece in _spread(prose, kilobytes * KILOBYTE, most // 4 or 1)
     ]
-    attacked = [put(row.text, document, 0.5)[0] for row, document in zip(drawn(rows, most), plain, strict=False)]
+    attacked = [put(row.text, document, 0.5)[0] for row, document in zip(drawn(outside(), most), plain, strict=False)]
     return Texts(drawn(blind(), round(BLIND_SIZE * scale)), plain, attacked)
 
 
@@ -122,16 +121,22 @@ def qualities(setting: Setting, of: Texts, combined: Callable[[Floats], float]) 
     return {**areas, "long, found": float((attacked >= threshold_at(plain, FLAGGED)).mean())}
 
 
+def shipped() -> tuple[int, int]:
+    """Tokens of the model's own windows, and of its step."""
+    config = load_encoder(EMBEDDED).config
+    return config.window_tokens, config.stride_tokens
+
+
 def lines(scale: float) -> Iterator[str]:
     """The grid."""
     of = texts(scale)
-    shipped = Encoder(EMBEDDED).config
-    base = read(shipped.window_tokens, shipped.stride_tokens, of)
+    base = read(*shipped(), of)
     yield f"{len(of.blind)} blind rows, {len(of.attacked)} documents with an attack, {len(of.plain)} without"
     for size, stride in GRID:
-        setting = read(size, stride, of)
+        own = (size, stride) == shipped()
+        setting = base if own else read(size, stride, of)
         cost = setting.seconds / base.seconds
-        mark = "  (ships)" if (size, stride) == (shipped.window_tokens, shipped.stride_tokens) else ""
+        mark = "  (ships)" if own else ""
         yield f"  {size} tokens, a new window each {stride}: cost {cost:.2f}{mark}"
         for name, combined in COMBINED.items():
             told = ", ".join(f"{what} {value:.3f}" for what, value in qualities(setting, of, combined).items())
