@@ -106,7 +106,8 @@ def measured(judge: Judge, kilobytes: int, scale: float = 1.0, places: Sequence[
     clean = judge.kept(carriers, flagged=False)
     own = attacks(judge, wanted)
     # By document, because the classifier remembers what it has read of it.
-    pairs = sorted(((clean[number % len(clean)], row) for number, row in enumerate(own)), key=lambda pair: id(pair[0]))
+    pairs = [(clean[number % len(clean)], row) for number, row in enumerate(own if clean else ())]
+    pairs.sort(key=lambda pair: id(pair[0]))
     found = {place: _share(judge, pairs, PLACES.index(place) / 2) for place in places}
     flagged = 1 - len(clean) / len(carriers)
     return Found(
@@ -119,7 +120,7 @@ def _share(judge: Judge, pairs: Sequence[tuple[Row, Row]], place: float) -> floa
         judge.flags([Row(put(attack.text, carrier.text, place)[0], label=True, origin=Origin.EXTERNAL)])[0]
         for carrier, attack in pairs
     ]
-    return float(np.mean(flags))
+    return float(np.mean(flags)) if flags else float("nan")
 
 
 def read_of(kilobytes: int) -> float:
@@ -137,7 +138,7 @@ def _read(pairs: Sequence[tuple[str, str]]) -> float:
         spans = injection_jobs._read(text)
         seen = sum(max(0, min(span.end, end) - max(span.start, start)) for span in spans)
         shares.append(seen >= len(attack) / 2)
-    return float(np.mean(shares))
+    return float(np.mean(shares)) if shares else float("nan")
 
 
 def lines(scale: float) -> Iterator[str]:

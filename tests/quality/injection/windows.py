@@ -94,8 +94,9 @@ def read(size: int, stride: int, of: Texts) -> Setting:
     encoder = Encoder(EMBEDDED)
     encoder.config = encoder.config.model_copy(update={"window_tokens": size, "stride_tokens": stride})
     spent = [0.0]
-    outside = ([_windows(encoder, text, Origin.EXTERNAL, spent) for text in own] for own in (of.plain, of.attacked))
-    return Setting([_windows(encoder, row.text, row.origin, spent) for row in of.blind], *outside, spent[0])
+    blind_rows = [_windows(encoder, row.text, row.origin, spent) for row in of.blind]
+    plain, attacked = ([_windows(encoder, t, Origin.EXTERNAL, spent) for t in own] for own in (of.plain, of.attacked))
+    return Setting(blind_rows, plain, attacked, spent[0])
 
 
 def _windows(encoder: Encoder, text: str, origin: Origin, spent: list[float]) -> Floats:
