@@ -4,18 +4,22 @@
     python tests/quality/measure_injection.py --groups   # every block or family, too
 
 Each text goes through the whole detector (views, rules, classifier) as what its origin says, and counts as found at the
-built-in operating point. The mean over groups is what a judge of many test sets would see.
+built-in operating point. The mean over groups is what a judge of many test sets would see. The mean of three accuracies
+is that of research on over-defence (Li et al. 2024, "InjecGuard"): innocent texts that are full of the words of attacks
+or are twins of one, other innocent texts, attacks. ``python -m tests.quality.injection`` measures everything else.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +31,9 @@ BLIND = Path(__file__).parents[2] / "data" / "blind"
 SETS = tuple(sorted(path.name for path in BLIND.glob("injection*")))
 STAGES = {Origin.USER: Stage.PROMPT, Origin.EXTERNAL: Stage.POST_TOOL}
 
+ATTACK, WORDS, TWIN, BENIGN = "attacks", "words of attacks", "near twins", "other innocent texts"
+_WORDS = re.compile(r"trigger|over.?defen[cs]e")
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -35,8 +42,22 @@ class Judged:
     group: str
     origin: Origin
     label: bool
+    kind: str
     score: float
     flagged: bool
+
+
+@dataclass(frozen=True)
+class Accuracies:
+    """Shares judged rightly: of innocent texts that resemble attacks, of the other innocent ones, of attacks."""
+
+    over_defence: float
+    benign: float
+    malicious: float
+
+    @property
+    def mean(self) -> float:
+        return (self.over_defence + self.benign + self.malicious) / 3
 
 
 def judged(name: str, engine: Engine | None = None) -> list[Judged]:
@@ -47,15 +68,24 @@ def judged(name: str, engine: Engine | None = None) -> list[Judged]:
         for path in sorted((BLIND / name).glob("*.jsonl"))
         for row in map(json.loads, path.read_text("utf-8").splitlines())
     ]
+    attacked = {row.get("pair") for _, row in rows if row["label"]} - {None, ""}
     found: list[Judged] = []
-    for origin, stage in STAGES.items():
+    for origin in STAGES:
         own = [(group, row) for group, row in rows if (row.get("origin") or "user") == origin.value]
         limit = engine.operating_point("prompt_injection", "balanced", origin=origin)
-        results = engine.check_batch([row["text"] for _, row in own], stage=stage.value, recipe=f"measured {stage}")
-        for (group, row), result in zip(own, results, strict=True):
-            score = max((finding.score for finding in result.findings), default=0.0)
-            found.append(Judged(group, origin, bool(row["label"]), score, score >= limit))
+        scores = probabilities(engine, [row["text"] for _, row in own], origin)
+        for (group, row), score in zip(own, scores, strict=True):
+            found.append(Judged(group, origin, bool(row["label"]), kind(row, attacked), score, score >= limit))
     return found
+
+
+def kind(row: Mapping[str, Any], attacked: set[str | None]) -> str:
+    """What a row is for, by what its set says of it; ``attacked`` are the pairs with an attack."""
+    if row["label"]:
+        return ATTACK
+    if _WORDS.search(f"{row['category']} {row.get('family')} {row.get('source')}"):
+        return WORDS
+    return TWIN if row.get("pair") in attacked else BENIGN
 
 
 def engine_of() -> Engine:
@@ -64,10 +94,16 @@ def engine_of() -> Engine:
     return Engine(recipes=[Recipe(name=f"measured {stage}", stage=stage, rules=[rule]) for stage in STAGES.values()])
 
 
+def probabilities(engine: Engine, texts: Sequence[str], origin: Origin) -> list[float]:
+    """Of texts of one origin, by the whole detector of `engine_of`."""
+    stage = STAGES[origin]
+    results = engine.check_batch(texts, stage=stage, recipe=f"measured {stage}")
+    return [max((finding.score for finding in result.findings), default=0.0) for result in results]
+
+
 def rate(found: Sequence[Judged], *, label: bool) -> float:
     """The share of attacks, or of innocent texts, that is flagged; NaN when there is none."""
-    own = [one.flagged for one in found if one.label is label]
-    return sum(own) / len(own) if own else float("nan")
+    return _mean([one.flagged for one in found if one.label is label])
 
 
 def means(found: Sequence[Judged]) -> tuple[float, float]:
@@ -79,14 +115,37 @@ def means(found: Sequence[Judged]) -> tuple[float, float]:
     return float(np.nanmean(attacks)), float(np.nanmean(innocent))
 
 
+def accuracies(found: Sequence[Judged], *, resembling: Sequence[str] = (WORDS, TWIN)) -> Accuracies:
+    """The three accuracies; over-defence by the kinds ``resembling``."""
+    right = {name: [one.flagged is one.label for one in found if one.kind == name] for name in (ATTACK, BENIGN)}
+    resembled = [not one.flagged for one in found if one.kind in resembling]
+    return Accuracies(_mean(resembled), _mean(right[BENIGN]), _mean(right[ATTACK]))
+
+
+def _mean(values: Sequence[bool]) -> float:
+    return sum(values) / len(values) if values else float("nan")
+
+
 def report(name: str, found: Sequence[Judged], *, groups: bool) -> Iterator[str]:
-    """One line for a set, one for each origin, and with ``groups`` one for each group."""
+    """One line for a set, one for each origin, the accuracies, and with ``groups`` one line for each group."""
     yield line(name, found)
     yield "  mean over groups: found {:.3f}, flagged {:.3f}".format(*means(found))
+    yield three(found)
     for origin in STAGES:
         yield line(f"  {origin}", [one for one in found if one.origin is origin])
     for group in sorted({one.group for one in found}) if groups else ():
         yield line(f"    {group}", [one for one in found if one.group == group])
+
+
+def three(found: Sequence[Judged]) -> str:
+    """The accuracies and their mean, by words and twins, and by words alone."""
+    both, words = accuracies(found), accuracies(found, resembling=(WORDS,))
+    size = {name: sum(one.kind == name for one in found) for name in (WORDS, TWIN, BENIGN, ATTACK)}
+    return (
+        f"  accuracies: over-defence {both.over_defence:.3f} of {size[WORDS] + size[TWIN]} (words of attacks "
+        f"{words.over_defence:.3f} of {size[WORDS]}), benign {both.benign:.3f} of {size[BENIGN]}, malicious "
+        f"{both.malicious:.3f} of {size[ATTACK]}; mean {both.mean:.3f} (with words alone {words.mean:.3f})"
+    )
 
 
 def line(name: str, found: Sequence[Judged]) -> str:
@@ -97,16 +156,20 @@ def line(name: str, found: Sequence[Judged]) -> str:
     return f"{name:34} AUC {area:6} {rates} of {len(labels) - labels.sum()}"
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the table."""
     parser = argparse.ArgumentParser(description="quality of prompt_injection on the blind sets")
     parser.add_argument("--groups", action="store_true", help="by block or family, too")
-    options = parser.parse_args()
-    engine = engine_of()
+    options = parser.parse_args(arguments)
+    engine, every = engine_of(), list[list[Judged]]()
     for name in SETS:
-        for text in report(name, judged(name, engine), groups=options.groups):
+        every.append(judged(name, engine))
+        for text in report(name, every[-1], groups=options.groups):
             sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
+    means_of = [accuracies(found).mean for found in every]
+    sys.stdout.write(f"all sets, mean of the means of three {np.mean(means_of):.3f}; every text as one set:\n")
+    sys.stdout.write(f"{three([one for found in every for one in found])}\n")
     return 0
 
 

@@ -1,0 +1,41 @@
+"""Prints one of the tables about the embedded injection model.
+
+    python -m tests.quality.injection groups|disguises|long|calibration|windows|cost|memory [--scale 0.2]
+
+Each table says in its module what it is made of. A smaller scale takes fewer texts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tests.quality import measure_injection
+from tests.quality.injection import calibration, cost, disguises, long_texts, memory, windows
+
+TABLES = {
+    "disguises": disguises.lines,
+    "long": long_texts.lines,
+    "calibration": calibration.lines,
+    "windows": windows.lines,
+    "cost": cost.lines,
+    "memory": memory.lines,
+}
+
+
+def main() -> int:
+    """Prints the table that is asked for."""
+    parser = argparse.ArgumentParser(prog="python -m tests.quality.injection", description=__doc__)
+    parser.add_argument("table", choices=("groups", *TABLES))
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the texts that are taken")
+    options = parser.parse_args()
+    if options.table == "groups":
+        return measure_injection.main(["--groups"])
+    for text in TABLES[options.table](options.scale):
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

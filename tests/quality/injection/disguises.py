@@ -1,0 +1,139 @@
+"""Attacks in disguise: of those that are found in plain, how many still are; and innocent texts in the same guise.
+
+English rows of 30 to 400 characters, held back. Ten disguises are the ones that research and scanners name; the others
+are what else is easily done by hand. Innocent texts that are flagged in plain are left out.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from guardrails_plugin.training import augment
+from tests.quality.injection.rows import Judge, Row, drawn, held_back
+
+SIZE = 150
+
+_FIRST_SELECTORS, _FURTHER_SELECTORS = 0xFE00, 0xE0100 - 16
+_ACCENT = "\u0301"
+
+
+def emoji(text: str) -> str:
+    """The bytes as variation selectors behind an emoji (Butler 2025, "Smuggling arbitrary data through an emoji")."""
+    return "\U0001f600" + "".join(
+        chr((_FIRST_SELECTORS if byte < 16 else _FURTHER_SELECTORS) + byte) for byte in text.encode()
+    )
+
+
+def percent(text: str) -> str:
+    """The bytes as percent codes."""
+    return "".join(f"%{byte:02X}" for byte in text.encode())
+
+
+def escapes(text: str) -> str:
+    """The letters as escapes of JSON and Python."""
+    return "".join(f"\\u{ord(char):04x}" if char.isalpha() and ord(char) < 0x10000 else char for char in text)
+
+
+def entities(text: str) -> str:
+    """The characters as numbered entities of HTML."""
+    return "".join(f"&#{ord(char)};" for char in text)
+
+
+def words_backwards(text: str) -> str:
+    """Each word read from its end."""
+    return " ".join(word[::-1] for word in text.split())
+
+
+def hyphens(text: str) -> str:
+    """A hyphen between all characters."""
+    return "-".join(text)
+
+
+def without_gaps(text: str) -> str:
+    """A space between all letters and none between words."""
+    return " ".join("".join(text.split()))
+
+
+def glued(text: str) -> str:
+    """No space at all."""
+    return "".join(text.split())
+
+
+def accents(text: str) -> str:
+    """An accent on every letter."""
+    return unicodedata.normalize("NFC", "".join(char + _ACCENT if char.isalpha() else char for char in text))
+
+
+NAMED: dict[str, Callable[[str], str]] = {
+    "zero-width": augment.zero_width,
+    "tags": augment.tags,
+    "homoglyphs": augment.homoglyph,
+    "fullwidth": augment.fullwidth,
+    "base64": augment.base64_text,
+    "hex": augment.hexadecimal,
+    "leet": augment.leet,
+    "spaced": augment.spaced,
+    "reversed": augment.backwards,
+    "emoji selectors": emoji,
+}
+OTHERS: dict[str, Callable[[str], str]] = {
+    "rot13": augment.rot13,
+    "capitals": augment.upper,
+    "percent codes": percent,
+    "escapes": escapes,
+    "entities": entities,
+    "accents": accents,
+    "glued": glued,
+    "words reversed": words_backwards,
+    "spaced, no gaps": without_gaps,
+    "hyphens": hyphens,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Disguise:
+    """Shares: of attacks that are found, of innocent texts that are flagged."""
+
+    name: str
+    found: float
+    flagged: float
+
+
+def measured(judge: Judge, names: dict[str, Callable[[str], str]], size: int = SIZE) -> Iterator[Disguise]:
+    """Each disguise of at most ``size`` attacks and innocent texts."""
+    attacks, innocent = texts(judge, size)
+    for name, hide in names.items():
+        found, flagged = (judge.flags([hidden(row, hide) for row in rows]).mean() for rows in (attacks, innocent))
+        yield Disguise(name, float(found), float(flagged))
+
+
+def texts(judge: Judge, size: int) -> tuple[list[Row], list[Row]]:
+    """Attacks that are found in plain, innocent texts that are not flagged."""
+    short = [row for row in held_back() if row.lang == "en" and 30 < len(row.text) < 400]
+    # A part of them is lost to the plain reading: twice as many are drawn.
+    both = (drawn([row for row in short if row.label is label], 2 * size) for label in (True, False))
+    attacks, innocent = (judge.kept(rows, flagged=label) for rows, label in zip(both, (True, False), strict=True))
+    return attacks[:size], innocent[:size]
+
+
+def hidden(row: Row, hide: Callable[[str], str]) -> Row:
+    """The row in disguise."""
+    return Row(hide(row.text), row.label, row.origin, row.lang)
+
+
+def lines(scale: float) -> Iterator[str]:
+    """The table."""
+    judge = Judge()
+    attacks, innocent = texts(judge, round(SIZE * scale))
+    yield f"held back: {len(attacks)} attacks found in plain, {len(innocent)} innocent texts not flagged in plain"
+    for title, names in (("the ten", NAMED), ("others", OTHERS)):
+        rows = []
+        for row in measured(judge, names, round(SIZE * scale)):
+            rows.append(row)
+            yield f"  {row.name:16} found {row.found:.3f}  innocent flagged {row.flagged:.3f}"
+        found, flagged = np.mean([row.found for row in rows]), np.mean([row.flagged for row in rows])
+        yield f"  mean of {title:8} found {found:.3f}  innocent flagged {flagged:.3f}"
