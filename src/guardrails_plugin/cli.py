@@ -82,6 +82,9 @@ def _parser() -> argparse.ArgumentParser:
         "--new", default="", help="names of files in --own and --heads (plain7_*) to teach; others are rehearsed"
     )
     train.add_argument("--keep", type=float, default=0.0, help="share of the base's weights in the result, below 1")
+    train.add_argument(
+        "--runs", type=Path, nargs="*", default=(), help="work folders of finished runs: their mean, and no training"
+    )
     train.add_argument("--rate", type=float, help="learning rate, by default 1e-4, or 3e-5 for a finished model")
     train.add_argument("--seed", type=int, default=17, help="of the mixture and the order of rows")
     train.add_argument("--model-version", default="1", help="version that the artifact tells")
@@ -174,6 +177,7 @@ def _train(options: argparse.Namespace) -> int:
             heads=options.heads,
             new=options.new,
             keep=options.keep,
+            runs=options.runs,
             rate=options.rate,
             seed=options.seed,
             version=options.model_version,

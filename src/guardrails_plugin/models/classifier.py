@@ -21,7 +21,10 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The worst window of a document: its probability, its characters, and what an attack in it is after ("": untold)."""
+    """The worst window of a document: its probability, its characters, and what an attack there is after.
+
+    `kind` is "" where the classifier does not tell.
+    """
 
     probability: float
     start: int

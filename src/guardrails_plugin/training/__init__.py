@@ -34,6 +34,7 @@ def train(
     heads: Sequence[str | Path] = (),
     new: str = "",
     keep: float = 0.0,
+    runs: Sequence[str | Path] = (),
     rate: float | None = None,
     version: str = "1",
 ) -> Path:
@@ -56,6 +57,7 @@ def train(
         heads: folders with hand-written ``.jsonl`` files for the further heads.
         new: pattern of file names in `own` and `heads` (``plain7_*``): these rows are taught, the others rehearsed.
         keep: share of the start's weights in the result, at least 0 and less than 1.
+        runs: work folders of finished runs from the same start, whose mean takes the place of a training.
         rate: learning rate; by default 1e-4, and 3e-5 where a finished model is trained further.
         version: of the artifact.
     """
@@ -82,6 +84,7 @@ def train(
         own_heads=tuple(map(Path, heads)),
         new=new,
         keep=keep,
+        runs=tuple(Path(folder) / "state.pt" for folder in runs),
         version=version,
     )
     return run(config)

@@ -36,6 +36,13 @@ LEAST_GROUP = 40
 
 QUANTISATION_ROWS = 300
 
+TWINS_FLAGGED = 0.05
+"""Share of the hand-written benign twins that the balanced point may flag. Judgement: of the innocent texts of
+six blind sets by other hands, half of them twins, it flags .04."""
+
+PRIORS = {**dict.fromkeys(TOXICITY, 0.2), "toxicity": 1 / 3}
+"""Share of texts with a label that its probabilities assume, where that is not a half: most texts are not abusive."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scored:
@@ -162,8 +169,9 @@ def _thresholds(
 ) -> dict[str, dict[str, float]]:
     """Operating points by origin, from benign scores grouped by the family of their source.
 
-    The balanced point is set on ordinary text alone. The hand-written benign twins were written to be mistaken for
-    their attack; they count for the strict and the permissive point, which without them would promise too much.
+    The hand-written benign twins were written to be mistaken for their attack; they count for the strict and the
+    permissive point, which without them would promise too much. The balanced point is set on ordinary text, but is no
+    lower than where `TWINS_FLAGGED` of the twins are flagged: ordinary text is too easy to tell where it lies.
     """
     result: dict[str, dict[str, float]] = defaultdict(dict)
     ordinary = tuple(part for part in ordinary if part.examples) or (own,)
@@ -174,7 +182,10 @@ def _thresholds(
             continue
         calm = calibrate.operating_points(merged(_benign(fitted, origin, ordinary)))
         points = calibrate.operating_points(merged(_benign(fitted, origin, (own, *ordinary))))
-        for point, limit in (points | {"balanced": calm["balanced"]}).items():
+        twins = calibrate.macro_threshold(merged(_benign(fitted, origin, (own,))), TWINS_FLAGGED) if own.examples else 0
+        balanced = max(calm["balanced"], twins)
+        strict, permissive = min(points["strict"], balanced), max(points["permissive"], balanced)
+        for point, limit in zip(points, (strict, balanced, permissive), strict=True):
             result[point][origin] = round(limit, 6)
     for by_origin in result.values():
         by_origin["model"] = by_origin[EXTERNAL]
@@ -199,7 +210,7 @@ def _answers(label: str, labelled: Scored) -> set[int]:
 def _label(label: str, labelled: Scored, benign: Scored) -> dict[str, Any]:
     """Calibration and operating points of one label of another head."""
     logits, truth, groups = _label_scores(label, labelled, benign)
-    fitted = calibrate.fit(logits.tolist(), truth.tolist())
+    fitted = calibrate.fit(logits.tolist(), truth.tolist(), prior=PRIORS.get(label, 0.5))
     grouped = {name: fitted.probability(values).tolist() for name, values in groups.items()}
     points = calibrate.operating_points(merged(grouped))
     return {"a": round(fitted.a, 6), "b": round(fitted.b, 6), "thresholds": {k: round(v, 6) for k, v in points.items()}}

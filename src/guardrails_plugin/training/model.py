@@ -78,6 +78,15 @@ def blend(model: WindowClassifier, before: Mapping[str, Tensor], share: float) -
     model.load_state_dict(mixed)
 
 
+def mean(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The mean of the weights of runs with the same labels."""
+    first = states[0]
+    return {
+        name: torch.stack([state[name] for state in states]).mean(0) if value.is_floating_point() else value
+        for name, value in first.items()
+    }
+
+
 def collate(rows: Sequence[Row], pad_id: int) -> tuple[Tensor, Tensor, Tensor]:
     """Ids, mask and the number of the row to which each window belongs."""
     width = max(row.padded for row in rows)

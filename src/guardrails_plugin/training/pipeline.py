@@ -25,7 +25,7 @@ from guardrails_plugin.training import (
     windows,
 )
 from guardrails_plugin.training.artifact import write_artifact
-from guardrails_plugin.training.model import WindowClassifier, blend, freeze_embeddings, warm_start
+from guardrails_plugin.training.model import WindowClassifier, blend, freeze_embeddings, mean, warm_start
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,6 +74,8 @@ class TrainConfig:
             others a drawn part is rehearsed (`MixtureConfig.rehearsed`). Empty: all rows alike.
         keep: share that the weights of the start have in the result. Their mean with the tuned ones is more even on
             what was not trained on (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
+        runs: ``state.pt`` of finished runs from the same start; their mean takes the place of a training (Wortsman et
+            al. 2022, "Model soups").
     """
 
     data: Path | None
@@ -95,6 +97,7 @@ class TrainConfig:
     taught: int = 30_000
     new: str = ""
     keep: float = 0.0
+    runs: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,10 @@ def train(config: TrainConfig) -> Path:
         warm_start(model, weights)
     freeze_embeddings(model)
     before = {name: value.clone() for name, value in model.state_dict().items()} if config.keep else {}
-    _fit(model, base, corpus, config)
+    if config.runs:
+        model.load_state_dict(mean([_weights(path) for path in config.runs]))
+    else:
+        _fit(model, base, corpus, config)
     if config.keep:
         blend(model, before, config.keep)
     return write_artifact(model, base, corpus, config, previous=settings)
@@ -131,8 +137,14 @@ def prepared(config: TrainConfig, corpus: Corpus) -> tuple[backbone.Backbone, sh
     folder = EMBEDDED if config.base == "embedded" else Path(config.base)
     if shipped.is_artifact(folder):
         return shipped.take_up(folder)
-    weights = torch.load(config.start, map_location="cpu", weights_only=True)["model"] if config.start else {}
-    return prepared_backbone(config, corpus), weights, {}
+    return prepared_backbone(config, corpus), _weights(config.start) if config.start else {}, {}
+
+
+def _weights(path: Path) -> shipped.Weights:
+    if not path.exists():
+        raise ConfigError(f"no run has left {path}: give the work folder of a finished one")
+    weights: shipped.Weights = torch.load(path, map_location="cpu", weights_only=True)["model"]
+    return weights
 
 
 def load_corpus(config: TrainConfig) -> Corpus:

@@ -90,7 +90,7 @@ def test_files_become_an_artifact(tmp_path: Path, encoder: Path) -> None:
     assert set(settings["thresholds"]) == {"strict", "balanced", "permissive"}
     assert set(settings["calibration"]["user"]) == {"a", "b"}
     strict, permissive = settings["thresholds"]["strict"]["user"], settings["thresholds"]["permissive"]["user"]
-    assert 0 <= strict <= permissive <= 1
+    assert 0 <= strict <= settings["thresholds"]["balanced"]["user"] <= permissive <= 1
     assert settings["heads"]["toxicity"] == list(TOXICITY)
     assert set(settings["labels"]["threat"]["thresholds"]) == {"strict", "balanced", "permissive"}
     assert "hand-written here" in (out / "MODEL_CARD.md").read_text()
@@ -109,6 +109,10 @@ def test_files_become_an_artifact(tmp_path: Path, encoder: Path) -> None:
     (own / "late7_01.jsonl").write_text("\n".join(map(json.dumps, late)))
     tuned = train(data, tmp_path / "tuned", base=str(out), own=own, new="late7_*", keep=0.999, minutes=0.01, epochs=1)
     assert _logits(tuned) == pytest.approx(_logits(out), abs=0.2), "hardly anything but the start's weights"
+    mixed = train(data, tmp_path / "mixed", base=str(out), own=own, runs=[tuned / "work", tuned / "work"], keep=0.999)
+    assert _logits(mixed) == pytest.approx(_logits(tuned), abs=0.2), "the mean of a run with itself"
+    with pytest.raises(ConfigError, match="no run has left"):
+        train(data, tmp_path / "mixed", base=str(out), own=own, runs=[tmp_path])
     with pytest.raises(ConfigError, match=r"no file of .* matches 'none_\*'"):
         train(data, tmp_path / "nothing", base=str(out), own=own, new="none_*")
 
