@@ -31,6 +31,8 @@ BLIND = Path(__file__).parents[2] / "data" / "blind"
 SETS = tuple(sorted(path.name for path in BLIND.glob("injection*")))
 STAGES = {Origin.USER: Stage.PROMPT, Origin.EXTERNAL: Stage.POST_TOOL}
 
+LANGUAGES = {"English": True, "other languages": False}
+
 ATTACK, WORDS, TWIN, BENIGN = "attacks", "words of attacks", "near twins", "other innocent texts"
 _WORDS = re.compile(r"trigger|over.?defen[cs]e")
 
@@ -43,6 +45,7 @@ class Judged:
     origin: Origin
     label: bool
     kind: str
+    english: bool
     score: float
     flagged: bool
 
@@ -75,7 +78,8 @@ def judged(name: str, engine: Engine | None = None) -> list[Judged]:
         limit = engine.operating_point("prompt_injection", "balanced", origin=origin)
         scores = probabilities(engine, [row["text"] for _, row in own], origin)
         for (group, row), score in zip(own, scores, strict=True):
-            found.append(Judged(group, origin, bool(row["label"]), kind(row, attacked), score, score >= limit))
+            label, english = bool(row["label"]), row.get("lang", "en") == "en"
+            found.append(Judged(group, origin, label, kind(row, attacked), english, score, score >= limit))
     return found
 
 
@@ -133,6 +137,8 @@ def report(name: str, found: Sequence[Judged], *, groups: bool) -> Iterator[str]
     yield three(found)
     for origin in STAGES:
         yield line(f"  {origin}", [one for one in found if one.origin is origin])
+    for language, english in LANGUAGES.items():
+        yield line(f"  {language}", [one for one in found if one.english is english])
     for group in sorted({one.group for one in found}) if groups else ():
         yield line(f"    {group}", [one for one in found if one.group == group])
 
@@ -169,7 +175,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     means_of = [accuracies(found).mean for found in every]
     sys.stdout.write(f"all sets, mean of the means of three {np.mean(means_of):.3f}; every text as one set:\n")
-    sys.stdout.write(f"{three([one for found in every for one in found])}\n")
+    for text in report("all", [one for found in every for one in found], groups=False):
+        sys.stdout.write(f"{text}\n")
     return 0
 
 
