@@ -38,6 +38,7 @@ __all__ = ["PromptInjection"]
 
 _EMBEDDED = Path(__file__).parent.parent / "models" / "injection"
 _TYPE = "PROMPT_INJECTION"
+_PLAIN = "canonical"
 _RULES_ALONE: Mapping[str, float] = MappingProxyType({"strict": 0.4, "balanced": 0.45, "permissive": 0.5})
 """Where rules count that no classifier is asked beside. Of 899 attacks of five sets by other hands .05, .04 and .006
 reach them, of 1,192 innocent texts .006, .004 and none."""
@@ -124,11 +125,18 @@ class PromptInjection(PatternBase):
         probability = 1.0 - (1.0 - reading.probability) * doubt
         evidence: dict[str, str | float] = {
             "analyzer": f"{self._classifier.id}:{self._classifier.version}",
-            "category": str(rules[0].evidence["category"]) if rules else reading.kind or "untold",
-            "origin": "direct" if text.origin is Origin.USER else "indirect",
+            "category": str(rules[0].evidence["category"]) if rules else _category(text.origin, reading.view),
+            "origin": text.origin.value,
             "model_probability": round(reading.probability, 4),
         }
-        if reading.view != "canonical":
+        if reading.view != _PLAIN:
             evidence["view"] = reading.view
         whole = Finding(self.name, _TYPE, probability, reading.start, reading.end, text.segment, evidence)
         return by_place([*rules, whole])
+
+
+def _category(origin: Origin, view: str) -> str:
+    """What can be said of an attack that no rule knows: the classifier does not tell what it is after."""
+    if view != _PLAIN:
+        return "encoded"
+    return "direct" if origin is Origin.USER else "indirect"

@@ -21,15 +21,11 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The worst window of a document: its probability, its characters, and what an attack there is after.
-
-    `kind` is "" where the classifier does not tell.
-    """
+    """The worst window of a document: its probability and its characters."""
 
     probability: float
     start: int
     end: int
-    kind: str = ""
 
 
 class Classifier(Protocol):

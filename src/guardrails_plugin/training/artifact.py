@@ -36,9 +36,9 @@ LEAST_GROUP = 40
 
 QUANTISATION_ROWS = 300
 
-TWINS_FLAGGED = 0.05
-"""Share of the hand-written benign twins that the balanced point may flag. Judgement: of the innocent texts of
-six blind sets by other hands, half of them twins, it flags .04."""
+TWINS_FLAGGED = 0.06
+"""Share of the hand-written benign twins that the balanced point may flag: about what the points of version 0.7, set by
+hand, flag of them."""
 
 PRIORS = {**dict.fromkeys(TOXICITY, 0.2), "toxicity": 1 / 3}
 """Share of texts with a label that its probabilities assume, where that is not a half: most texts are not abusive."""
@@ -182,14 +182,18 @@ def _thresholds(
             continue
         calm = calibrate.operating_points(merged(_benign(fitted, origin, ordinary)))
         points = calibrate.operating_points(merged(_benign(fitted, origin, (own, *ordinary))))
-        twins = calibrate.macro_threshold(merged(_benign(fitted, origin, (own,))), TWINS_FLAGGED) if own.examples else 0
-        balanced = max(calm["balanced"], twins)
+        balanced = max(calm["balanced"], _bound(_benign(fitted, origin, (own,))))
         strict, permissive = min(points["strict"], balanced), max(points["permissive"], balanced)
         for point, limit in zip(points, (strict, balanced, permissive), strict=True):
             result[point][origin] = round(limit, 6)
     for by_origin in result.values():
         by_origin["model"] = by_origin[EXTERNAL]
     return dict(result)
+
+
+def _bound(twins: Mapping[str, Sequence[float]]) -> float:
+    every = [score for scores in twins.values() for score in scores]
+    return calibrate.threshold(every, TWINS_FLAGGED) if every else 0.0
 
 
 def _benign(fitted: Mapping[str, calibrate.Platt], origin: str, parts: Sequence[Scored]) -> dict[str, list[float]]:

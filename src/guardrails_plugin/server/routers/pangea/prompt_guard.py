@@ -10,7 +10,7 @@ from guardrails_plugin.server.guarding import complete
 from guardrails_plugin.server.routers.pangea.recipes import choose
 from guardrails_plugin.server.routers.pangea.schemas import PromptGuardBody
 from guardrails_plugin.server.services import Services
-from guardrails_plugin.types import Finding, GuardResult, Stage
+from guardrails_plugin.types import Finding, GuardResult, Origin, Stage
 
 __all__ = ["judged"]
 
@@ -27,10 +27,9 @@ async def judged(services: Services, exchange: Exchange, body: PromptGuardBody) 
     worst = max((d.finding for d in result.decisions), key=_score, default=None)
     found: dict[str, Any] = {"detected": worst is not None}
     if worst is not None:
-        place = worst.evidence.get("origin", worst.evidence.get("category"))
         found |= {
             "analyzer": str(worst.evidence.get("analyzer", "rules")),
-            "type": "indirect" if place == "indirect" else "direct",
+            "type": _place(worst),
             "confidence": round(worst.score, 4),
             "info": str(worst.evidence.get("category", "")),
         }
@@ -40,6 +39,12 @@ async def judged(services: Services, exchange: Exchange, body: PromptGuardBody) 
         ]
     said = "Malicious Prompt was detected." if worst else "Malicious Prompt was not detected."
     return said, found
+
+
+def _place(finding: Finding) -> str:
+    """Whether the attack stands in what the user typed; rules alone tell it by their category."""
+    typed = finding.evidence.get("origin", Origin.USER.value) == Origin.USER.value
+    return "direct" if typed and finding.evidence.get("category") != "indirect" else "indirect"
 
 
 def _score(finding: Finding) -> float:
