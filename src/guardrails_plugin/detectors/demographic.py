@@ -3,9 +3,9 @@
 Eleven types: culture, ethnicity, gender, sex, sexual orientation, age and generation, disability, politics,
 nationality, religion, marital status. How: word lists (``data/demographic.toml``, English) through the exact part of
 `keywords`: whole words in any case, longest first, harmless phrases excepted. Words that are said of things, too
-("Swedish", "57 years old"), and names of a kind of attribute ("religion") count where a person is meant (`demographic_person`): an ideology, a building
-or a dish is nobody. A mention is no judgement: blocking on these types would silence the people they name. Meant for
-``report``, which is what a rule does when nothing else is said.
+("Swedish", "57 years old"), and names of a kind of attribute ("religion") count where a person is meant
+(`demographic_person`): an ideology, a building or a dish is nobody. A mention is no judgement: blocking on these types
+would silence the people they name. Meant for ``report``, which is what a rule does when nothing else is said.
 
 Checked on the examples and near misses of ``tests/unit/detectors/test_demographic.py``; recall on blind sets of four
 hands, .34 to .75 before what they showed was mended, stands in ``docs/detectors.md``
