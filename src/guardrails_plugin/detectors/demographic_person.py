@@ -28,6 +28,8 @@ _NAME = (
     r"\b(?!(?:The|This|That|These|Those|It|There|Here|What|Which|Where|When|Why|How|Our|Its|An?|And|But|Or|As|If|In)\b)"
     r"[A-Z][a-z\u00e0-\u017f]+"
 )
+_OWN_NAME = r"(?<![Oo]ur )(?<![Tt]he )(?<![Mm]y )(?<![Hh]is )(?<![Hh]er )(?<!\b[Aa] )(?<!\b[Aa]n )" + _NAME
+"""A name without an article: "the Beagle" is none."""
 _HAS = re.compile(
     r"(?:\b(?:my|your|his|her|their|our|whose|ha(?:s|ve|d)|uses?|used|wears?|practi[cs]\w+|follow(?:s|ed)|left)"
     r"|\bconvert\w* (?:to|from)|\b(?:raised|brought up) in|\bborn into|\bbelieves? in"
@@ -61,7 +63,7 @@ class People:
             rf"|\b(?i:{named})\swho\s[^,\n]{{1,60}}?\s{_COPULA}[\s-]$"
         )
         self._named_before = re.compile(
-            rf"(?:\b(?i:i|he|she|who|(?:my|your|his|her|our|their|the|an?)\s(?:[\w-]{{1,16}}\s)?(?:{named}))|{_NAME})\s?$"
+            rf"(?:\b(?i:i|he|she|who|(?:my|your|his|her|our|their|the|an?)\s(?:[\w-]{{1,16}}\s)?(?:{named}))|{_OWN_NAME})\s?$"
         )
         self._said = re.compile(
             rf"(?:\b(?i:i|you|he|she|we|they|who|{named})\b|{_NAME})\s?{_COPULA}"
