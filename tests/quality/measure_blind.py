@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -52,6 +53,7 @@ class Setup:
         rules: detectors that share the task; which of their types count: all when empty.
         settings: of the first detector, from a row.
         judge: what a row's findings mean.
+        variants: other settings that it is measured with, too, by the name of that measure.
     """
 
     stage: str
@@ -60,6 +62,7 @@ class Setup:
     pack: str = ""
     settings: Callable[[Row], Mapping[str, Any]] = field(default=lambda _: {})
     judge: Callable[[Row, Sequence[Finding]], Iterator[Outcome]] | None = None
+    variants: Mapping[str, Callable[[Row], Mapping[str, Any]]] = field(default_factory=dict)
 
 
 def by_text(row: Row, findings: Sequence[Finding]) -> Iterator[Outcome]:
@@ -115,6 +118,36 @@ def by_entity_and_beside(row: Row, findings: Sequence[Finding]) -> Iterator[Outc
     yield from beside(row, [entity["text"] for entity in row["entities"]], findings)
 
 
+def by_type(row: Row, findings: Sequence[Finding]) -> Iterator[Outcome]:
+    """By the row's own type alone, since texts may be of further ones; beside it, whether anything was found."""
+    own = [finding for finding in findings if finding.entity_type in FAMILIES[row["type"]]]
+    yield Outcome(row["id"], bool(row["label"]), bool(own), row["type"])
+    yield Outcome(row["id"], bool(row["label"]), bool(findings), row["type"], measure="of any type")
+
+
+def by_name(row: Row, findings: Sequence[Finding]) -> Iterator[Outcome]:
+    """Each name, found when a finding of its type touches it; and each finding, wrong where no name of its type is."""
+    text = row["text"]
+    marked = [(one["type"], start, start + len(one["text"])) for one in row["entities"] for start in places(text, one)]
+    if not row["label"]:
+        yield Outcome(row["id"], label=False, found=bool(findings), group="no entity")
+    for one in row["entities"]:
+        spans = [(start, start + len(one["text"])) for start in places(text, one)]
+        own = [(f.start, f.end) for f in findings if f.entity_type == one["type"]]
+        found = any(start < last and first < end for start, end in own for first, last in spans)
+        yield Outcome(row["id"], label=True, found=found, group=one["type"])
+        if one["type"] in NAMED:
+            yield Outcome(row["id"], label=True, found=found, group=one["type"], measure="types it has")
+    for f in findings:
+        right = any(f.entity_type == kind and f.start < last and first < f.end for kind, first, last in marked)
+        yield Outcome(row["id"], label=False, found=not right, group=f.entity_type, measure="findings, wrong ones")
+
+
+def places(text: str, entity: Row) -> list[int]:
+    """Where an entity's words stand."""
+    return [match.start() for match in re.finditer(re.escape(entity["text"]), text)]
+
+
 def by_language(row: Row, findings: Sequence[Finding]) -> Iterator[Outcome]:
     """Found when its language is denied; the second run allows it alone, and finding it is wrong."""
     denied = "denied" in row["settings"]
@@ -155,6 +188,36 @@ TYPES: Mapping[str, tuple[str, ...]] = {
     "DE_SOCIAL_SECURITY": ("DE_SOCIAL_SECURITY_NUMBER", "DE_SOCIAL_SECURITY"),
 }
 """Types of the set that `pii` calls otherwise."""
+
+
+def topics_of(row: Row, **settings: float) -> Mapping[str, Any]:
+    """The settings of `topics`: those of the row, with further ones for each."""
+    told = {one["name"]: {key: one[key] for key in ("description", "examples")} for one in row["topics"]}
+    return {"topics": {name: {**topic, **settings} for name, topic in told.items()}}
+
+
+NAMED = frozenset({"PERSON", "ORGANIZATION", "LOCATION", "NRP"})
+"""What `named_entities` looks for by default."""
+
+FAMILIES: Mapping[str, frozenset[str]] = {
+    "AGE": frozenset({"AGE"}),
+    "GENDER": frozenset({"GENDER", "SEX"}),
+    "ETHNICITY": frozenset({"ETHNICITY"}),
+    "RELIGION": frozenset({"RELIGION"}),
+    "NATIONALITY": frozenset({"NATIONALITY"}),
+    "DISABILITY": frozenset({"DISABILITY"}),
+    "SEXUAL_ORIENTATION": frozenset({"SEXUAL_ORIENTATION"}),
+    "MARITAL_STATUS": frozenset({"MARITAL_STATUS"}),
+    "POLITICAL": frozenset({"POLITICS"}),
+    "toxicity": frozenset({"TOXICITY", "SEVERE_TOXICITY"}),
+    "severe_toxicity": frozenset({"SEVERE_TOXICITY"}),
+    "obscene": frozenset({"OBSCENE", "SEXUALLY_EXPLICIT"}),
+    "sexual_explicit": frozenset({"SEXUALLY_EXPLICIT"}),
+    "insult": frozenset({"INSULT", "IDENTITY_ATTACK"}),
+    "threat": frozenset({"THREAT"}),
+    "identity_attack": frozenset({"IDENTITY_ATTACK"}),
+}
+"""By a row's type, the types of ours that say it or something stronger of its kind."""
 
 ISSUERS: Mapping[str, tuple[str, ...]] = {
     "artifactory_api_key": ("ARTIFACTORY",),
@@ -205,15 +268,23 @@ SETS: Mapping[str, Setup] = {
     "secrets": Setup("prompt", ("secrets",), judge=by_issuer),
     "pii": Setup("prompt", ("pii",), judge=by_entity),
     "code": Setup("prompt", ("code",)),
+    "code_calls": Setup("prompt", ("code",), types=frozenset({"DANGEROUS_CODE"})),
     "competitors": Setup("response", ("competitors",), settings=lambda row: {"names": row["settings"]["competitors"]}),
     "data_exfiltration": Setup("response", ("data_exfiltration", "malicious_url")),
     "demographic": Setup("prompt", ("demographic",)),
     "denial_of_service": Setup("prompt", ("denial_of_service",)),
     "gibberish": Setup("prompt", ("gibberish",)),
     "hidden_text": Setup("post_tool", ("hidden_text", "invisible_text")),
+    "keywords": Setup(
+        "prompt",
+        ("keywords",),
+        settings=lambda row: {"terms": row["terms"]},
+        variants={"exact terms alone": lambda row: {"terms": row["terms"], "fuzzy": False}},
+    ),
     "language": Setup("prompt", ("language",), settings=lambda row: row["settings"], judge=by_language),
     "legal": Setup("prompt", ("legal",)),
     "malicious_url": Setup("response", ("malicious_url",)),
+    "named_entities": Setup("prompt", ("named_entities",), judge=by_name),
     "packages": Setup("response", ("packages",)),
     "plan_check": Setup("pre_plan", ("plan_check",)),
     "provenance": Setup("pre_tool", ("provenance",), types=frozenset({"TAINTED_ARGUMENT"})),
@@ -221,8 +292,19 @@ SETS: Mapping[str, Setup] = {
     "role_play": Setup("prompt", ("role_play",)),
     "self_harm": Setup("prompt", ("self_harm",)),
     "sentiment": Setup("prompt", ("sentiment",), types=frozenset({"NEGATIVE"})),
+    "similarity": Setup(
+        "prompt",
+        ("similarity",),
+        settings=lambda row: {key: row[key] for key in ("examples", "counter_examples")},
+    ),
     "system_prompt_leak": Setup("response", ("system_prompt_leak",)),
     "tool_definitions": Setup("ingestion", ()),
+    "topics": Setup(
+        "prompt",
+        ("topics",),
+        settings=topics_of,
+        variants={"share = .5, as in the set": lambda row: topics_of(row, share=0.5)},
+    ),
     "toxicity": Setup("prompt", ("toxicity",), pack="default"),
 }
 SETS = {
@@ -230,12 +312,16 @@ SETS = {
     "secrets_second": replace(SETS["secrets"], judge=by_value),
     "pii_second": replace(SETS["pii"], judge=by_entity_and_beside),
 }
+SETS |= {
+    name: replace(SETS[name.removesuffix("_fourth")], judge=by_type)
+    for name in ("demographic_fourth", "toxicity_fourth")
+}
 LATER = ("_second", "_third", "_fourth")
 """Ends of the names of sets of other hands, written after the mistakes of the ones before had been read and mended."""
 SETS = {
     **SETS,
     **{
-        path.stem: SETS[path.stem.removesuffix(end)]
+        path.stem: SETS.get(path.stem, SETS[path.stem.removesuffix(end)])
         for end in LATER
         for path in sorted(BLIND.glob(f"detectors/*{end}.jsonl"))
     },
@@ -274,6 +360,14 @@ def outcomes(name: str) -> list[Outcome]:
     if name.startswith("tool_definitions"):
         return list(definitions(rows(name)))
     setup = SETS[name]
+    found = measured(name, setup)
+    for measure, settings in setup.variants.items():
+        found += [replace(one, measure=measure) for one in measured(name, replace(setup, settings=settings))]
+    return found
+
+
+def measured(name: str, setup: Setup) -> list[Outcome]:
+    """The same, of one way of running it."""
     judge = setup.judge or by_text
     found: list[Outcome] = []
     groups: dict[str, list[Row]] = defaultdict(list)

@@ -16,6 +16,7 @@ from tests.quality.measure_blind import SETS, Outcome, outcomes
 FLOORS: dict[str, dict[str, tuple[float, float]]] = {
     "code": {"": (0.84, 0.03)},
     "code_second": {"": (0.70, 0.07)},
+    "code_calls": {"": (0.97, 0.08)},
     "competitors": {"": (0.81, 0.06)},
     "competitors_second": {"": (0.77, 0.29)},
     "competitors_third": {"": (0.70, 0.08)},
@@ -26,6 +27,7 @@ FLOORS: dict[str, dict[str, tuple[float, float]]] = {
     "demographic": {"": (0.90, 0.03)},
     "demographic_second": {"": (0.52, 0.05)},
     "demographic_third": {"": (0.57, 0.08)},
+    "demographic_fourth": {"": (0.48, 0.05), "of any type": (0.48, 0.05)},
     "denial_of_service": {"": (0.89, 0.03)},
     "denial_of_service_second": {"": (0.86, 0.04)},
     "denial_of_service_third": {"": (0.54, 0.10)},
@@ -34,6 +36,7 @@ FLOORS: dict[str, dict[str, tuple[float, float]]] = {
     "gibberish_third": {"": (0.36, 0.08)},
     "hidden_text": {"": (0.96, 0.03)},
     "hidden_text_second": {"": (0.92, 0.05)},
+    "keywords": {"": (0.80, 0.03), "exact terms alone": (0.44, 0.03)},
     "language": {"": (0.69, 0.05)},
     "language_second": {"": (0.84, 0.03)},
     "legal": {"": (0.60, 0.06)},
@@ -41,6 +44,7 @@ FLOORS: dict[str, dict[str, tuple[float, float]]] = {
     "malicious_url": {"": (0.80, 0.05)},
     "malicious_url_second": {"": (0.96, 0.04)},
     "malicious_url_third": {"": (0.86, 0.05)},
+    "named_entities": {"": (0.40, 0.54), "types it has": (0.56, 0.0), "findings, wrong ones": (0.0, 0.45)},
     "packages": {"": (0.73, 0.04)},
     "pii": {"": (0.80, 0.02), "right type, types it has": (0.96, 0.0)},
     "pii_second": {
@@ -62,14 +66,17 @@ FLOORS: dict[str, dict[str, tuple[float, float]]] = {
     "sentiment_second": {"": (0.21, 0.23)},
     "sentiment_third": {"": (0.33, 0.21)},
     "sentiment_fourth": {"": (0.27, 0.18)},
+    "similarity": {"": (0.0, 0.20)},
     "system_prompt_leak": {"": (0.90, 0.03)},
     "system_prompt_leak_second": {"": (0.67, 0.03)},
     "tool_definitions": {"": (0.91, 0.03), "with the injection model": (0.94, 0.12)},
     "tool_definitions_second": {"": (0.96, 0.04), "with the injection model": (0.96, 0.07)},
     "tool_definitions_third": {"": (0.50, 0.05), "with the injection model": (0.72, 0.05)},
+    "topics": {"": (0.03, 0.05), "share = .5, as in the set": (0.41, 0.39)},
     "toxicity": {"": (0.86, 0.09)},
     "toxicity_second": {"": (0.72, 0.17)},
     "toxicity_third": {"": (0.79, 0.20)},
+    "toxicity_fourth": {"": (0.41, 0.17), "of any type": (0.63, 0.20)},
 }
 """By set and measure: least recall, greatest share of false alarms. Some are low: they say how good it is, no more."""
 

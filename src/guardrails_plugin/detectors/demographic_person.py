@@ -28,9 +28,12 @@ _NAME = (
     r"\b(?!(?:The|This|That|These|Those|It|There|Here|What|Which|Where|When|Why|How|Our|Its|An?|And|But|Or|As|If|In)\b)"
     r"[A-Z][a-z\u00e0-\u017f]+"
 )
+_OWN_NAME = r"(?<![Oo]ur )(?<![Tt]he )(?<![Mm]y )(?<![Hh]is )(?<![Hh]er )(?<!\b[Aa] )(?<!\b[Aa]n )" + _NAME
+"""A name without an article: "the Beagle" is none."""
 _HAS = re.compile(
     r"(?:\b(?:my|your|his|her|their|our|whose|ha(?:s|ve|d)|uses?|used|wears?|practi[cs]\w+|follow(?:s|ed)|left)"
     r"|\bconvert\w* (?:to|from)|\b(?:raised|brought up) in|\bborn into|\bbelieves? in"
+    r"|\bvot(?:e|es|ed|ing)(?: for)?(?: the)?|(?<!such )\bas(?= an?\s)"
     r"|\b(?:live|born|diagnose)[sd]? with|\bliving with|\bsuffer\w* from)\s(?:an?\s)?(?:[\w-]{2,12}\s)?$",
     re.IGNORECASE,
 )
@@ -38,6 +41,13 @@ _SAID_OF = re.compile(
     r"\s*(?:$|[.,;!?)\"'\u2019]"
     r"|(?:and|or|but|from|in|since|with|because|when|while|too|to|on|at|is|was|are|were|has|had)\b)"
 )
+_ALONE = re.compile(r"\s*(?:$|[.,;!?)\"'\u2019]|(?:and|but|or|so|now|again|since)\b)")
+_HELD = re.compile(
+    r"(?:\s(?:and|or)\s\w+)?\s(?:passport|citizenship|nationality|descent|ancestry|by birth"
+    r"|heritage(?!\s(?:site|railway|trail|cent|list)))\b",
+    re.IGNORECASE,
+)
+"""What people alone have."""
 _WHO = re.compile(r",?\s(?:who|whose|whom|aged)\b")
 
 
@@ -50,12 +60,35 @@ class People:
         self._subject = re.compile(
             rf"(?:\b(?i:i|you|he|she|we|they|who|{named})\b(?:\s[\w'-]{{1,16}}){{0,3}}?|{_NAME})"
             rf"\s?{_COPULA}(?:\s[\w'-]{{1,16}}){{0,3}}?[\s-]$"
+            rf"|\b(?i:{named})\swho\s[^,\n]{{1,60}}?\s{_COPULA}[\s-]$"
+        )
+        self._named_before = re.compile(
+            rf"(?:\b(?i:i|he|she|who|(?:my|your|his|her|our|their|the|an?)\s(?:[\w-]{{1,16}}\s)?(?:{named}))|{_OWN_NAME})\s?$"
+        )
+        self._said = re.compile(
+            rf"(?:\b(?i:i|you|he|she|we|they|who|{named})\b|{_NAME})\s?{_COPULA}"
+            r"(?:\s(?:still|now|happily|newly|openly|not|both|currently|also|recently)){0,2}\s$"
         )
 
     def meant(self, text: str, start: int, end: int) -> bool:
         """Whether what stands at ``start:end`` is said of a person."""
-        before = _SENTENCE_END.split(text[max(0, start - CONTEXT_CHARS) : start])[-1]
-        after = _SENTENCE_END.split(text[end : end + CONTEXT_CHARS])[0]
-        if self._noun_behind.match(after) or _WHO.match(after):
+        before, after = _around(text, start, end)
+        if self._noun_behind.match(after) or _WHO.match(after) or _HELD.match(after):
             return True
         return bool(_SAID_OF.match(after) and (_HAS.search(before) or self._subject.search(before)))
+
+    def called(self, text: str, start: int, end: int) -> bool:
+        """Whether it is what a person is said to be, and nothing follows that it could belong to."""
+        before, after = _around(text, start, end)
+        return bool(_ALONE.match(after) and self._said.search(before))
+
+    def counted(self, text: str, start: int, end: int) -> bool:
+        """Whether a person stands right before, and nothing follows that is counted."""
+        before, after = _around(text, start, end)
+        return bool(_SAID_OF.match(after) and self._named_before.search(before))
+
+
+def _around(text: str, start: int, end: int) -> tuple[str, str]:
+    """What stands in the same sentence before and behind."""
+    before = _SENTENCE_END.split(text[max(0, start - CONTEXT_CHARS) : start])[-1]
+    return before, _SENTENCE_END.split(text[end : end + CONTEXT_CHARS])[0]

@@ -3,8 +3,8 @@
 How: Microsoft Presidio's analyzer, given exactly the recognizers that are asked for: spaCy's named entities (the small
 English model comes as a package, nothing is downloaded), your own patterns and deny lists, and any of Presidio's
 predefined recognizers. Its known traps are closed: no look-up of top-level domains over the network, no dates
-from the model, organisations not scored away, nothing under ``floor``, no names made of digits or
-addresses. Your own patterns must be accepted by re2, although Presidio runs them with ``regex``: linear shapes only.
+from the model unless you ask for them, organisations not scored away, nothing under ``floor``, no names made of digits
+or addresses. Your own patterns must be accepted by re2, although Presidio runs them with ``regex``: linear shapes only.
 
 One text at a time: a lock serves all threads, because spaCy's vocabulary is shared. Loading takes some seconds and
 110 MB, at the first text. Costs about 40 ms/KB. Meant for audits: scores of the model are a constant (.85), not
@@ -33,11 +33,13 @@ from guardrails_plugin.types import Context, Finding, Text
 __all__ = ["CustomRecognizer", "NamedEntities"]
 
 _FROM_MODEL = ("PERSON", "ORGANIZATION", "LOCATION", "NRP")
+_WHEN_ASKED = ("DATE_TIME", "MONEY")
+"""Types of the model that identify nobody by themselves: they are found when ``entities`` names them."""
 _LABELS = {
     "PERSON": "PERSON", "PER": "PERSON", "ORG": "ORGANIZATION", "GPE": "LOCATION", "LOC": "LOCATION", "FAC": "LOCATION",
-    "NORP": "NRP",
+    "NORP": "NRP", "DATE": "DATE_TIME", "TIME": "DATE_TIME", "MONEY": "MONEY",
 }  # fmt: skip
-_IGNORED = "CARDINAL DATE EVENT LANGUAGE LAW MISC MONEY ORDINAL PERCENT PRODUCT QUANTITY TIME WORK_OF_ART".split()
+_IGNORED = "CARDINAL EVENT LANGUAGE LAW MISC ORDINAL PERCENT PRODUCT QUANTITY WORK_OF_ART".split()
 _PASSAGE = 4_000
 """Characters analysed together, so that memory does not grow with the text."""
 
@@ -69,10 +71,11 @@ class CustomRecognizer(BaseModel):
 class NamedEntities:
     """Names, by model; and what further recognizers find.
 
-    The model's types: ``PERSON``, ``ORGANIZATION``, ``LOCATION``, ``NRP`` (nationalities, religions, political groups).
+    The model's types: ``PERSON``, ``ORGANIZATION``, ``LOCATION``, ``NRP`` (nationalities, religions, political groups);
+    when ``entities`` names them, also ``DATE_TIME`` and ``MONEY``.
 
     Attributes:
-        entities: types to report; None: those of the model and of every recognizer.
+        entities: types to report; None: the first four of the model and those of every recognizer.
         language: ISO code that recognizers are asked for.
         model: an installed spaCy package; None: recognizers only.
         recognizers: your own.
@@ -167,6 +170,11 @@ def _named(value: str) -> bool:
     return _NO_NAME.search(value) is None
 
 
+def _of_model(asked: Sequence[str] | None) -> list[str]:
+    """What the model is to look for."""
+    return [*_FROM_MODEL, *(kind for kind in _WHEN_ASKED if kind in (asked or ()))]
+
+
 def _analyzer(settings: NamedEntities) -> Any:
     """Presidio's engine with these settings."""
     # Deferred: they import spaCy, seconds and a hundred megabytes.
@@ -208,7 +216,7 @@ def _analyzer(settings: NamedEntities) -> Any:
     if settings.model:
         recognizers.append(
             predefined_recognizers.SpacyRecognizer(
-                supported_language=settings.language, supported_entities=list(_FROM_MODEL)
+                supported_language=settings.language, supported_entities=_of_model(settings.entities)
             )
         )
     registry = RecognizerRegistry(recognizers=recognizers, supported_languages=[settings.language])

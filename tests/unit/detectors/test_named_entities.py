@@ -70,6 +70,14 @@ def test_only_the_types_asked_for() -> None:
 
 
 @pytest.mark.slow
+def test_dates_and_amounts_when_asked_for() -> None:
+    asked = NamedEntities(entities=("PERSON", "DATE_TIME", "MONEY"))
+    text = "Angela Merkel paid 40 dollars on Monday."
+    assert [kind for _, kind in found(text, asked)] == ["PERSON", "MONEY", "DATE_TIME"]
+    assert [kind for _, kind in found(text)] == ["PERSON"]
+
+
+@pytest.mark.slow
 def test_same_in_eight_threads() -> None:
     texts = ["Angela Merkel met Tim Cook in Berlin.", "Nobody was there.", "She flew to Paris with Barack Obama."] * 4
     with ThreadPoolExecutor(8) as pool:
