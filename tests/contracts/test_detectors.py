@@ -182,6 +182,12 @@ class TestEveryDetector:
         module = sys.modules[registry.load("detectors", name).__module__]
         assert re.search(r"\bLimits: \w", module.__doc__ or "")
 
+    def test_names_its_source_and_leaves_its_cost_on_prose_to_the_table(self, name: str) -> None:
+        """``docs/detectors.md`` has the figure, measured for all alike; what a module repeats grows old."""
+        said = sys.modules[registry.load("detectors", name).__module__].__doc__ or ""
+        assert re.search(r"(?m)^Source: \w", said)
+        assert not re.search(r"ms/KB of prose|Costs? (?:about )?[\d.]+ ms/KB|Cost: [\d.]+ ms/KB(?! of )", said)
+
     def test_satisfies_the_protocol(self, name: str) -> None:
         detector = built(name)
         assert isinstance(detector, Detector)
@@ -229,7 +235,7 @@ class TestWithTheModel:
 
     def test_ten_times_the_text_takes_at_most_fifteen_times_as_long(self, build: str) -> None:
         sentences = [
-            f"On day {number} the quick brown fox jumps over {number * 7} lazy dogs. " for number in range(400)
+            f"On day {number} the quick brown fox jumps over {number * 7} lazy dogs. " for number in range(200)
         ]
         check_time(build, "".join(sentences[:20]), "".join(sentences))
 

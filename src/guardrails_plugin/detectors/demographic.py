@@ -9,6 +9,7 @@ or a dish is nobody. A mention is no judgement: blocking on these types would si
 
 Checked on the examples and near misses of ``tests/unit/detectors/test_demographic.py`` and on 75 rows that were read
 since (``tests/quality/measure_blind.py``): no measure of recall on other texts.
+Source: the lists were written for this project.
 Limits: English only; lists, little understanding; names, pronouns, words for kin and marital status never count.
 """
 

@@ -152,8 +152,8 @@ class Packages:
         }
 
     @cached_property
-    def _fine(self) -> frozenset[str]:
-        return frozenset(name.lower() for name in self.allow) | _alike()
+    def _allowed(self) -> frozenset[str]:
+        return frozenset(name.lower() for name in self.allow)
 
     def detect(self, texts: Sequence[Text], context: Context) -> Sequence[Sequence[Finding]]:
         """See `protocols.Detector`."""
@@ -175,7 +175,7 @@ class Packages:
     def _judged(self, named: _Named) -> _Judged | None:
         name = normal_name(named.name, named.ecosystem)
         names = tuple(module_paths(name)) if named.ecosystem == "go" else (name,)
-        if not self._fine.isdisjoint(names):
+        if not self._allowed.isdisjoint(names):
             return None
         if advisory := _advisory(self._malicious, names, named):
             return _Judged("MALICIOUS_PACKAGE", _MALICIOUS, {"advisory": advisory.id})
@@ -184,7 +184,7 @@ class Packages:
             return _Judged("VULNERABLE_PACKAGE", score, {"advisory": worst.id})
         if self.outdated and (facts := self._outdated(names, named)):
             return _Judged("OUTDATED_PACKAGE", _OUTDATED, facts)
-        if self.look_alikes and (real := self._imitated(name, named.ecosystem)):
+        if self.look_alikes and _alike().isdisjoint(names) and (real := self._imitated(name, named.ecosystem)):
             return _Judged("LOOK_ALIKE_PACKAGE", _ALIKE_LONG if len(name) >= _LONG else _ALIKE, {"looks_like": real})
         return None
 
