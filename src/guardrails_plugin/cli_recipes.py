@@ -107,8 +107,18 @@ def _is_valid(file: Path, options: argparse.Namespace) -> bool:
             print(f"guardrails-plugin: {told}", file=sys.stderr)
         return False
     names = sorted({recipe.name for recipe in own})
-    print(json.dumps({"file": file.name, "recipes": names}) if options.json else f"{file.name}: {', '.join(names)}")
+    without = {rule.name: _left_out(rule) for recipe in own for rule in recipe.rules if rule.enabled and rule.missing}
+    if options.json:
+        print(json.dumps({"file": file.name, "recipes": names, **({"left_out": without} if without else {})}))
+        return True
+    print(f"{file.name}: {', '.join(names)}")
+    for rule, why in without.items():
+        print(f"{file.name}: rule {rule!r} is {why}", file=sys.stderr)
     return True
+
+
+def _left_out(rule: Rule) -> str:
+    return f"left out, not installed: {', '.join(rule.missing)}"
 
 
 def _diff(options: argparse.Namespace) -> int:
@@ -180,4 +190,5 @@ def _facts(rule: Rule) -> list[str]:
     facts += [f"allows {len(rule.allow)} values"] if rule.allow else []
     facts += [f"on error {rule.on_error}"] if rule.on_error != _PLAIN.on_error else []
     facts += [] if rule.enabled else ["off"]
+    facts += [_left_out(rule)] if rule.missing else []
     return facts

@@ -85,6 +85,8 @@ class Plan:
     shadow: bool = False
     """Decide and record, do not act: every verdict of the rulings is a report at most."""
     stream: StreamSettings = field(default_factory=StreamSettings)
+    left_out: tuple[str, ...] = ()
+    """Rules whose packages are not installed (`Rule.needs`): said in every result, never run."""
 
     # Kept, since every stream needs them: to pick out some of a thousand patterns takes longer than to match them.
     @cached_property
@@ -99,7 +101,7 @@ class Plan:
 
     def _only(self, wanted: Callable[[Step], bool]) -> Plan:
         steps = tuple(step for step in self.steps if wanted(step))
-        return replace(self, steps=steps, matcher=self.matcher.narrowed({step.name for step in steps}))
+        return replace(self, steps=steps, left_out=(), matcher=self.matcher.narrowed({step.name for step in steps}))
 
 
 @dataclass(slots=True)
@@ -146,6 +148,7 @@ def detect(
             timings[step.name] = perf_counter() - before
     for outcome, context in zip(outcomes, contexts, strict=True):
         _look_again(outcome, plan, context)
+        outcome.detections += [Detection(name, executed=False) for name in plan.left_out]
     return outcomes
 
 

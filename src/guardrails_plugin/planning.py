@@ -79,7 +79,9 @@ class Planner:
         """
         recipe = self._with_defaults(recipe)
         rules = overridden(recipe, overrides) if overrides else recipe.rules
-        steps = tuple(self._step(rule, recipe, index) for index, rule in enumerate(rules) if rule.enabled)
+        enabled = [(index, rule) for index, rule in enumerate(rules) if rule.enabled]
+        steps = tuple(self._step(rule, recipe, index) for index, rule in enabled if not rule.missing)
+        left_out = tuple(rule.name for _, rule in enabled if rule.missing)
         used = {name for step in steps for name in (step.ruling.default, *step.ruling.by_type.values())}
         return Plan(
             recipe=recipe.name,
@@ -87,10 +89,11 @@ class Planner:
             steps=steps,
             matcher=self._matcher(steps),
             actions={name: self._action(name, recipe.name) for name in used - {DISABLED}},
-            fingerprint=_fingerprint(recipe, overrides),
+            fingerprint=_fingerprint(recipe, overrides, left_out),
             deadline=recipe.deadline,
             shadow=recipe.mode == "shadow",
             stream=recipe.stream,
+            left_out=left_out,
         )
 
     def check_overrides(self, own: Iterable[Recipe], recipes: Iterable[Recipe]) -> None:
@@ -123,7 +126,7 @@ class Planner:
     def _check_rules(self, recipes: Iterable[Recipe], wanted: Callable[[Rule], bool]) -> None:
         for recipe in map(self._with_defaults, recipes):
             for index, rule in enumerate(recipe.rules):
-                if rule.enabled and wanted(rule):
+                if rule.enabled and wanted(rule) and not rule.missing:
                     self._check_rule(rule, recipe, index)
 
     def _check_rule(self, rule: Rule, recipe: Recipe, index: int) -> None:
@@ -259,6 +262,6 @@ def _entities(name: str, detector: Detector, where: str) -> frozenset[str]:
     raise unknown_name("entity type or category", name, (*detector.categories, *detector.entity_types), where)
 
 
-def _fingerprint(recipe: Recipe, overrides: Overrides | None) -> str:
-    content = recipe.model_dump_json() + json.dumps(overrides or {}, sort_keys=True, default=repr)
+def _fingerprint(recipe: Recipe, overrides: Overrides | None, left_out: Iterable[str] = ()) -> str:
+    content = recipe.model_dump_json() + json.dumps(overrides or {}, sort_keys=True, default=repr) + "".join(left_out)
     return hashlib.sha256(content.encode()).hexdigest()[:16]

@@ -4,7 +4,9 @@ Project Rampart's documents claim 95 % for prompt injection and 93 % for persona
 On ours (``data/blind``), as they stand:
 
 - prompt injection at the thresholds of the stages: .955 of 420 (by language in the model card); the floor is .94.
-- personal data by entity: .88 of all entities and innocent texts, since names of people, of which the set has many,
+- personal data of the six types that Rampart looks for (R44 to R49: e-mail, phone, SSN, card, IP address, URL): the
+  claim's own terms, every entity under its very type and every innocent text; the floor is what is claimed.
+- all personal data by entity: .88 of all entities and innocent texts, since names of people, of which the set has many,
   need a model that is not on by default; .98 of those of a type that ``pii`` looks for, under that very type.
 
 Floors lie a little below, so that a worse detector is noticed and another machine's rounding is not.
@@ -54,3 +56,15 @@ def test_personal_data(personal: Sequence[Outcome], measure: str, floor: float) 
     right = [one.found == one.label for one in personal if one.measure == measure or not one.label]
     accuracy = sum(right) / len(right)
     assert accuracy >= floor, f"{accuracy:.4f} of {len(right)}"
+
+
+RAMPART = frozenset({"EMAIL_ADDRESS", "PHONE_NUMBER", "US_SSN", "CREDIT_CARD", "IP_ADDRESS", "URL_USERINFO"})
+"""What the set has of the types that Rampart's documents name; of URLs, those that hold a login."""
+
+
+def test_personal_data_of_the_types_that_rampart_names(personal: Sequence[Outcome]) -> None:
+    own = [one for one in personal if not one.label or (one.measure and one.group in RAMPART)]
+    accuracy = sum(one.found == one.label for one in own) / len(own)
+    assert accuracy >= 0.93, f"{accuracy:.4f} of {len(own)}"
+    recall = [one.found for one in own if one.label]
+    assert sum(recall) / len(recall) >= 0.93, f"recall {sum(recall)} of {len(recall)}"

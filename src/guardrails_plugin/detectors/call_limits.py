@@ -5,6 +5,7 @@ An agent in a loop asks for the same thing again and again, or spends without en
 whatever the order of the arguments (`conversation.called`). Nothing is kept between checks; who runs the agent hands in
 the calls it has made. Entity types: ``CALL_BUDGET`` and ``REPEATED_CALL``.
 
+Source: OWASP LLM10:2025 (unbounded consumption); the counts are exact, the default limits judgement.
 Limits: a call that changes a character each time is not a repetition, only a budget stops it; parallel calls count when
 each is handed in with those before it. The defaults are judgement, not measurement: a useful run rarely needs the same
 call more than three times, or fifty calls.

@@ -13,7 +13,7 @@ Quality at .5, on files not used to write the table (dev splits): .61 of 36 samp
 are not in the table; .88 of 58 Python files and 13 of 23 other source files; 0 of 250 questions and commands to
 assistants; of 92 mails and 24 documents, only those that hold code (1 and 5, read one by one); HTML mails are found as
 HTML. Dangerous calls were only tested on own examples.
-Cost: 0.013 ms/KB of prose, 1.3 ms/KB of code.
+Cost: 1.3 ms/KB of code; of prose see ``docs/detectors.md``.
 
 Magika 1.0.3 (Google's classifier of file contents, Apache-2.0, a wheel of 16 MB) was tried as a tie-break where a
 region's signatures are undecided (score under .5) and is not used: of 4 blind texts with code that are missed it finds
@@ -21,6 +21,8 @@ one more, at a score under .7 and in the wrong language (Python for R); two of t
 asked about. Of 28 regions it names the language of 21, the signatures of 24
 (``python tests/quality/compare_magika.py``).
 
+Source: the signatures were written for this project from the languages' own references; weights as independent evidence
+(noisy or; Pearl, "Probabilistic Reasoning in Intelligent Systems", 1988).
 Limits: one line of code in a sentence is often missed, data formats (JSON, YAML, XML) are no code, and languages that
 are close to each other get mixed up; the type CODE_OTHER is code in a language that is not in the table.
 """

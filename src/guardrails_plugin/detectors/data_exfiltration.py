@@ -11,7 +11,7 @@ Limits: encrypted or compressed blobs do not decode and are left alone, as are s
 what a script does over several lines is not followed.
 Quality: in 1,500 ordinary mails, documents and source files five names of hosts in back-ticks passed for DNS tunnels
 (mended since), nothing else was found; recall was only tested on own examples.
-Cost: 0.001 ms/KB of prose, 0.1 ms/KB of a README full of links, alone; in a recipe the one pass is shared.
+Cost: 0.1 ms/KB of a README full of links, alone; in a recipe the one pass is shared.
 """
 
 from __future__ import annotations

@@ -7,9 +7,9 @@ nationality, religion, marital status. How: word lists (``data/demographic.toml`
 (`demographic_person`): an ideology, a building or a dish is nobody. A mention is no judgement: blocking on these types
 would silence the people they name. Meant for ``report``, which is what a rule does when nothing else is said.
 
-Checked on the examples and near misses of ``tests/unit/detectors/test_demographic.py``; recall on blind sets of four
-hands, .34 to .75 before what they showed was mended, stands in ``docs/detectors.md``
-(``tests/quality/measure_blind.py``).
+Checked on the examples and near misses of ``tests/unit/detectors/test_demographic.py``; what it finds of blind sets by
+four hands stands in ``docs/detectors.md`` (``tests/quality/measure_blind.py``).
+Source: the lists were written for this project.
 Limits: English only; lists, little understanding; names, pronouns, words for kin never count.
 """
 

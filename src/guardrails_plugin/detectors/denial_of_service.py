@@ -16,7 +16,7 @@ RFC 1951. Thresholds are judgement; of about 1,300 ordinary mails, documents, so
 found, both made of signs.
 Limits: tasks in stages and tools called again are known in English only, the rest in nine languages; what looks short
 and costs much (hard problems) is not seen.
-Cost: 0.1 ms/KB, 1 ms/KB of prose with a number in every other sentence.
+Cost: grows with the numbers in a text, to about 1 ms/KB with one in every other sentence.
 """
 
 from __future__ import annotations

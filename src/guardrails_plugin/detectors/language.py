@@ -14,7 +14,8 @@ when no allowed language is written in its script (Cyrillic where English is all
 Measured on 7,600 texts of 21 languages (questions, manuals, prompts; a quarter of those in ja, ko and it is English),
 each time with that language alone denied: recall .96 to 1.0 for es, ru, ar, el, hi, ro, th, tr, vi, az, pl, sv; .87 to
 .95 for fr, nl, pt, zh, he, hu, fa; .70 to .79 for it, ja, ko, where the misses are mixed texts. Of 2,600 English texts
-.003 were taken for something else (reversed words, lists of names). Costs 0.6 ms/KB, 0.01 with ``script``.
+.003 were taken for something else (reversed words, lists of names). With ``script`` it costs next to nothing.
+Source: Joulin et al., "FastText.zip" (2016); scripts by the Unicode Standard (`scripts`).
 Limits: near relatives (Norwegian and Danish, Serbian and Croatian) are told apart poorly: allow or deny them together;
 transliterated text (Hindi in Latin letters) counts as a language of its letters or is not judged.
 """

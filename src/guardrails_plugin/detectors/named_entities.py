@@ -7,8 +7,9 @@ from the model unless you ask for them, organisations not scored away, nothing u
 or addresses. Your own patterns must be accepted by re2, although Presidio runs them with ``regex``: linear shapes only.
 
 One text at a time: a lock serves all threads, because spaCy's vocabulary is shared. Loading takes some seconds and
-110 MB, at the first text. Costs about 40 ms/KB. Meant for audits: scores of the model are a constant (.85), not
+110 MB, at the first text. Meant for audits: scores of the model are a constant (.85), not
 probabilities; on prose of its own kind its makers report an F1 of .85 (news; less elsewhere).
+Source: Microsoft Presidio and spaCy, see their documentation; scores and thresholds are theirs.
 Limits: English by default; other languages need a spaCy package of theirs; lower-case names are mostly missed.
 """
 

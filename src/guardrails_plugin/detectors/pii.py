@@ -4,6 +4,7 @@ A row of ``data/pii.toml`` proposes; `Pii.confirm` decides: the value must stand
 price, path or UUID), pass its validator and, where the shape says little (nine digits), have a context word near it
 or in the name of its field. `Pii.resolve` then settles overlaps: a phone number inside a card number is none.
 
+Source: each row of ``data/pii.toml`` names the standard or the authority that its form comes from.
 Limits: names, organisations and places need a model, not a pattern. Phone numbers are checked against country codes
 and lengths only, unless ``verify_phones`` asks for the numbering plans, too. Ethereum addresses in one case are taken
 on their shape; EIP-55 checks those of mixed case.

@@ -11,7 +11,9 @@ the user asked for nothing of the kind. Two rules, over the steps of `plan_steps
 Steps towards the user ("send you the summary") and reading, computing, writing text are nobody's harm. Without
 ``Context.prompt`` there is nothing to compare with, and nothing is found. Meant for ``pre_plan`` and for responses that
 are plans; in answers to people ("1. Post an advertisement") advice looks the same, so no built-in recipe has it.
-`PlanJudge` asks a language model instead. Limits: English; words, not meaning: a hijacked step of a requested family to
+`PlanJudge` asks a language model instead.
+Source: rules written for this project; OWASP LLM06:2025 (excessive agency) for what they are against.
+Limits: English; words, not meaning: a hijacked step of a requested family to
 an unnamed target passes; a list item that merely begins with such a verb ("Order of merit") is found.
 """
 

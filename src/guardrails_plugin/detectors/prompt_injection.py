@@ -9,6 +9,7 @@ Rules (``data/prompt_injection.toml``) know forms that have no innocent use, suc
 merely sounds suspicious only raises the classifier's probability. Classifier: ``models/injection``, see its model card
 for data, quality by language and category, and known weaknesses.
 
+Source: OWASP LLM01:2025; the classifier's model card; rules and classifier as independent witnesses (noisy or).
 Limits: an attack that reads like an ordinary request (a wish placed in a document, a story that leads there step by
 step) is missed at times, and texts that talk about attacks are taken for them at times; what is said over several
 turns or calls is only judged where the caller hands it in together; pictures and sound are not read.

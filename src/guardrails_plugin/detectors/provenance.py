@@ -13,6 +13,8 @@ amounts, paths, commands) is looked for in what the user and the developer said 
 
 Values found on neither side are the model's own and nobody's taint; an argument policy can demand that they come from
 the user. Data-flow idea: Denning, "A Lattice Model of Secure Information Flow" (1976), reduced to whole values.
+Source: the rules are this project's; compare Debenedetti et al., "Defeating Prompt Injections by Design" (2025), and
+OWASP LLM06:2025 (excessive agency).
 Limits: values that the model changes (translates, computes, splits over arguments) are not recognised; what the user
 pasted counts as the user's; English words for delegation; e-mail domains and hosts count as one organisation each.
 """

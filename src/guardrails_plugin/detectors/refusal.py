@@ -7,9 +7,10 @@ the encoder that also judges prompt injection is asked beside the forms (`label_
 
 The forms alone, checked on texts written for this project (``tests/quality/test_role_play_and_refusal.py``): 28 of 28
 refusals found, 0 of 28 near misses. They were written after the rules, which were then mended once by them (before: 24
-and 2). Costs 0.004 ms/KB of prose (``docs/make_detectors.py``). On 69 texts written without sight of the rules .40 were
+and 2). On 69 texts written without sight of the rules .40 were
 found; wider forms, deflections and quotations were added since. On a second blind set of 80 they find .30 of 40 with
 .05 false alarms, with the head .68 with .08.
+Source: the forms were written for this project; the head's model card.
 Limits: refusals by changing the subject are found in common forms only, lectures are not; partial help after a refusal
 is one, too.
 """

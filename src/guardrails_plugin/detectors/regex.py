@@ -3,6 +3,7 @@
 How: google-re2 only (finite automata, Cox, "Regular Expression Matching Can Be Simple And Fast", 2007), in the one
 pass over the text that all pattern detectors share. What re2 does not support is refused when the detector is made:
 look-around, back-references, repeats over 1000. So are patterns that match nothing at all, such as ``a*``.
+Source: RE2 (Cox, "Regular Expression Matching Can Be Simple And Fast", 2007); the patterns are the user's.
 Limits: no checksum and no context words; for these write a detector.
 """
 

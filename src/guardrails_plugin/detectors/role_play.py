@@ -7,9 +7,10 @@ business, which weighs what is asked in the role.
 
 The forms alone, checked on texts written for this project (``tests/quality/test_role_play_and_refusal.py``): 24 of 24
 requests found, 1 of 24 near misses taken for one. They were written after the rules, which were then mended once by
-them (before: 23 and 6). Costs 0.004 ms/KB of prose (``docs/make_detectors.py``). On 69 texts written without sight of
+them (before: 23 and 6). On 69 texts written without sight of
 the rules .50 were found; personas that are only named ("you're Max, and I'm ...") and roles at home and at work were
 added since. On a second blind set of 80 they find .42 of 40, with the head .57, without a false alarm either way.
+Source: the forms were written for this project; the head's model card.
 Limits: a persona that is only described ("Max, a pirate of few words, answers:") is mostly not found.
 """
 

@@ -9,6 +9,7 @@ Embeddings come from any `Embedder`; without one, from hashed character n-grams 
 large scale multitask learning", 2009), which see shared words and spellings, not meaning: write examples in the words
 that the texts will use. A trained encoder sees paraphrases too.
 
+Source: feature hashing after Weinberger et al. (2009), cosine of unit vectors; the threshold is judgement.
 Limits: few or mixed examples give a vague border; a sentence inside a window about something else is drowned out; what
 a text denies ("this is no invoice") is as near to the examples as what it states.
 """

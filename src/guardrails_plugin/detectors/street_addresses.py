@@ -12,8 +12,9 @@ numbers. Composing near misses of these kinds made it 26 (24), 0, 26 (24) and 1,
 patterns of `pii`: 6 of 30, 4 of 30 near misses, 4 of 26, 0 of 570. Tried and not used: usaddress 0.5.16 (a trained CRF
 for addresses of the United States, MIT; it has no label for text around an address), on windows behind numbers: 11, 7,
 6, 12; pyap 0.3.1: 8, 0, 5, 3.
-Cost: 5 ms/KB of prose, 17 ms/KB where every few words have a number; the model is 18 KB.
+Cost: three times that of prose where every few words have a number; the model is 18 KB.
 
+Source: conditional random fields (Lafferty et al., 2001), see `address_model`; the threshold of .5 is not fitted.
 Limits: addresses without any number; words behind one in small letters may be taken along; rare forms of streets
 ("FM 1488 Rd", "N6W23001 Bluemound Road") and streets whose names are words of a sentence ("An der alten Mühle") are
 missed or cut; a floor written as "2º" may hide one; parts of one address in several fields of JSON are judged each

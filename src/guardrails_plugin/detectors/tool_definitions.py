@@ -4,7 +4,9 @@ A model reads every description of every tool it is given, whether it calls the 
 (``data/tool_definitions.toml``) know sentences that a description has no honest reason for: keep this from the user,
 call me before any other tool, read that file and pass it on the side, when the other tool is called do this. They are
 for definitions only, in other texts such sentences may be normal; `prompt_injection` and `invisible_text` see the rest.
-``guardrails_plugin.tool_catalog`` puts the parts together. Limits: English rules.
+``guardrails_plugin.tool_catalog`` puts the parts together.
+Source: Invariant Labs, "Tool Poisoning Attacks" (2025); the rules were written for this project.
+Limits: English rules.
 """
 
 from __future__ import annotations

@@ -3,7 +3,10 @@
 How: heads of the encoder that also judges prompt injection (`label_heads`), so that a text both are asked about is read
 once.
 
-Quality, by label and on texts not trained on: ``models/injection/MODEL_CARD.md``. Limits: plain talk of groups
+Quality, by label and on texts not trained on: ``models/injection/MODEL_CARD.md``.
+Source: the model card, for what it was trained on and how thresholds were calibrated; the classes are those of Jigsaw's
+challenges on toxic comments (2018, 2019).
+Limits: plain talk of groups
 ("Muslims celebrate ...") and hard words about things ("a stupid plot") is flagged now and then; trained on English
 tweets, Korean comments and hand-written texts with calm twins in some 40 languages, most of them English. Quotation and
 banter are told from abuse only partly, insults without a rude word and veiled threats are often missed, and English

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -69,6 +70,8 @@ class Rule(BaseModel):
         settings: the detector's own settings.
         on_error: what a failure of the detector means: ``block`` (fail closed) or ``report``.
         timeout: seconds after which the detector counts as failed.
+        needs: packages, by the names they are imported by, without which the rule is left out: every result says that
+            it was not executed, ``guardrails-plugin recipes`` says why. Unnamed, a missing package is an error.
     """
 
     model_config = _Strict
@@ -88,6 +91,12 @@ class Rule(BaseModel):
     on_error: Literal["block", "report"] = "block"
     timeout: Annotated[float, Field(gt=0)] | None = None
     enabled: bool = True
+    needs: tuple[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")], ...] = ()
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Those of ``needs`` that are not installed."""
+        return tuple(name for name in self.needs if find_spec(name) is None)
 
     @model_validator(mode="before")
     @classmethod

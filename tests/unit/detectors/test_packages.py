@@ -13,6 +13,7 @@ import pytest
 from guardrails_plugin.detectors.package_advisories import Advisories
 from guardrails_plugin.detectors.package_versions import affected, version_key
 from guardrails_plugin.detectors.packages import Packages
+from guardrails_plugin.detectors.table import read_table
 from guardrails_plugin.normalize import normalize
 from guardrails_plugin.types import NO_CONTEXT, Finding, Origin, Segment
 
@@ -153,6 +154,70 @@ def test_disguises_hide_nothing(hidden: str) -> None:
 )
 def test_ordinary_installs(text: str) -> None:
     assert found(text) == []
+
+
+OUTDATED = [
+    ("pip install lamp==1.9", {"newest": "1.10"}),
+    ("pip install LAMP==1.10", None),
+    ("pip install lamp", None),
+    ("lamp>=1.2\n", None),  # a newer one will be taken
+    ("pip install shade==2.0rc1", {"newest": "2.0"}),
+    ("npm install @acme/bulb@3.9.9", {"newest": "4.0.0"}),
+    ("npm install @acme/bulb@4.0.1", None),
+    ("go get github.com/acme/lamp@v1.2.0", {"newest": "1.3.0"}),
+    ("cargo add wick@0.3.1", {"newest": "0.4.0"}),
+    ("pip install PyCrypto==2.6.1", {"instead": "pycryptodome"}),
+    ("pip install sklearn", {"instead": "scikit-learn"}),
+    ("from sklearn.svm import SVC", None),  # the module of scikit-learn
+    ("const request = require('request')", {"instead": "fetch, undici"}),
+    ("go get github.com/dgrijalva/jwt-go", {"instead": "github.com/golang-jwt/jwt"}),
+    ('[dependencies]\nfailure = "0.1"', {"instead": "thiserror, anyhow"}),
+    ("Nose and boto were fine in their time; npm deprecated request.", None),
+]
+
+
+@pytest.mark.parametrize(("text", "facts"), OUTDATED)
+def test_outdated_is_what_is_older_than_the_newest_or_retired(
+    tmp_path: Path, text: str, facts: dict[str, str] | None
+) -> None:
+    (tmp_path / "pip.json").write_text(
+        json.dumps([{"name": "Lamp", "version": "1.8", "latest_version": "1.10", "latest_filetype": "wheel"}])
+    )
+    (tmp_path / "npm.json").write_text(json.dumps({"@acme/bulb": {"current": "3.0.0", "latest": "4.0.0"}}))
+    (tmp_path / "list.txt").write_text(
+        "# newest\nshade==2.0\ngo:github.com/acme/lamp==1.3.0\ncrates.io:wick==0.4.0\n-e .\n"
+    )
+    detector = Packages(newest=tuple(tmp_path / name for name in ("pip.json", "npm.json", "list.txt")))
+    outdated = [f for f in found(text, detector) if f.entity_type == "OUTDATED_PACKAGE"]
+    assert [{k: v for k, v in f.evidence.items() if k in {"newest", "instead"}} for f in outdated] == (
+        [facts] if facts else []
+    )
+
+
+def test_outdated_packages_can_be_let_pass() -> None:
+    assert not found("pip install pycrypto", Packages(outdated=False))
+    assert not found("pip install pycrypto", Packages(allow=("pycrypto",)))
+
+
+def test_what_is_vulnerable_and_outdated_is_called_vulnerable(tmp_path: Path) -> None:
+    (tmp_path / "osv.json").write_text(json.dumps(osv("pycrypto", "PyPI", {"introduced": "0"})))
+    detector = Packages(vulnerabilities=(tmp_path / "osv.json",))
+    assert kinds("pip install pycrypto==2.6.1", detector) == [("vulnerable", "pycrypto==2.6.1")]
+
+
+@pytest.mark.parametrize("content", [None, "", "lamp\n", '[{"name": "lamp"}]', "{", '{"lamp": {"latest": "soon"}}'])
+def test_a_file_without_newest_versions_is_an_error(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "newest.json").write_text(content)
+    with pytest.raises(ValueError, match=r"packages: newest: .*newest\.json"):
+        Packages(newest=(tmp_path / "newest.json",))
+
+
+def test_every_retired_package_names_its_source_and_what_took_its_place() -> None:
+    rows = read_table("retired_packages")["package"]
+    assert all(row.keys() == {"ecosystem", "name", "instead", "source"} for row in rows)
+    assert all(row["source"].startswith("https://") and row["instead"] for row in rows)
+    assert len({(row["ecosystem"], row["name"]) for row in rows}) == len(rows)
 
 
 def test_advisories_of_go_and_rust(tmp_path: Path) -> None:

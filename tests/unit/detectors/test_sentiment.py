@@ -42,6 +42,26 @@ def test_labels(text: str, label: str) -> None:
     assert (float(finding.evidence["compound"]) > 0) is (label == "POSITIVE")
 
 
+@pytest.mark.parametrize(
+    ("text", "feeling"),
+    [
+        ("I am so sad, I cried when the dog died.", "sadness"),
+        ("This makes me furious, I hate being ignored.", "anger"),
+        ("I am terrified that I will lose my terrible job.", "fear"),
+        ("The kitchen was disgusting, it made me sick.", "disgust"),
+        ("I am delighted, what a lovely day it was!", "joy"),
+        ("You're not happy and I am disappointed, it is bad.", "sadness"),
+        ("I don't hate it, but it is a terrible loss.", None),
+        ("The service is bad and the food is worse.", None),
+        ("The joy of the day was ruined: a horrible, awful crash killed ten.", None),  # joy is no negative feeling
+        ("The meeting is at ten.", None),
+        ("I was a\u200bfraid and it was awful.", "fear"),
+    ],
+)
+def test_a_feeling_that_is_named_is_recorded(text: str, feeling: str | None) -> None:
+    assert [finding.evidence.get("feeling") for finding in found(text)] == [feeling]
+
+
 def test_stronger_words_score_higher() -> None:
     (mild,), (strong,) = found("The soup is good."), found("The soup is ABSOLUTELY wonderful, the best ever!!!")
     assert strong.score > mild.score > 0.5
@@ -90,6 +110,7 @@ def test_reports_by_default() -> None:
     result = Engine(recipes=[recipe]).check("This is awful and I hate it.", stage="prompt", recipe="audit")
     assert result.verdict is Verdict.REPORT
     assert [finding.entity_type for finding in result.findings] == ["NEGATIVE"]
+    assert result.findings[0].evidence["feeling"] == "anger"
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
