@@ -1,0 +1,87 @@
+"""Texts as vectors by which a handful of examples can be told from anything else, offline and in any language.
+
+Embeddings of this family point into one narrow cone and differ mostly in what says nothing of the matter (length,
+style, language). So they are seen from the mean of everyday texts, and every direction counts less the more everyday
+texts differ in it: whitening, with some of the average variance added (Ledoit and Wolf, 2004) since there are fewer
+texts than dimensions. Beside it stand hashed n-grams with a small weight: what is spelled alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache, cached_property
+from pathlib import Path
+
+import numpy as np
+
+from guardrails_plugin.detectors.few_shot import Matrix
+from guardrails_plugin.detectors.ngrams import NgramEmbedder
+from guardrails_plugin.detectors.topic_vectors import embedded_vectors, everyday_texts
+from guardrails_plugin.models.encoder import EMBEDDED, Document, load_encoder
+from guardrails_plugin.types import Origin
+
+__all__ = ["ExampleVectors", "example_vectors", "joined", "whitening"]
+
+_SHRUNK = 0.3
+"""Share of the average variance added to each; about the same from .1 to 1 (``training.similarity``)."""
+_SPELLING = 0.1
+"""Share of the n-grams in the product of two rows; ``training.similarity`` compares."""
+
+
+class ExampleVectors:
+    """Makes the vectors. Thread-safe; the everyday texts are embedded once a process, at first use.
+
+    Args:
+        model: folder of the encoder (``models.encoder``).
+    """
+
+    def __init__(self, model: Path = EMBEDDED) -> None:
+        self._model = model
+
+    def of(self, texts: Sequence[str]) -> Matrix:
+        """One row a text, ``float32[n, dimensions]``, of length 1; shorter for a text without any long word."""
+        return self._joined(load_encoder(self._model).embed([Document(text, Origin.USER) for text in texts]), texts)
+
+    @cached_property
+    def everyday(self) -> Matrix:
+        """The rows of the everyday texts."""
+        return self._joined(embedded_vectors(self._model).everyday_meaning, everyday_texts())
+
+    def _joined(self, embedded: Matrix, texts: Sequence[str]) -> Matrix:
+        return joined(_unit((embedded - self._middle) @ self._whitening), NgramEmbedder().embed(texts), _SPELLING)
+
+    @cached_property
+    def _middle(self) -> Matrix:
+        return np.asarray(embedded_vectors(self._model).everyday_meaning.mean(axis=0), np.float32)
+
+    @cached_property
+    def _whitening(self) -> Matrix:
+        return whitening(embedded_vectors(self._model).everyday_meaning, _SHRUNK)
+
+
+@cache
+def example_vectors(model: Path = EMBEDDED) -> ExampleVectors:
+    """Those of a model folder, shared by all detectors of the process."""
+    return ExampleVectors(model)
+
+
+def whitening(rows: Matrix, shrunk: float) -> Matrix:
+    """What to multiply centred rows with, so that these differ about equally in every direction.
+
+    >>> whitening(np.array([[2, 0], [-2, 0]], np.float32), shrunk=1.0).round(2).tolist()
+    [[0.5, 0.0], [0.0, 0.71]]
+    """
+    centred = (rows - rows.mean(axis=0)).astype(np.float64)
+    variances, directions = np.linalg.eigh(centred.T @ centred / len(rows))
+    scale = 1.0 / np.sqrt(np.maximum(variances, 0.0) + shrunk * variances.mean())
+    return np.asarray((directions * scale) @ directions.T, np.float32)
+
+
+def joined(meaning: Matrix, spelling: Matrix, share: float) -> Matrix:
+    """Rows whose products are the means of the products of both parts, weighted by the share of the spelling."""
+    return np.concatenate([(1 - share) ** 0.5 * meaning, share**0.5 * spelling], axis=1, dtype=np.float32)
+
+
+def _unit(rows: Matrix) -> Matrix:
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.where(lengths > 0, lengths, 1), np.float32)
