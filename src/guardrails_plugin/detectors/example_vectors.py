@@ -9,23 +9,52 @@ texts than dimensions. Beside it stand hashed n-grams with a small weight: what 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
 
-from guardrails_plugin.detectors.few_shot import Matrix
+from guardrails_plugin.detectors import few_shot
+from guardrails_plugin.detectors.few_shot import FewShot, Matrix
 from guardrails_plugin.detectors.ngrams import NgramEmbedder
 from guardrails_plugin.detectors.topic_vectors import embedded_vectors, everyday_texts
 from guardrails_plugin.models.encoder import EMBEDDED, Document, load_encoder
 from guardrails_plugin.types import Origin
 
-__all__ = ["ExampleVectors", "example_vectors", "joined", "whitening"]
+__all__ = ["ExampleVectors", "Kind", "example_vectors", "joined", "whitening"]
 
 _SHRUNK = 0.3
 """Share of the average variance added to each; about the same from .1 to 1 (``training.similarity``)."""
 _SPELLING = 0.1
 """Share of the n-grams in the product of two rows; ``training.similarity`` compares."""
+_NEAR_SHARE = 0.05
+"""What counter-examples weigh, of all that is not of the kind; more finds less, near misses and others."""
+_SPELLED = 3.2
+"""Deviations for a whole cosine of n-grams above `_UNRELATED` or the nearest counter-example; fitted with the curve."""
+_UNRELATED = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What examples and counter-examples have taught; see `detectors.similarity`."""
+
+    trained: FewShot
+    spelled: Matrix
+    near_spelled: Matrix
+
+    @classmethod
+    def of(cls, examples: Matrix, near: Matrix, everyday: Matrix) -> Kind:
+        """From rows of examples, of counter-examples (or none) and of everyday texts."""
+        return cls(few_shot.fit(examples, everyday, near, near_share=_NEAR_SHARE), _spelled(examples), _spelled(near))
+
+    def deviations(self, rows: Matrix) -> Matrix:
+        """By how many standard deviations texts score above everyday texts, and more for the spelling of an example."""
+        spelled = _spelled(rows)
+        near = (spelled @ self.near_spelled.T).max(axis=1, initial=_UNRELATED)
+        excess = np.maximum((spelled @ self.spelled.T).max(axis=1) - near, 0.0)
+        scores = (rows @ self.trained.weights - self.trained.mean) / self.trained.spread
+        return np.asarray(scores + _SPELLED * excess, np.float32)
 
 
 class ExampleVectors:
@@ -80,6 +109,11 @@ def whitening(rows: Matrix, shrunk: float) -> Matrix:
 def joined(meaning: Matrix, spelling: Matrix, share: float) -> Matrix:
     """Rows whose products are the means of the products of both parts, weighted by the share of the spelling."""
     return np.concatenate([(1 - share) ** 0.5 * meaning, share**0.5 * spelling], axis=1, dtype=np.float32)
+
+
+def _spelled(rows: Matrix) -> Matrix:
+    """The rows' n-grams alone, of length 1 again."""
+    return np.asarray(rows[:, -(1 << NgramEmbedder().bits) :] / _SPELLING**0.5, np.float32)
 
 
 def _unit(rows: Matrix) -> Matrix:

@@ -44,7 +44,7 @@ class FewShot:
         return (float(row @ self.weights) - self.mean) / self.spread
 
 
-def fit(positives: Matrix, negatives: Matrix, near: Matrix | None = None, *, near_share: float = 0.15) -> FewShot:
+def fit(positives: Matrix, negatives: Matrix, near: Matrix | None = None, *, near_share: float = 0.05) -> FewShot:
     """The class of the positives against the negatives.
 
     Args:

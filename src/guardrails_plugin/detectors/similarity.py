@@ -3,7 +3,8 @@
 How: a text is cut into windows of sentences; each becomes a vector of its meaning and its spelling (`example_vectors`).
 The examples make a ridge classifier (`few_shot`) against 331 everyday texts, which are counter-examples of every
 scanner, and the counter-examples that are given. How far a window scores above the everyday texts, in their standard
-deviations, becomes a probability by one logistic curve for all scanners; the nearest window counts.
+deviations, and how far it is spelled like an example, more than like a counter-example, become a probability by one
+logistic curve for all scanners; the nearest window counts.
 @@FIGURES@@
 Costs one pass of the encoder a window, none for a short text of the user's that injection read too; the model and the
 everyday texts take some seconds at the first text, not at construction.
@@ -31,17 +32,16 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from guardrails_plugin.detectors import few_shot
 from guardrails_plugin.detectors.base import SETTINGS, by_place
-from guardrails_plugin.detectors.example_vectors import example_vectors
-from guardrails_plugin.detectors.few_shot import FewShot, Matrix
+from guardrails_plugin.detectors.example_vectors import Kind, example_vectors
+from guardrails_plugin.detectors.few_shot import Matrix
 from guardrails_plugin.detectors.ngrams import NgramEmbedder
 from guardrails_plugin.errors import ConfigError
 from guardrails_plugin.types import Context, Finding, Text, View
 
 __all__ = ["Embedder", "NgramEmbedder", "Similarity", "probability"]
 
-_SLOPE, SIMILAR_AT = 1.0, 4.0
+_SLOPE, SIMILAR_AT = 1.16, 2.76
 """Logistic curve of standard deviations: its steepness, and where it is .5; fitted by ``training.similarity``."""
 _COSINE_SLOPE = 12.0
 """Steepness for an embedder's cosines: 0.1 either side of the middle is 0.77 and 0.23. Judgement."""
@@ -101,10 +101,10 @@ class Similarity:
         return known
 
     @cached_property
-    def _class(self) -> FewShot:
+    def _kind(self) -> Kind:
         vectors = example_vectors()
-        near = vectors.of(self.counter_examples) if self.counter_examples else None
-        return few_shot.fit(vectors.of(self.examples), vectors.everyday, near)
+        rows = vectors.of([*self.examples, *self.counter_examples])
+        return Kind.of(rows[: len(self.examples)], rows[len(self.examples) :], vectors.everyday)
 
     def detect(self, texts: Sequence[Text], context: Context) -> Sequence[Sequence[Finding]]:
         """See `protocols.Detector`."""
@@ -132,7 +132,8 @@ class Similarity:
 
     def _scores(self, texts: Sequence[str]) -> list[float]:
         if self.embedder is None:
-            return [round(probability(self._class.deviation(row)), 4) for row in example_vectors().of(texts)]
+            deviations = self._kind.deviations(example_vectors().of(texts))
+            return [round(probability(float(deviation)), 4) for deviation in deviations]
         likeness = np.clip(self.embedder.embed(texts) @ self._known.T, -1.0, 1.0)
         count = len(self.examples)
         near = likeness[:, :count].max(axis=1)

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from guardrails_plugin.detectors import few_shot, similarity
-from guardrails_plugin.detectors.example_vectors import example_vectors, joined, whitening
+from guardrails_plugin.detectors.example_vectors import Kind, example_vectors, joined, whitening
 from guardrails_plugin.detectors.ngrams import NgramEmbedder
 from guardrails_plugin.detectors.topic_vectors import embedded_vectors, everyday_texts
 from guardrails_plugin.models.encoder import EMBEDDED, Document, load_encoder
@@ -115,8 +115,13 @@ def mean_of_three(rows: Matrix, examples: Matrix, near: Matrix, everyday: Matrix
     return np.asarray((raw(rows) - usual.mean()) / usual.std())
 
 
+def in_use(rows: Matrix, examples: Matrix, near: Matrix, everyday: Matrix) -> Matrix:
+    """`detectors.similarity`: a classifier, and the spelling of the nearest example beside it; of its vectors only."""
+    return Kind.of(examples, near, everyday).deviations(rows)
+
+
 def classifier(rows: Matrix, examples: Matrix, near: Matrix, everyday: Matrix) -> Matrix:
-    """`detectors.similarity`."""
+    """Ridge against everyday texts and counter-examples, in deviations of everyday texts."""
     trained = few_shot.fit(examples, everyday, near)
     return np.asarray((rows @ trained.weights - trained.mean) / trained.spread)
 
@@ -237,7 +242,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _compare(show, texts, spelled, options.model)
     vectors = example_vectors(options.model)
     rows = Rows(texts, vectors.of(texts), vectors.everyday)
-    results = show("in use", rows, classifier, similarity.SIMILAR_AT)
+    results = show("in use", rows, in_use, similarity.SIMILAR_AT)
     curve = fitted([*results["fit"], *results["requests"]])
     print(f"curve: {curve.a:.2f} * (deviation - {-curve.b / curve.a:.2f})")
 
