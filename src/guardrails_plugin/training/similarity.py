@@ -36,7 +36,7 @@ from guardrails_plugin.types import Origin
 if TYPE_CHECKING:
     from guardrails_plugin.detectors.few_shot import Matrix
 
-SHARE = 0.1
+SHARE = 0.15
 """Share of texts that belong, near misses and ordinary texts together, that the curve is fitted for."""
 ORDINARY = 600
 REQUESTS = 30
