@@ -77,11 +77,16 @@ class ExampleVectors:
         return self._joined(embedded_vectors(self._model).everyday_meaning, everyday_texts())
 
     def _joined(self, embedded: Matrix, texts: Sequence[str]) -> Matrix:
-        return joined(_unit((embedded - self._middle) @ self._whitening), NgramEmbedder().embed(texts), _SPELLING)
+        return joined(
+            _unit(np.asarray((embedded - self._middle) @ self._whitening, np.float32)),
+            NgramEmbedder().embed(texts),
+            _SPELLING,
+        )
 
     @cached_property
     def _middle(self) -> Matrix:
-        return np.asarray(embedded_vectors(self._model).everyday_meaning.mean(axis=0), np.float32)
+        middle: Matrix = embedded_vectors(self._model).everyday_meaning.mean(axis=0)
+        return middle
 
     @cached_property
     def _whitening(self) -> Matrix:
