@@ -102,7 +102,7 @@ def example_vectors(model: Path = EMBEDDED) -> ExampleVectors:
 def whitening(rows: Matrix, shrunk: float) -> Matrix:
     """What to multiply centred rows with, so that these differ about equally in every direction.
 
-    >>> whitening(np.array([[2, 0], [-2, 0]], np.float32), shrunk=1.0).round(2).tolist()
+    >>> whitening(np.array([[2, 0], [-2, 0]], np.float32), shrunk=1.0).astype(float).round(2).tolist()
     [[0.41, 0.0], [0.0, 0.71]]
     """
     centred = (rows - rows.mean(axis=0)).astype(np.float64)
