@@ -1,7 +1,7 @@
 """Texts as vectors by which topics can be told: what they mean, and which words they use.
 
 The embedding of an encoder, seen from the mean of everyday texts (embeddings of this family all point into one narrow
-cone), beside the hashed character n-grams of `similarity.NgramEmbedder`. Meaning alone tells little of short requests,
+cone), beside the hashed character n-grams of `ngrams.NgramEmbedder`. Meaning alone tells little of short requests,
 words alone nothing of words that no example has; weights in `_PARTS`.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from guardrails_plugin.detectors.similarity import NgramEmbedder
+from guardrails_plugin.detectors.ngrams import NgramEmbedder
 from guardrails_plugin.errors import ConfigError, DetectorError
 from guardrails_plugin.models.encoder import EMBEDDED, Document, load_encoder
 from guardrails_plugin.types import Origin
@@ -64,15 +64,16 @@ class TopicVectors:
     @cached_property
     def everyday(self) -> Matrix:
         """The rows of the everyday texts."""
-        return self._joined(self._everyday, everyday_texts())
+        return self._joined(self.everyday_meaning, everyday_texts())
 
     @cached_property
-    def _everyday(self) -> Matrix:
+    def everyday_meaning(self) -> Matrix:
+        """The embeddings of the everyday texts, as the embedder gives them."""
         return self._embedded(everyday_texts())
 
     @cached_property
     def _middle(self) -> Matrix:
-        middle: Matrix = self._everyday.mean(axis=0)
+        middle: Matrix = self.everyday_meaning.mean(axis=0)
         return middle
 
     def _joined(self, embedded: Matrix, texts: Sequence[str]) -> Matrix:

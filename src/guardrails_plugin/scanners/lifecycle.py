@@ -68,7 +68,7 @@ class Scanners:
     Args:
         store: in memory by default.
         judge: chat model for natural-language definitions.
-        embedder: of examples; hashed n-grams by default.
+        embedder: of examples; the embedded encoder by default.
         clock: the time now, with a zone.
     """
 

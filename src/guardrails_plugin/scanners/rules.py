@@ -9,7 +9,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from guardrails_plugin.detectors.judge import ChatModel, Judge
-from guardrails_plugin.detectors.similarity import Embedder, NgramEmbedder, Similarity
+from guardrails_plugin.detectors.similarity import Embedder, Similarity
 from guardrails_plugin.errors import ConfigError
 from guardrails_plugin.protocols import Detector
 from guardrails_plugin.recipes import Recipe, Rule
@@ -59,7 +59,7 @@ def scanner_rules(
     Args:
         chosen: which versions.
         judge: model for natural-language definitions.
-        embedder: of examples; hashed n-grams by default.
+        embedder: of examples; the embedded encoder by default.
 
     Raises:
         ConfigError: a natural-language definition without a model; a definition that cannot be compiled.
@@ -107,7 +107,7 @@ def _detector(
                 examples=definition.examples,
                 counter_examples=definition.counter_examples,
                 entity_type=scanner.entity_type,
-                embedder=embedder or NgramEmbedder(),
+                embedder=embedder,
             )
         except ValidationError as error:
             raise explain(error, f"scanner {scanner.id!r}") from None

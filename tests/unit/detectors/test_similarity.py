@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from guardrails_plugin.detectors import similarity
 from guardrails_plugin.detectors.similarity import Embedder, NgramEmbedder, Similarity
 from guardrails_plugin.normalize import normalize
 from guardrails_plugin.types import NO_CONTEXT, Finding, Origin, Segment
@@ -24,6 +25,8 @@ LAYOFFS = Similarity(
     ),
     counter_examples=("Show me the list of employees in the sales department.",),
 )
+
+WORDS = Similarity(examples=LAYOFFS.examples, counter_examples=LAYOFFS.counter_examples, embedder=NgramEmbedder())
 
 
 def found(detector: Similarity, text: str) -> list[Finding]:
@@ -49,6 +52,31 @@ def score(detector: Similarity, text: str) -> float:
 )
 def test_what_is_like_an_example_is_found(text: str) -> None:
     assert score(LAYOFFS, text) >= 0.5
+    assert score(WORDS, text) >= 0.5
+
+
+@pytest.mark.parametrize("text", ["Nobody here.", "", "?", "Show me the list of employees in the sales department."])
+def test_a_paraphrase_without_shared_words_scores_above_what_is_unlike(text: str) -> None:
+    assert score(LAYOFFS, "Will there be dismissals among our staff this spring?") > score(LAYOFFS, text)
+
+
+def test_an_example_in_another_language_is_nearer_than_another_matter() -> None:
+    german = score(LAYOFFS, "Welche Mitarbeiter werden im n\u00e4chsten Quartal entlassen?")
+    assert german > score(LAYOFFS, "Wie wird das Wetter morgen in Lissabon?")
+
+
+def test_nothing_is_embedded_before_the_first_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(similarity, "example_vectors", lambda: pytest.fail("embedded"))
+    made = Similarity(examples=("a fine example",), counter_examples=("another",))
+    assert found(made, "1234 5678 !?") == [], "what has no letters needs no model"
+
+
+def test_a_window_scores_the_same_in_any_company() -> None:
+    texts = ["Which employees will go?", "A boat on the lake.", "Where do tulips grow best?"] * 3
+    together = LAYOFFS.detect([normalize(Segment(text, Origin.USER)) for text in texts], NO_CONTEXT)
+    alone = [found(LAYOFFS, text) for text in texts]
+    for one, other in zip(together, alone, strict=True):
+        assert [finding.score for finding in one] == pytest.approx([finding.score for finding in other], abs=2e-4)
 
 
 @pytest.mark.parametrize(
@@ -66,6 +94,7 @@ def test_what_is_like_an_example_is_found(text: str) -> None:
 )
 def test_what_is_not_or_is_like_a_counter_example_is_below(text: str) -> None:
     assert score(LAYOFFS, text) < 0.5
+    assert score(WORDS, text) < 0.5
 
 
 def test_the_finding_is_the_sentence() -> None:
