@@ -44,26 +44,19 @@ class FewShot:
         return (float(row @ self.weights) - self.mean) / self.spread
 
 
-def fit(positives: Matrix, negatives: Matrix, near: Matrix | None = None, *, near_share: float = 0.05) -> FewShot:
+def fit(positives: Matrix, negatives: Matrix) -> FewShot:
     """The class of the positives against the negatives.
 
     Args:
         positives: ``float32[n, dimensions]``, rows of about unit length, one or more.
         negatives: likewise; two or more that differ.
-        near: negatives that resemble the positives: they say where the border is, not what other texts score.
-        near_share: what they weigh together, of all negatives.
     """
-    near = positives[:0] if near is None else near
-    near_share = near_share if len(near) else 0.0
-    rows = np.concatenate([positives, near, negatives])
-    counts = (len(positives), len(near), len(negatives))
-    sides = np.repeat((1.0, -1.0, -1.0), counts)
-    weights = (0.5, 0.5 * near_share, 0.5 * (1 - near_share))
-    each = [weight / max(count, 1) for weight, count in zip(weights, counts, strict=True)]
-    root = np.sqrt(np.repeat(each, counts))
+    rows = np.concatenate([positives, negatives])
+    sides = np.repeat((1.0, -1.0), (len(positives), len(negatives)))
+    root = np.sqrt(np.repeat((0.5 / len(positives), 0.5 / len(negatives)), (len(positives), len(negatives))))
     kernel = root[:, None] * (rows @ rows.T).astype(np.float64) * root
     inverse = np.linalg.inv(kernel + _RIDGE * np.eye(len(rows)))
     duals = inverse @ (root * sides)
-    left_out = (sides - duals / (np.diag(inverse) * root))[-len(negatives) :]
+    left_out = (sides - duals / (np.diag(inverse) * root))[len(positives) :]
     weights = (rows.T @ (root * duals).astype(np.float32)).astype(np.float32)
     return FewShot(weights, float(left_out.mean()), max(float(left_out.std()), 1e-6))

@@ -1,29 +1,20 @@
-"""Texts like the user's own examples, told by a small encoder and their spelling, offline, in any language.
+"""Texts like the user's own examples: nearest neighbours among embeddings, offline, in any language, without training.
 
-How: a text is cut into windows of sentences; each becomes a vector of its meaning and its spelling (`example_vectors`).
-The examples make a ridge classifier (`few_shot`) against 331 everyday texts, which are counter-examples of every
-scanner, and the counter-examples that are given. How far a window scores above the everyday texts, in their standard
-deviations, and how far it is spelled like an example, more than like a counter-example, become a probability by one
-logistic curve for all scanners; the nearest window counts.
-
-Measured (``training.similarity``, which compares other ways too; six examples and three counter-examples) against the
-nearest neighbour among n-grams, in brackets. Seven invented scanners that were not fitted on, with texts that share few
-words with the examples and near misses that share many: area under the curve .53 (.17), against ordinary texts .94
-(.69); at probability .5 .16 (0) of the texts, .17 (.27) of the near misses, .0003 (0) of the ordinary. Thirty kinds
-of assistant requests, which the curve was fitted on too: .75 (.59), .02 (.01), .0008 (.0004). What has hardly a word in
-common with the examples is mostly missed; a lower threshold finds more, near misses too.
-Costs one pass of the encoder a window (about 60 ms of processor time a KB on a busy machine; n-grams: under 1), none
-for windows read before, by injection too if it is a short text of the user's; the model and the everyday texts take
-some seconds at the first text, not at construction.
-
-`embedder=` takes any other `Embedder`; then a window counts by its cosine to the nearest example, compared with that to
-the nearest counter-example and with ``similar_at``. `NgramEmbedder()` is one without a model, far cheaper, which sees
-shared words and spellings only.
-
-Source: feature hashing after Weinberger et al. (2009), cosine of unit vectors; the threshold is judgement.
-Limits: few or mixed examples give a vague border; a sentence inside a window about something else is drowned out; what
-a text denies ("this is no invoice") is as near to the examples as what it states. Try your examples
+How: a text is cut into windows of sentences, each is embedded, and the mean of its cosines to the three nearest
+examples (of few examples: to half of them) is taken; what the nearest counter-example has above the cosine of unrelated
+texts takes half of itself away from that. The nearest window counts. Score: a logistic curve over the distance to the
+embedder's ``similar_at``; it orders texts, and how well it is calibrated depends on the examples, so try them
 (`guardrails-plugin scanners test`).
+
+Embeddings come from the encoder in the package, whose branch for meaning is fitted to multilingual-e5-small
+(``training.meaning``). It costs one pass of the encoder a window, none for windows read before (by injection too, if it
+is a short text of the user's); the model is loaded at the first text, not at construction. `embedder=` takes any other
+`Embedder`: `NgramEmbedder()` needs no model, is far cheaper, and sees shared words and spellings only.
+
+Source: k nearest neighbours by cosine (Cover and Hart, 1967); ``training.similarity`` measures, and fits the curve.
+Limits: few or mixed examples give a vague border; a sentence inside a window about something else is drowned out; what
+a text denies ("this is no invoice") is as near to the examples as what it states; texts that share the examples' words
+and mean something else are told from paraphrases little better than by chance where there are no counter-examples.
 """
 
 from __future__ import annotations
@@ -37,22 +28,29 @@ from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from guardrails_plugin.detectors.base import SETTINGS, by_place
-from guardrails_plugin.detectors.example_vectors import Kind, example_vectors
-from guardrails_plugin.detectors.few_shot import Matrix
+from guardrails_plugin.detectors.meaning import MeaningEmbedder
 from guardrails_plugin.detectors.ngrams import NgramEmbedder
 from guardrails_plugin.errors import ConfigError
 from guardrails_plugin.types import Context, Finding, Text, View
 
-__all__ = ["Embedder", "NgramEmbedder", "Similarity", "probability"]
+__all__ = ["Embedder", "MeaningEmbedder", "NgramEmbedder", "Similarity", "likeness"]
 
-_SLOPE, SIMILAR_AT = 1.39, 2.14
-"""Logistic curve of standard deviations: its steepness, and where it is .5; fitted by ``training.similarity``."""
-_COSINE_SLOPE = 12.0
-"""Steepness for an embedder's cosines: 0.1 either side of the middle is 0.77 and 0.23. Judgement."""
+Matrix = NDArray[np.float32]
+
+_SLOPE = 16.0
+"""Steepness of the logistic curve: 0.1 of cosine either side of the middle is .83 and .17. Fitted: 16 and 18."""
+_NEIGHBOURS = 3
+"""Most examples that count, and no more than half of them: nearer to one alone are near misses, too
+(``training.similarity`` compares), and nothing is near to all."""
+_COUNTER = 0.5
+_UNRELATED = 0.15
+"""What a cosine to the nearest counter-example weighs above that of texts that have nothing to do with one another. All
+of it loses as many texts as near misses."""
 _SENTENCE = re.compile(r"[^.!?\u3002\uff01\uff1f\n]+[.!?\u3002\uff01\uff1f\n]*")
 _WINDOW_CHARS = 240
 _LEAST_WINDOW_CHARS = 80
@@ -80,23 +78,23 @@ class Similarity:
     Attributes:
         examples: texts of the kind that is looked for.
         counter_examples: texts near to it that are fine.
-        embedder: in place of the embedded encoder and its classifier.
+        embedder: the encoder in the package by default.
     """
 
     examples: Annotated[tuple[str, ...], Field(min_length=1, max_length=2000)]
     counter_examples: Annotated[tuple[str, ...], Field(max_length=2000)] = ()
     entity_type: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")] = "SIMILAR_TEXT"
-    embedder: Any = field(default=None, repr=False)
+    embedder: Any = field(default_factory=MeaningEmbedder, repr=False)
 
     name: ClassVar[str] = "similarity"
     categories: ClassVar[Mapping[str, frozenset[str]]] = MappingProxyType({})
 
     def __post_init__(self) -> None:
-        if self.embedder is not None and not isinstance(self.embedder, Embedder):
+        if not isinstance(self.embedder, Embedder):
             given = type(self.embedder).__name__
             raise ConfigError(f"similarity: embedder: expected an object with embed(texts) and similar_at, got {given}")
         for number, example in enumerate(self.examples, 1):
-            if not _says_something(example) or not (self.embedder is None or self._known[number - 1].any()):
+            if not _says_something(example):
                 raise ConfigError(f"similarity: examples: number {number} has no words that could be compared")
 
     @property
@@ -105,15 +103,10 @@ class Similarity:
         return frozenset({self.entity_type})
 
     @cached_property
-    def _known(self) -> Matrix:
+    def _known(self) -> tuple[Matrix, Matrix]:
+        """Rows of the examples and of the counter-examples."""
         known: Matrix = self.embedder.embed([*self.examples, *self.counter_examples])
-        return known
-
-    @cached_property
-    def _kind(self) -> Kind:
-        vectors = example_vectors()
-        rows = vectors.of([*self.examples, *self.counter_examples])
-        return Kind.of(rows[: len(self.examples)], rows[len(self.examples) :], vectors.everyday)
+        return known[: len(self.examples)], known[len(self.examples) :]
 
     @property
     def _window_chars(self) -> int:
@@ -144,24 +137,22 @@ class Similarity:
         return [by_place([best[index]] if index in best else []) for index in range(len(texts))]
 
     def _scores(self, texts: Sequence[str]) -> list[float]:
-        if self.embedder is None:
-            deviations = self._kind.deviations(example_vectors().of(texts))
-            return [round(probability(float(deviation)), 4) for deviation in deviations]
-        likeness = np.clip(self.embedder.embed(texts) @ self._known.T, -1.0, 1.0)
-        count = len(self.examples)
-        near = likeness[:, :count].max(axis=1)
-        far = likeness[:, count:].max(axis=1, initial=-1.0)
-        margins = near - np.maximum(far, self.embedder.similar_at)
-        return [_logistic(_COSINE_SLOPE * float(margin)) for margin in margins]
+        likenesses = likeness(self.embedder.embed(texts), *self._known)
+        return [round(_logistic(_SLOPE * (float(value) - self.embedder.similar_at)), 4) for value in likenesses]
 
 
-def probability(deviation: float) -> float:
-    """That a text is of the kind, by how many standard deviations it scores above everyday texts.
+def likeness(rows: Matrix, examples: Matrix, counter_examples: Matrix) -> Matrix:
+    """How much like the examples texts are, as a cosine; see the module.
 
-    >>> probability(SIMILAR_AT)
-    0.5
+    Args:
+        rows: unit vectors of the texts.
+        examples: unit vectors, one or more.
+        counter_examples: unit vectors, or none.
     """
-    return _logistic(_SLOPE * (deviation - SIMILAR_AT))
+    neighbours = min(_NEIGHBOURS, (len(examples) + 1) // 2)
+    near = np.sort(rows @ examples.T, axis=1)[:, -neighbours:].mean(axis=1)
+    counter = (rows @ counter_examples.T).max(axis=1, initial=_UNRELATED)
+    return np.asarray(near - _COUNTER * (counter - _UNRELATED), np.float32)
 
 
 def _logistic(value: float) -> float:

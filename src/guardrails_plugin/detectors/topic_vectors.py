@@ -64,16 +64,15 @@ class TopicVectors:
     @cached_property
     def everyday(self) -> Matrix:
         """The rows of the everyday texts."""
-        return self._joined(self.everyday_meaning, everyday_texts())
+        return self._joined(self._everyday, everyday_texts())
 
     @cached_property
-    def everyday_meaning(self) -> Matrix:
-        """The embeddings of the everyday texts, as the embedder gives them."""
+    def _everyday(self) -> Matrix:
         return self._embedded(everyday_texts())
 
     @cached_property
     def _middle(self) -> Matrix:
-        middle: Matrix = self.everyday_meaning.mean(axis=0)
+        middle: Matrix = self._everyday.mean(axis=0)
         return middle
 
     def _joined(self, embedded: Matrix, texts: Sequence[str]) -> Matrix:

@@ -9,7 +9,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from guardrails_plugin.detectors.judge import ChatModel, Judge
-from guardrails_plugin.detectors.similarity import Embedder, Similarity
+from guardrails_plugin.detectors.similarity import Embedder, MeaningEmbedder, Similarity
 from guardrails_plugin.errors import ConfigError
 from guardrails_plugin.protocols import Detector
 from guardrails_plugin.recipes import Recipe, Rule
@@ -107,7 +107,7 @@ def _detector(
                 examples=definition.examples,
                 counter_examples=definition.counter_examples,
                 entity_type=scanner.entity_type,
-                embedder=embedder,
+                embedder=embedder or MeaningEmbedder(),
             )
         except ValidationError as error:
             raise explain(error, f"scanner {scanner.id!r}") from None

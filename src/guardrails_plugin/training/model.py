@@ -1,4 +1,4 @@
-"""The network: an encoder, one vector a window, a linear layer for the logits of all heads, one for the embedding."""
+"""The network: an encoder, a linear layer for the logits of all heads, a small branch for what texts mean."""
 
 from __future__ import annotations
 
@@ -18,10 +18,40 @@ if TYPE_CHECKING:
     from guardrails_plugin.training.windows import Row
 
 
+BENDS = 1024
+"""Bent units of the branch for meaning: 2 MB in all; twice as many told no more."""
+
+
+class Meaning(nn.Module):
+    """Embeddings ``[windows, hidden]`` from the mean token states of three layers.
+
+    The last layer has learnt to tell attacks and forgotten much of what texts mean; lower ones have not. A linear layer
+    and a bent one beside it are fitted by `training.meaning`, while everything else stays as it is.
+    """
+
+    def __init__(self, size: int, layers: int) -> None:
+        super().__init__()
+        self.layers = (max(1, layers // 3), max(1, 2 * layers // 3), layers)
+        self.LayerNorm = nn.LayerNorm(3 * size)
+        self.plain = nn.Linear(3 * size, size)
+        self.bend = nn.Linear(3 * size, BENDS)
+        self.bent = nn.Linear(BENDS, size)
+        with torch.no_grad():
+            self.plain.weight.copy_(torch.eye(size, 3 * size).roll(2 * size, 1))
+            for zero in (self.plain.bias, self.bent.weight, self.bent.bias):
+                zero.zero_()
+
+    def forward(self, states: Sequence[Tensor], mask: Tensor) -> Tensor:
+        """From the states of all layers, the embedded tokens first, and the mask ``[windows, tokens, 1]``."""
+        means = [(states[layer] * mask).sum(1) / mask.sum(1) for layer in self.layers]
+        seen = self.LayerNorm(torch.cat(means, dim=1))
+        return self.plain(seen) + self.bent(nn.functional.gelu(self.bend(seen)))
+
+
 class WindowClassifier(nn.Module):
     """Logits ``[windows, labels]`` and embeddings ``[windows, hidden]``.
 
-    Logits come from the mean of the token states joined with the state of the first token, embeddings from the mean.
+    Logits come from the mean of the last token states joined with the state of the first token.
     """
 
     def __init__(self, encoder: PreTrainedModel, *, labels: int = len(LABELS), dropout: float = 0.1) -> None:
@@ -32,18 +62,20 @@ class WindowClassifier(nn.Module):
         self.head = nn.Linear(2 * size, labels)
         nn.init.normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
-        self.embed = nn.Linear(size, size)
-        nn.init.eye_(self.embed.weight)
-        nn.init.zeros_(self.embed.bias)
+        self.embed = Meaning(size, int(encoder.config.num_hidden_layers))
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and embedding of every window."""
-        states = self.encoder(
-            input_ids=input_ids, attention_mask=attention_mask, token_type_ids=torch.zeros_like(input_ids)
-        ).last_hidden_state
+        every = self.encoder(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            token_type_ids=torch.zeros_like(input_ids),
+            output_hidden_states=True,
+        ).hidden_states
+        states = every[-1]
         mask = attention_mask.unsqueeze(-1).to(states.dtype)
         mean = (states * mask).sum(1) / mask.sum(1)
-        return self.head(self.dropout(torch.cat([mean, states[:, 0]], dim=1))), self.embed(mean)
+        return self.head(self.dropout(torch.cat([mean, states[:, 0]], dim=1))), self.embed(every, mask)
 
 
 def warm_start(model: WindowClassifier, state: Mapping[str, Tensor]) -> None:
@@ -53,7 +85,7 @@ def warm_start(model: WindowClassifier, state: Mapping[str, Tensor]) -> None:
         ValueError: the earlier run had another encoder.
     """
     own = model.state_dict()
-    known = {name: value for name, value in state.items() if not name.startswith("head.")}
+    known = {name: value for name, value in state.items() if name in own or not name.startswith(("head.", "embed."))}
     for name in ("head.weight", "head.bias"):
         rows = min(len(own[name]), len(state[name]))
         known[name] = torch.cat([state[name][:rows], own[name][rows:]])

@@ -24,17 +24,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from guardrails_plugin.detectors import few_shot, similarity
-from guardrails_plugin.detectors.example_vectors import Kind, example_vectors, joined, whitening
-from guardrails_plugin.detectors.ngrams import NgramEmbedder
-from guardrails_plugin.detectors.topic_vectors import embedded_vectors, everyday_texts
-from guardrails_plugin.models.encoder import EMBEDDED, Document, load_encoder
+from guardrails_plugin.detectors.similarity import MeaningEmbedder, NgramEmbedder, likeness
+from guardrails_plugin.models.encoder import EMBEDDED
 from guardrails_plugin.training import calibrate, evaluate
 from guardrails_plugin.training.data import read_rows
-from guardrails_plugin.types import Origin
 
 if TYPE_CHECKING:
-    from guardrails_plugin.detectors.few_shot import Matrix
+    from guardrails_plugin.detectors.similarity import Embedder, Matrix
 
 SHARE = 0.15
 """Share of texts that belong, near misses and ordinary texts together, that the curve is fitted for."""
@@ -44,8 +40,8 @@ REQUESTS = 30
 LONGEST = 240
 """Characters of an ordinary text: those of a window."""
 
-Score = Callable[["Matrix", "Matrix", "Matrix", "Matrix"], "Matrix"]
-"""From rows to judge, of examples, of counter-examples and of everyday texts to scores."""
+Score = Callable[["Matrix", "Matrix", "Matrix"], "Matrix"]
+"""From rows to judge, of examples and of counter-examples to scores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +72,9 @@ class Judged:
 class Rows:
     """Vectors of texts, each made once."""
 
-    def __init__(self, texts: Sequence[str], rows: Matrix, everyday: Matrix) -> None:
+    def __init__(self, texts: Sequence[str], embedder: Embedder) -> None:
         self._places = {text: place for place, text in enumerate(texts)}
-        self._rows = rows
-        self.everyday = everyday
+        self._rows = embedder.embed(texts)
 
     def of(self, texts: Sequence[str]) -> Matrix:
         """One row a text."""
@@ -87,56 +82,29 @@ class Rows:
 
     def judged(self, trial: Trial, ordinary: Sequence[str], score: Score) -> Judged:
         """What a way of scoring says of a trial."""
-        known = self.of(trial.examples), self.of(trial.counter_examples), self.everyday
+        known = self.of(trial.examples), self.of(trial.counter_examples)
         parts = (trial.positives, trial.near_misses, ordinary)
         return Judged(*(score(self.of(texts), *known) for texts in parts))
 
 
-def nearest(rows: Matrix, examples: Matrix, near: Matrix, everyday: Matrix) -> Matrix:
+def nearest(rows: Matrix, examples: Matrix, near: Matrix) -> Matrix:
     """Cosine to the nearest example."""
-    del near, everyday
+    del near
     return np.asarray((rows @ examples.T).max(axis=1))
 
 
-def margin(rows: Matrix, examples: Matrix, near: Matrix, everyday: Matrix) -> Matrix:
+def margin(rows: Matrix, examples: Matrix, near: Matrix) -> Matrix:
     """Cosine to the nearest example less that to the nearest counter-example."""
-    del everyday
     return np.asarray((rows @ examples.T).max(axis=1) - (rows @ near.T).max(axis=1))
 
 
-def mean_of_three(rows: Matrix, examples: Matrix, near: Matrix, everyday: Matrix) -> Matrix:
-    """Mean of the three nearest less half the nearest counter-example, in deviations of everyday texts."""
-
-    def raw(texts: Matrix) -> Matrix:
-        best = np.sort(texts @ examples.T, axis=1)[:, -3:].mean(axis=1)
-        return np.asarray(best - 0.5 * (texts @ near.T).max(axis=1))
-
-    usual = raw(everyday)
-    return np.asarray((raw(rows) - usual.mean()) / usual.std())
+def centroid(rows: Matrix, examples: Matrix, near: Matrix) -> Matrix:
+    """Cosine to the mean of the examples less half of that to the nearest counter-example."""
+    middle = examples.mean(axis=0)
+    return np.asarray(rows @ (middle / np.linalg.norm(middle)) - 0.5 * (rows @ near.T).max(axis=1))
 
 
-def in_use(rows: Matrix, examples: Matrix, near: Matrix, everyday: Matrix) -> Matrix:
-    """`detectors.similarity`: a classifier, and the spelling of the nearest example beside it; of its vectors only."""
-    return Kind.of(examples, near, everyday).deviations(rows)
-
-
-def classifier(rows: Matrix, examples: Matrix, near: Matrix, everyday: Matrix) -> Matrix:
-    """Ridge against everyday texts and counter-examples, in deviations of everyday texts."""
-    trained = few_shot.fit(examples, everyday, near)
-    return np.asarray((rows @ trained.weights - trained.mean) / trained.spread)
-
-
-def plain_classifier(rows: Matrix, examples: Matrix, near: Matrix, everyday: Matrix) -> Matrix:
-    """Counter-examples weigh no more than everyday texts."""
-    trained = few_shot.fit(examples, np.concatenate([everyday, near]))
-    return np.asarray((rows @ trained.weights - trained.mean) / trained.spread)
-
-
-def margin_at(rows: Matrix, examples: Matrix, near: Matrix, everyday: Matrix) -> Matrix:
-    """`detectors.similarity` with an `Embedder`: above 0 is found, at the n-grams' ``similar_at``."""
-    del everyday
-    border = np.maximum((rows @ near.T).max(axis=1), NgramEmbedder().similar_at)
-    return np.asarray((rows @ examples.T).max(axis=1) - border)
+WAYS: Mapping[str, Score] = {"nearest": nearest, "margin": margin, "centroid": centroid, "in use": likeness}
 
 
 def report(judged: Sequence[Judged], middle: float | None = None) -> str:
@@ -236,46 +204,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(f"{name}, {title}: {report(results[half], middle)}", flush=True)
         return results
 
-    spelled = NgramEmbedder().embed(texts), NgramEmbedder().embed(everyday_texts())
-    show("n-grams, nearest", Rows(texts, *spelled), margin_at, 0.0)
-    if options.compare:
-        _compare(show, texts, spelled, options.model)
-    vectors = example_vectors(options.model)
-    rows = Rows(texts, vectors.of(texts), vectors.everyday)
-    results = show("in use", rows, in_use, similarity.SIMILAR_AT)
-    curve = fitted([*results["fit"], *results["requests"]])
-    print(f"curve: {curve.a:.2f} * (deviation - {-curve.b / curve.a:.2f})")
-
-
-def _compare(show: Callable[..., object], texts: Sequence[str], spelled: tuple[Matrix, Matrix], model: Path) -> None:
-    everyday = embedded_vectors(model).everyday_meaning
-    meaning = load_encoder(model).embed([Document(text, Origin.USER) for text in texts])
-    middle = everyday.mean(axis=0)
-    views = {"n-grams": spelled, "encoder": (meaning, everyday)}
-    views["centred"] = _unit(meaning - middle), _unit(everyday - middle)
-    for shrunk in (0.1, 0.3, 1.0):
-        matrix = whitening(everyday, shrunk)
-        views[f"whitened {shrunk}"] = _unit((meaning - middle) @ matrix), _unit((everyday - middle) @ matrix)
-    for name in ("centred", "whitened 0.3"):
-        for share in (0.1, 0.2, 0.35):
-            pairs = zip(views[name], spelled, strict=True)
-            own, other = (joined(mean, spelling, share) for mean, spelling in pairs)
-            views[f"{name} with {share} n-grams"] = own, other
-    ways = {
-        "nearest": nearest,
-        "margin": margin,
-        "mean of three": mean_of_three,
-        "plain classifier": plain_classifier,
-        "classifier": classifier,
-    }
-    for name, (own, other) in views.items():
+    ways = WAYS if options.compare else {"in use": likeness}
+    for title, embedder in (("n-grams", NgramEmbedder()), ("encoder", MeaningEmbedder(options.model))):
+        rows = Rows(texts, embedder)
         for way, score in ways.items():
-            show(f"{name}, {way}", Rows(texts, own, other), score)
-
-
-def _unit(rows: Matrix) -> Matrix:
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(rows / np.where(lengths > 0, lengths, 1), np.float32)
+            results = show(f"{title}, {way}", rows, score, embedder.similar_at if score is likeness else None)
+        curve = fitted([*results["fit"], *results["requests"]])
+        print(f"{title}: curve {curve.a:.2f} * (likeness - {-curve.b / curve.a:.3f})")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from guardrails_plugin.detectors import similarity
+from guardrails_plugin.detectors import meaning
 from guardrails_plugin.detectors.similarity import Embedder, NgramEmbedder, Similarity
 from guardrails_plugin.normalize import normalize
 from guardrails_plugin.types import NO_CONTEXT, Finding, Origin, Segment
@@ -66,7 +66,7 @@ def test_an_example_in_another_language_is_nearer_than_another_matter() -> None:
 
 
 def test_nothing_is_embedded_before_the_first_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(similarity, "example_vectors", lambda: pytest.fail("embedded"))
+    monkeypatch.setattr(meaning, "load_encoder", lambda _: pytest.fail("loaded"))
     made = Similarity(examples=("a fine example",), counter_examples=("another",))
     assert found(made, "1234 5678 !?") == [], "what has no letters needs no model"
 
@@ -89,12 +89,18 @@ def test_a_window_scores_the_same_in_any_company() -> None:
         "Write a poem about the sea in the style of a sailor.",
         "How do I sort a list in Python by two keys?",
         "Please translate this sentence into German.",
-        "What were the sales of the last quarter?",
     ],
 )
 def test_what_is_not_or_is_like_a_counter_example_is_below(text: str) -> None:
     assert score(LAYOFFS, text) < 0.5
     assert score(WORDS, text) < 0.5
+
+
+def test_a_near_miss_is_below_once_it_is_a_counter_example() -> None:
+    near_miss = "What were the sales of the last quarter?"
+    taught = Similarity(examples=LAYOFFS.examples, counter_examples=(*LAYOFFS.counter_examples, near_miss))
+    assert score(taught, near_miss) < 0.5
+    assert score(taught, "Are any employees laid off next quarter, and which?") >= 0.5
 
 
 def test_the_finding_is_the_sentence() -> None:
