@@ -6,8 +6,8 @@ embedding of the passage is compared with that of the whole prompt, both seen fr
 (`topic_vectors`); the score is a logistic curve over the cosine, with slope 12 and the middle at `TELLING` where the
 passage speaks of instructions, at `COMMANDING` where it only commands.
 
-Single sentences say nothing this way: with this encoder, innocent answers are as near to a sentence of the prompt as
-paraphrases are (both .5 to .8), and only the whole tells them apart. The middles were set on the rows of `data/blind`.
+Single sentences say nothing this way: innocent answers are as near to a sentence of the prompt as paraphrases are, and
+only the whole tells them apart. The middles were set on the rows of `data/blind` and on the examples of its tests.
 Limits: a paraphrase that neither speaks of instructions nor commands passes; so do riddles. Passages of a stream are
 cut where it holds back.
 """
@@ -16,17 +16,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from guardrails_plugin.detectors.prompt_talk import commands, tells
 from guardrails_plugin.detectors.prose import passages
-from guardrails_plugin.types import Origin
 
 __all__ = ["COMMANDING", "TELLING", "Retold", "likeness", "retold"]
 
-TELLING, COMMANDING = 0.45, 0.72
+TELLING, COMMANDING = 0.25, 0.345
 _SLOPE = 12.0
 
 _PASSAGE = 480
@@ -103,21 +102,23 @@ def _stems(text: str) -> frozenset[str]:
 
 
 def _vector(text: str) -> Any:
-    # Deferred: loads the encoder, which only few answers need.
-    from guardrails_plugin.models.encoder import EMBEDDED, Document, load_encoder
-
-    found = load_encoder(EMBEDDED).embed([Document(text, Origin.MODEL)])[0] - _middle()
+    found = _embedded([text])[0] - _middle()
     return found / max(float((found @ found) ** 0.5), 1e-9)
 
 
 @cache
 def _middle() -> Any:
-    """The mean of some everyday texts: embeddings of this family all point into one narrow cone around it."""
+    """The mean of some everyday texts: what is common to all texts tells none apart."""
     from guardrails_plugin.detectors.topic_vectors import everyday_texts
-    from guardrails_plugin.models.encoder import EMBEDDED, Document, load_encoder
 
-    texts = everyday_texts()[::_EVERY]
-    return load_encoder(EMBEDDED).embed([Document(text, Origin.MODEL) for text in texts]).mean(axis=0)
+    return _embedded(everyday_texts()[::_EVERY]).mean(axis=0)
+
+
+def _embedded(texts: Sequence[str]) -> Any:
+    # Deferred: loads the encoder, which only few answers need.
+    from guardrails_plugin.detectors.meaning import MeaningEmbedder
+
+    return MeaningEmbedder().embed(texts)
 
 
 _prompt_vector = lru_cache(maxsize=64)(_vector)

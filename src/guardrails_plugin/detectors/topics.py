@@ -179,7 +179,7 @@ def probability(deviation: float, share: float = SHARE) -> float:
     """That a text belongs, when a share of all texts does (Bayes' rule on the fitted curve's odds).
 
     >>> round(probability(2.0), 2), round(probability(2.0, share=0.5), 2)
-    (0.22, 0.72)
+    (0.32, 0.81)
     """
     odds = _SLOPE * deviation + _OFFSET + math.log(share / (1 - share)) - math.log(SHARE / (1 - SHARE))
     return 1.0 / (1.0 + math.exp(-max(-40.0, min(40.0, odds))))
