@@ -31,6 +31,6 @@ def bench_detector(name: str, text: Callable[..., str], benchmark: Any, say: Cal
         if "extra" not in str(error):
             raise
         pytest.skip(f"{name}: its extra is not installed")
-    benchmark.pedantic(detector.detect, args=(texts, CONTEXT), rounds=5)
+    benchmark.pedantic(detector.detect, args=(texts, CONTEXT), setup=DOCS["forget"], rounds=5)
     spent = benchmark.stats.stats.min * 1000
     say(f"{name:<20}{spent if calls else spent / 20:>10.4f} {'ms a call' if calls else 'ms/KB'}")

@@ -85,7 +85,7 @@ def test_no_secret_stands_in_the_example_data(path: Path) -> None:
     assert [f.entity_type for f in result.findings if f.detector == "secrets" and f.score >= 0.9] == []
 
 
-EXECUTED = ("agents", "injection", "langchain", "llama_index", "own_detectors", "recipes", "scanners")
+EXECUTED = ("agents", "injection", "langchain", "llama_index", "own_detectors", "recipes", "scanners", "topics")
 
 PAGES = [
     ROOT / "README.md",

@@ -148,7 +148,7 @@ class Encoder:
     def embed(self, documents: Sequence[Document]) -> NDArray[np.float32]:
         """Unit vectors ``[documents, dimensions]``, more alike for texts of like meaning, in any language.
 
-        How well: ``training/teacher.py``; alone too little for topics (`detectors.topic_vectors`).
+        How well: ``training.meaning``; alone too little for topics (`detectors.topic_vectors`).
         A document without words has a zero vector.
 
         Raises:
@@ -162,6 +162,11 @@ class Encoder:
             sums[window.document] += output.embedding
         lengths = np.linalg.norm(sums, axis=1, keepdims=True)
         return np.asarray(sums / np.where(lengths > 0, lengths, 1), np.float32)
+
+    def forget(self) -> None:
+        """Drops what earlier windows gave, so that they are read again: for measurements."""
+        with self._lock:
+            self._known.clear()
 
     def threshold(self, point: str, origin: Origin) -> float:
         """The probability at an operating point."""
