@@ -82,7 +82,8 @@ Written by `make_detectors.py`; change the code or [quality.toml](quality.toml) 
 Stages are those of the built-in recipes that use the detector, with its action there; packs are those that add it or
 change its rule ([recipes.md](recipes.md)). A rule that says nothing else reports. Cost is processor time per KB of
 prose with nothing to find that it has not read before, for the detector alone: those that ask the classifier share one
-reading of a text, however many they are; pattern detectors share one pass in a recipe and cost less together. It differs between machines by a factor of two and more. Detectors of tool calls look at nothing else and cost nothing
+reading of a text, however many they are; pattern detectors share one pass in a recipe and cost less together. It
+differs between machines by a factor of two and more. Detectors of tool calls look at nothing else and cost nothing
 on prose: theirs is for one call with three arguments, after nine others.
 Quality is what was measured, and on what. Numbers on a project's own examples say little about other texts; where no
 measurement is named, none was made. "Blind" numbers were measured on texts written without sight of the code
