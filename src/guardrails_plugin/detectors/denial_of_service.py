@@ -16,7 +16,8 @@ RFC 1951. Thresholds are judgement; of about 1,300 ordinary mails, documents, so
 found, both made of signs.
 Limits: tasks in stages and tools called again are known in English only, the rest in nine languages; what looks short
 and costs much (hard problems) is not seen.
-Cost: grows with the numbers in a text, to about 1 ms/KB with one in every other sentence.
+Cost: grows with the large numbers that have a verb that may ask in the 250 characters before them, about 0.6 ms each in
+a text full of both; others cost next to nothing.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from guardrails_plugin.detectors.table import read_table
@@ -22,6 +22,10 @@ __all__ = ["begins", "patterns", "questioned", "size"]
 
 _BEFORE, _AFTER = 250, 60
 _VERB_LAST = ("ja", "zh")
+_BLOCK, _STEM = 256, 24
+"""Characters in which verbs are looked for at once, and more than the first word of any verb has."""
+
+_WORD = re.compile(rf"\w{{1,{_STEM}}}")
 _LEVEL = 10
 """What "for each" of an unknown number counts."""
 
@@ -99,6 +103,7 @@ def _units() -> tuple[tuple[float, re.Pattern[str]], ...]:
     )
 
 
+@lru_cache(maxsize=1024)
 def _value(spoken: str) -> float:
     """The number that is meant.
 
@@ -176,7 +181,7 @@ def begins(match: Match, limit: float) -> int | None:
         return _copies(match, limit)
     if name == "for_each":
         return _for_each(match, language, limit)
-    return next((at for row in _words()["language"] if (at := _large(match, row["name"], limit)) is not None), None)
+    return _large(match, limit)
 
 
 def _endless(match: Match, language: str) -> int | None:
@@ -213,10 +218,38 @@ def _for_each(match: Match, language: str, limit: float) -> int | None:
     return start if size(text[start : match.end], language) >= limit else None
 
 
-def _large(match: Match, language: str, limit: float) -> int | None:
-    text = match.view.text
-    if _OWNED.search(text[max(0, match.start - 12) : match.start]):
+def _large(match: Match, limit: float) -> int | None:
+    text, at = match.view.text, match.start
+    first = max(0, at - _BEFORE) // _BLOCK * _BLOCK
+    blocks = (text[block : block + _BLOCK + _STEM] for block in range(first, at + _AFTER, _BLOCK))
+    spoken = frozenset[str]().union(*map(_spoken, blocks))
+    if not spoken or _OWNED.search(text[max(0, at - 12) : at]):
         return None
+    languages = (row["name"] for row in _words()["language"] if row["name"] in spoken)
+    return next((start for name in languages if (start := _large_in(match, name, limit)) is not None), None)
+
+
+@lru_cache(maxsize=64)
+def _spoken(block: str) -> frozenset[str]:
+    """Languages that may have a verb that asks in a part of a text: no other needs a closer look there."""
+    unspaced = _VERB_LAST if not block.isascii() and _CJK.search(block) else ()
+    return frozenset(unspaced).union(*map(_begun, _WORD.findall(block)))
+
+
+@lru_cache(maxsize=4096)
+def _begun(word: str) -> frozenset[str]:
+    """Languages of which a verb, or its first word, is the beginning of this word."""
+    return frozenset(name for name, verbs in _first_words() if verbs.match(word))
+
+
+@cache
+def _first_words() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    rows = [row for row in _words()["language"] if row["name"] not in _VERB_LAST]
+    return tuple((row["name"], re.compile(re.sub(r" [^|)]*", "", row["ask"]), re.IGNORECASE)) for row in rows)
+
+
+def _large_in(match: Match, language: str, limit: float) -> int | None:
+    text = match.view.text
     start = _asked(text, match.start, language, after=match.end)
     if start is None:
         return None
