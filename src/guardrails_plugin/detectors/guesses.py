@@ -22,9 +22,9 @@ from guardrails_plugin.detectors.codes import code_runs
 from guardrails_plugin.detectors.vocabulary import Vocabulary, vocabulary
 from guardrails_plugin.detectors.word_order import load_word_order
 from guardrails_plugin.normalize import patched
-from guardrails_plugin.types import View
+from guardrails_plugin.types import Text, View
 
-__all__ = ["guesses"]
+__all__ = ["guesses", "readings"]
 
 _ENOUGH = 9
 """Letters beyond the first of each common word that a stretch must show: "ignore all rules" has eleven."""
@@ -73,6 +73,11 @@ def guesses(view: View) -> tuple[View, ...]:
     words = set(_WORD.findall(text.lower()))
     found = {kind: list(find(text, words, common)) for kind, find in _FINDERS}
     return tuple(patched(view, runs, kind) for kind, runs in found.items() if runs)
+
+
+def readings(text: Text) -> tuple[View, ...]:
+    """The views of a text and what is guessed from each: all that a classifier should read."""
+    return (*text.views, *(guess for view in text.views for guess in guesses(view)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 One forward pass answers for all heads (`models.encoder`), so a text that `prompt_injection` reads anyway costs nothing
 more. Each label has a calibrated probability; a long text counts as its worst window, and the finding covers that
-window. Every view of a text is read, so spelling with zero-width characters or look-alikes hides nothing.
+window. Every view of a text is read, and what `guesses` makes of each, so zero-width characters, look-alikes, leet and
+stray capitals hide little.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import ClassVar, Literal
 from pydantic.dataclasses import dataclass
 
 from guardrails_plugin.detectors.base import SETTINGS, PatternBase, by_place
+from guardrails_plugin.detectors.guesses import readings
 from guardrails_plugin.models.encoder import EMBEDDED, Document, Encoder, Reading, load_encoder
 from guardrails_plugin.types import Context, Finding, Text, View
 
@@ -55,12 +57,12 @@ class LabelHeads:
 
     def findings(self, texts: Sequence[Text]) -> list[tuple[Finding, ...]]:
         """The best finding of each label in every text, sorted."""
-        jobs = [(index, view) for index, text in enumerate(texts) for view in text.views if worded(view.text)]
+        jobs = [(index, view) for index, text in enumerate(texts) for view in readings(text) if worded(view.text)]
         documents = [Document(view.text, texts[index].origin) for index, view in jobs]
         best: list[dict[str, Finding]] = [{} for _ in texts]
         least = {label: self._least(label) for label in self._labels}
-        readings = self.encoder.read_labels(documents, tuple(self._labels))
-        for (index, view), by_label in zip(jobs, readings, strict=True):
+        answers = self.encoder.read_labels(documents, tuple(self._labels))
+        for (index, view), by_label in zip(jobs, answers, strict=True):
             for label, reading in by_label.items():
                 found = best[index].get(label)
                 if reading.probability >= least[label] and (found is None or found.score < reading.probability):

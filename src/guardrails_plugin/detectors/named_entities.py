@@ -29,7 +29,7 @@ from guardrails_plugin.detectors.base import SETTINGS, by_place
 from guardrails_plugin.detectors.prose import passages
 from guardrails_plugin.errors import ConfigError
 from guardrails_plugin.matching import compile_pattern
-from guardrails_plugin.types import Context, Finding, Text
+from guardrails_plugin.types import Context, Finding, Text, View
 
 __all__ = ["CustomRecognizer", "NamedEntities"]
 
@@ -131,8 +131,14 @@ class NamedEntities:
         return [by_place(self._findings(text)) for text in texts]
 
     def _findings(self, text: Text) -> Iterator[Finding]:
-        view = text.views[0]
-        found: dict[tuple[int, int, str], Finding] = {}
+        best: dict[tuple[int, int, str], Finding] = {}  # of one passage, and of views that show the same again
+        for finding in (finding for view in text.views for finding in self._named_in(view, text.segment)):
+            known = best.get(place := (finding.start, finding.end, finding.entity_type))
+            if known is None or known.score < finding.score:
+                best[place] = finding
+        yield from best.values()
+
+    def _named_in(self, view: View, segment: int) -> Iterator[Finding]:
         for first, last in passages(view.text, _PASSAGE):
             piece = view.text[first:last]
             if not any(map(str.isalnum, piece)):
@@ -144,11 +150,7 @@ class NamedEntities:
                 metadata = result.recognition_metadata or {}
                 evidence: dict[str, str | float] = {"recognizer": str(metadata.get("recognizer_name", ""))}
                 score = min(1.0, max(0.0, float(result.score)))
-                finding = Finding(self.name, result.entity_type, score, span.start, span.end, text.segment, evidence)
-                key = (span.start, span.end, result.entity_type)
-                if key not in found or found[key].score < score:
-                    found[key] = finding
-        yield from found.values()
+                yield Finding(self.name, result.entity_type, score, span.start, span.end, segment, evidence)
 
     def _analyse(self, piece: str) -> list[Any]:
         with _ONE_AT_A_TIME:

@@ -33,6 +33,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from guardrails_plugin.detectors.base import SETTINGS, by_place
+from guardrails_plugin.detectors.guesses import readings
 from guardrails_plugin.detectors.meaning import MeaningEmbedder
 from guardrails_plugin.detectors.ngrams import NgramEmbedder
 from guardrails_plugin.errors import ConfigError
@@ -118,7 +119,7 @@ class Similarity:
         windows = [
             (index, view, start, end)
             for index, text in enumerate(texts)
-            for view in text.views
+            for view in readings(text)
             for start, end in _windows(view, self._window_chars)
             if _says_something(view.text[start:end])
         ]

@@ -31,7 +31,7 @@ from pydantic.dataclasses import dataclass
 
 from guardrails_plugin.detectors.address_model import LABELS, Token, candidates, load_model, tokens
 from guardrails_plugin.detectors.base import SETTINGS, by_place
-from guardrails_plugin.types import Context, Finding, Text
+from guardrails_plugin.types import Context, Finding, Span, Text
 
 __all__ = ["StreetAddresses"]
 
@@ -60,9 +60,12 @@ class StreetAddresses:
         return [by_place(self._findings(text)) for text in texts]
 
     def _findings(self, text: Text) -> Iterator[Finding]:
-        view = text.views[0]
-        for start, end, score in addresses(view.text):
-            span = view.span(start, end)
+        scores: dict[Span, float] = {}  # an escape decoded in place shows the addresses around it again
+        for view in text.views:
+            for start, end, score in addresses(view.text):
+                span = view.span(start, end)
+                scores[span] = max(score, scores.get(span, 0.0))
+        for span, score in scores.items():
             yield Finding(self.name, "STREET_ADDRESS", score, span.start, span.end, text.segment)
 
 

@@ -36,6 +36,7 @@ from pydantic.dataclasses import dataclass
 
 from guardrails_plugin.detectors.base import SETTINGS, by_place
 from guardrails_plugin.detectors.few_shot import FewShot, Matrix, fit
+from guardrails_plugin.detectors.guesses import readings
 from guardrails_plugin.detectors.topic_vectors import TopicVectors, embedded_vectors
 from guardrails_plugin.errors import ConfigError, unknown_name
 from guardrails_plugin.models.encoder import EMBEDDED
@@ -149,7 +150,7 @@ class Topics:
     def detect(self, texts: Sequence[Text], context: Context) -> Sequence[Sequence[Finding]]:
         """See `protocols.Detector`."""
         del context
-        views = [(index, view) for index, text in enumerate(texts) for view in text.views]
+        views = [(index, view) for index, text in enumerate(texts) for view in readings(text)]
         jobs = [(index, view) for index, view in views if _letters(view.text) >= _LEAST_LETTERS]
         best: list[dict[str, Finding]] = [{} for _ in texts]
         rows = self._vectors.of([view.text for _, view in jobs]) if jobs else ()

@@ -90,6 +90,13 @@ def test_own_recognizers_and_allow_list() -> None:
     assert TICKETS.entity_types == {"TICKET", "CODE_NAME"}
 
 
+def test_escapes_hide_nothing() -> None:
+    assert found("https://desk.example/?see=%54%43%4B-1234", TICKETS) == [("%54%43%4B-1234", "TICKET")]
+    assert found("see VENLLTEyMzQgb24gTW9uZGF5 first", TICKETS) == [("VENLLTEyMzQgb24gTW9uZGF5", "TICKET")]
+    assert found("salt &amp; vinegar for TCK-1234", TICKETS) == [("TCK-1234", "TICKET")]
+    assert not found("see %54%43%4B-12 and &#84;CK-0000", TICKETS)
+
+
 def test_own_recognizers_in_german() -> None:
     own = (
         {"entity": "AKTENZEICHEN", "patterns": (r"AZ \d{3}/\d{2}",), "context": ("Aktenzeichen",), "score": 0.5},

@@ -61,6 +61,33 @@ def test_zero_width_characters_hide_nothing() -> None:
     assert found(f"I live at {hidden}.") == [hidden]
 
 
+@pytest.mark.parametrize(
+    "escaped",
+    [
+        "12%20Oak%20Street%2C%20Austin%2C%20TX%2078701",
+        "12&#32;Oak&#32;Street,&#32;Austin,&#32;TX&#32;78701",
+        "MTIgT2FrIFN0cmVldCwgQXVzdGluLCBUWCA3ODcwMQ==",
+    ],
+)
+def test_escapes_hide_nothing(escaped: str) -> None:
+    assert found(f"https://maps.example/route?to={escaped}") == [escaped]
+
+
+def test_an_escape_elsewhere_shows_no_address_twice() -> None:
+    assert found("Fish &amp; chips at 12 Oak Street, Austin, TX 78701.") == ["12 Oak Street, Austin, TX 78701"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "https://shop.example/list?q=12%20oak%20chairs%2C%20delivered%20in%203%20days",
+        "Y2hhcHRlciAzIG9mIHRoZSBPYWsgU3RyZWV0IHRyaWxvZ3kgaGFzIDIxMiBwYWdlcy4=",
+    ],
+)
+def test_escaped_near_misses(content: str) -> None:
+    assert found(content) == []
+
+
 def test_lines_and_small_letters() -> None:
     assert found("Ana Reyes\n77 Cedar Avenue\nTulsa, OK 74103\n") == ["77 Cedar Avenue\nTulsa, OK 74103"]
     assert found("i am at 310 maple st denver co 80203") == ["310 maple st denver co 80203"]

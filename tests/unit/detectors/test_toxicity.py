@@ -35,6 +35,33 @@ class TestLabels:
         assert scores["INSULT"] > scores.get("THREAT", 0.0)
 
 
+class TestDisguises:
+    @pytest.mark.parametrize(
+        ("kind", "text"),
+        [
+            ("leet", "y0u 4r3 4 w0rthl355 5tup1d 1d10t 4nd 3v3ryb0dy h4t35 y0u"),
+            ("capitals", "yOu aRe a wOrThLeSs sTuPiD IdIoT AnD EvErYbOdY HaTeS YoU."),
+            ("rot13", "lbh ner n jbeguyrff fghcvq vqvbg naq rirelobql ungrf lbh"),
+        ],
+    )
+    def test_it_is_read_without_them(self, kind: str, text: str) -> None:
+        insult = found(text)["INSULT"]
+        assert insult.score > 0.5
+        assert insult.evidence["view"] == kind
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "c0uld y0u pl3453 53nd m3 th3 0p3n1ng h0ur5 0f th3 l1br4ry?",
+            "cOuLd yOu pLeAsE SeNd mE ThE OpEnInG HoUrS Of tHe lIbRaRy?",
+            "My MacBook runs PyTorch and LaTeX; my iPad came from eBay.",
+            "Plugs h4 and e5 go to room b12 at 4 pm.",
+        ],
+    )
+    def test_a_calm_text_in_disguise_is_calm(self, text: str) -> None:
+        assert all(finding.score < 0.5 for finding in found(text).values())
+
+
 LABELLED = [
     (
         "TOXICITY",
