@@ -8,9 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
-import tomllib
 
 from guardrails_plugin import Engine, Recipe, Rule, Stage, registry
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -51,7 +51,7 @@ def error(rows: Sequence[Bin]) -> float:
 
 def halved(labels: Flags) -> Floats:
     """Weights by which attacks and innocent texts count one half each."""
-    return np.where(labels, 0.5 / labels.mean(), 0.5 / (1 - labels.mean()))
+    return np.asarray(np.where(labels, 0.5 / labels.mean(), 0.5 / (1 - labels.mean())), np.float64)
 
 
 def judged(judge: Judge, rows: Sequence[Row]) -> tuple[Floats, Flags]:
