@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import guardrails_plugin
-from guardrails_plugin import Engine, Origin, Segment
+from guardrails_plugin import Engine, Origin, Segment, registry
 from guardrails_plugin.detectors.prompt_injection import PromptInjection
 from guardrails_plugin.models.encoder import Encoder
 from guardrails_plugin.normalize import normalize
@@ -73,3 +73,17 @@ def test_little_is_spent_beside_the_forward_passes(monkeypatch: pytest.MonkeyPat
         engine.score("prompt_injection", [text], origin=Origin.EXTERNAL)
         ratios.append((time.thread_time() - began) / sum(spent))
     assert np.min(ratios) < 1.2
+
+
+def test_secrets_cost_less_than_a_tenth_of_a_millisecond_a_kilobyte() -> None:
+    """Measured: .006 to .009."""
+    prose = "Report 7. The ferry opens the narrow bridge before the rain comes, as it did in 2019. " * 240
+    text = normalize(Segment(prose, Origin.USER))
+    detector = registry.load("detectors", "secrets")()
+    detector.detect([text], NO_CONTEXT)
+    best = np.inf
+    for _ in range(5):
+        began = time.thread_time()
+        detector.detect([text], NO_CONTEXT)
+        best = min(best, time.thread_time() - began)
+    assert best * 1000 < 0.1 * len(prose) / 1024
