@@ -81,6 +81,15 @@ class TestNames:
         assert "<PERSON>" in result.output
         assert engine.check(NAMED, stage="pre_tool", recipe=name, overrides=NO_MODEL).verdict is Verdict.REPORT
 
+    @pytest.mark.slow
+    @pytest.mark.skipif(find_spec("presidio_analyzer") is None, reason="extra: presidio")
+    def test_what_has_a_form_is_called_by_it_and_not_by_a_name_in_it(self, engine: Engine, name: str) -> None:
+        """Where both find something, numbers with check digits and addresses win over the model's names."""
+        text = "Patient John Miller, NHS 943 476 5919, writes from john.miller@clinic.example."
+        result = engine.check(text, stage="response", recipe=name, overrides=NO_MODEL)
+        assert result.output.startswith("Patient <PERSON>, NHS <")
+        assert result.output.endswith("writes from <EMAIL_ADDRESS>.")
+
     def test_without_the_extra_the_result_says_that_nobody_looked(
         self, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -105,6 +106,37 @@ def test_own_recognizers_in_german() -> None:
     detector = NamedEntities(model=None, language="de", recognizers=own)  # type: ignore[arg-type]
     text = "Zum Vorgang Nachtfalter gehört AZ 417/26, nicht 417/26."
     assert found(text, detector) == [("Nachtfalter", "CODE_NAME"), ("AZ 417/26", "AKTENZEICHEN")]
+
+
+SPANISH = """
+import spacy
+
+
+def load(**given):
+    model = spacy.blank("es")
+    ruler = model.add_pipe("entity_ruler")
+    ruler.add_patterns([
+        {"label": "PER", "pattern": [{"TEXT": "Carmen"}, {"IS_TITLE": True}]},
+        {"label": "LOC", "pattern": "Valdemorillo"},
+    ])
+    return model
+"""
+
+
+def test_a_model_of_another_language_and_its_recognizers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A spaCy package made on the spot: what an installed one of any language does."""
+    (tmp_path / "es_tiny").mkdir()
+    (tmp_path / "es_tiny" / "__init__.py").write_text(SPANISH)
+    (tmp_path / "es_tiny-1.0.dist-info").mkdir()
+    (tmp_path / "es_tiny-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: es_tiny\nVersion: 1.0\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    detector = NamedEntities(model="es_tiny", language="es", predefined=("EsNifRecognizer",))
+    text = "Carmen Robledo, con NIF 12345678Z, vive en Valdemorillo."
+    assert found(text, detector) == [
+        ("Carmen Robledo", "PERSON"),
+        ("12345678Z", "ES_NIF"),
+        ("Valdemorillo", "LOCATION"),
+    ]
 
 
 def test_predefined_recognizers() -> None:
