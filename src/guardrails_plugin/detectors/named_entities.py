@@ -10,8 +10,8 @@ One text at a time: a lock serves all threads, because spaCy's vocabulary is sha
 110 MB, at the first text. Meant for audits: scores of the model are a constant (.85), not
 probabilities; on prose of its own kind its makers report an F1 of .85 (news; less elsewhere).
 Source: Microsoft Presidio and spaCy, see their documentation; scores and thresholds are theirs.
-Limits: English by default; other languages need a spaCy package of theirs (``model``) and ``language``; lower-case names
-are mostly missed.
+Limits: English by default; other languages need a spaCy package (``model``) and their code (``language``); names in
+lower case are mostly missed.
 """
 
 from __future__ import annotations
