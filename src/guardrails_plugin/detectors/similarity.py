@@ -95,8 +95,14 @@ class Similarity:
             given = type(self.embedder).__name__
             raise ConfigError(f"similarity: embedder: expected an object with embed(texts) and similar_at, got {given}")
         for number, example in enumerate(self.examples, 1):
-            if not _says_something(example):
+            # The encoder has a vector for every word, and is not to be loaded before the first text.
+            vector = _says_something(example) and (self._late or self._known[0][number - 1].any())
+            if not vector:
                 raise ConfigError(f"similarity: examples: number {number} has no words that could be compared")
+
+    @property
+    def _late(self) -> bool:
+        return isinstance(self.embedder, MeaningEmbedder)
 
     @property
     def entity_types(self) -> frozenset[str]:

@@ -128,7 +128,14 @@ def test_any_embedder_will_do() -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"examples": ()}, {"examples": ("!?",)}, {"examples": ("fine words",), "embedder": 3}]
+    "settings",
+    [
+        {},
+        {"examples": ()},
+        {"examples": ("!?",)},
+        {"examples": ("fine words",), "embedder": 3},
+        {"examples": ("a yes to it",), "embedder": NgramEmbedder()},
+    ],
 )
 def test_wrong_settings_are_refused(settings: Any) -> None:
     with pytest.raises((ValidationError, ValueError)):
