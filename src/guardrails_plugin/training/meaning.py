@@ -105,11 +105,9 @@ def pairs(model: WindowClassifier, base: Backbone, texts: Sequence[str]) -> Pair
             states = model.encoder(
                 input_ids=ids, attention_mask=mask, token_type_ids=torch.zeros_like(ids), output_hidden_states=True
             ).hidden_states
-            weight = mask.unsqueeze(-1).float()
-            means = [(states[layer].float() * weight).sum(1) / weight.sum(1) for layer in branch.layers]
-            seen[[row.index for row in batch]] = torch.nn.functional.layer_norm(
-                torch.cat(means, dim=1), branch.LayerNorm.normalized_shape
-            )
+            means = branch.means(states, mask.unsqueeze(-1).float())
+            shape = branch.LayerNorm.normalized_shape
+            seen[[row.index for row in batch]] = torch.nn.functional.layer_norm(means, shape)
     said = teacher.embeddings(dict(enumerate(texts)))
     wanted = torch.from_numpy(np.stack([said[number] for number in range(len(texts))]).astype(np.float32))
     return Pairs(seen, normalize(wanted - wanted.mean(0), dim=1))
@@ -132,19 +130,15 @@ def fit(branch: Meaning, given: Pairs, *, epochs: int = EPOCHS) -> float:
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps + 1)
     for _ in tqdm(range(steps), desc="meaning", unit="batch", mininterval=5.0):
         chosen = train[torch.randint(len(train), (BATCH,))]
-        said, wanted = normalize(_said(branch, seen[chosen]), dim=1), given.wanted[chosen]
+        said, wanted = normalize(branch.said(seen[chosen]), dim=1), given.wanted[chosen]
         loss = 1 - (said * wanted).sum(1).mean() + ALIKE * ((said @ said.T - wanted @ wanted.T) ** 2).mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         schedule.step()
     with torch.inference_mode():
-        said = normalize(_said(branch, seen[given.held]), dim=1)
+        said = normalize(branch.said(seen[given.held]), dim=1)
         return float((said * given.wanted[given.held]).sum(1).mean())
-
-
-def _said(branch: Meaning, seen: Tensor) -> Tensor:
-    return branch.plain(seen) + branch.bent(torch.nn.functional.gelu(branch.bend(seen)))
 
 
 def _ridge(seen: Tensor, wanted: Tensor) -> Tensor:

@@ -43,9 +43,16 @@ class Meaning(nn.Module):
 
     def forward(self, states: Sequence[Tensor], mask: Tensor) -> Tensor:
         """From the states of all layers, the embedded tokens first, and the mask ``[windows, tokens, 1]``."""
-        means = [(states[layer] * mask).sum(1) / mask.sum(1) for layer in self.layers]
-        seen = self.LayerNorm(torch.cat(means, dim=1))
-        return self.plain(seen) + self.bent(nn.functional.gelu(self.bend(seen)))
+        return self.said(self.LayerNorm(self.means(states, mask)))
+
+    def means(self, states: Sequence[Tensor], mask: Tensor) -> Tensor:
+        """The mean token states of the three layers, side by side ``[windows, 3 * hidden]``."""
+        return torch.cat([(states[layer] * mask).sum(1) / mask.sum(1) for layer in self.layers], dim=1)
+
+    def said(self, seen: Tensor) -> Tensor:
+        """The embeddings of normalised means."""
+        bent: Tensor = self.plain(seen) + self.bent(nn.functional.gelu(self.bend(seen)))
+        return bent
 
 
 class WindowClassifier(nn.Module):

@@ -7,6 +7,7 @@ import json
 import random
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -16,8 +17,11 @@ pytest.importorskip("onnx")
 from tokenizers import Tokenizer, models, pre_tokenizers, processors  # noqa: E402
 
 from guardrails_plugin.errors import ConfigError  # noqa: E402
+from guardrails_plugin.models.encoder import Document, Encoder  # noqa: E402
+from guardrails_plugin.types import Origin  # noqa: E402
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 WORDS = "the boat leaves at noon tickets are sold on board ask staff for help with bags".split()
@@ -63,8 +67,8 @@ def encoder(tmp_path: Path) -> Path:
     return folder
 
 
-def test_files_become_an_artifact(tmp_path: Path, encoder: Path) -> None:
-    from guardrails_plugin.training import mining, train
+def test_files_become_an_artifact(tmp_path: Path, encoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from guardrails_plugin.training import meaning, mining, teacher, train
     from guardrails_plugin.training.data import EXTERNAL, Example
     from guardrails_plugin.training.heads import TOXICITY
 
@@ -105,6 +109,15 @@ def test_files_become_an_artifact(tmp_path: Path, encoder: Path) -> None:
     for key in ("calibration", "thresholds", "labels"):  # eight rows held back are too few for new ones
         assert json.loads((again / "config.json").read_text())[key] == settings[key]
 
+    monkeypatch.setattr(teacher, "embeddings", _spellings)
+    meaning.main([*("--data", str(data), "--own", str(own)), *("--model", str(out), "--out", str(tmp_path / "meant"))])
+    meant = tmp_path / "meant"
+    assert _logits(meant) == pytest.approx(_logits(out), abs=1e-3), "nothing but the embedding changes"
+    texts = [row["text"] for row in rows(20, 6)]
+    found, wanted = (_embeddings(folder, texts) for folder in (meant, out))
+    told = np.stack(list(_spellings(dict(enumerate(texts))).values()))
+    assert _alike(found, told) > _alike(wanted, told)
+
     late = [row | {"pair": f"late{number}"} for number, row in enumerate(rows(20, 7))]
     (own / "late7_01.jsonl").write_text("\n".join(map(json.dumps, late)))
     tuned = train(data, tmp_path / "tuned", base=str(out), own=own, new="late7_*", keep=0.999, minutes=0.01, epochs=1)
@@ -115,6 +128,23 @@ def test_files_become_an_artifact(tmp_path: Path, encoder: Path) -> None:
         train(data, tmp_path / "mixed", base=str(out), own=own, runs=[tmp_path])
     with pytest.raises(ConfigError, match=r"no file of .* matches 'none_\*'"):
         train(data, tmp_path / "nothing", base=str(out), own=own, new="none_*")
+
+
+def _spellings(texts: Mapping[int, str]) -> dict[int, Any]:
+    """A teacher that needs no weights: letters counted."""
+    counts = {key: np.asarray([1 + text.count(letter) for letter in "abdefhiklnoprstu"]) for key, text in texts.items()}
+    return {key: (row / np.linalg.norm(row)).astype(np.float16) for key, row in counts.items()}
+
+
+def _embeddings(folder: Path, texts: list[str]) -> Any:
+    return Encoder(folder).embed([Document(text, Origin.USER) for text in texts])
+
+
+def _alike(rows: Any, told: Any) -> float:
+    """How much the likenesses of rows are those of what they are told: a correlation."""
+    centred = [each - each.mean(0) for each in (rows.astype(np.float64), told.astype(np.float64))]
+    one, other = ((each @ each.T)[np.triu_indices(len(each), 1)] for each in centred)
+    return float(np.corrcoef(one, other)[0, 1])
 
 
 def _logits(folder: Path) -> list[float]:
