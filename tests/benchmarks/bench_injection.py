@@ -1,8 +1,9 @@
 """The embedded injection model against stackone-defender on the same texts: quality, and CPU time.
 
-The texts are three sets of ``data/blind``, each of another hand; the sixth was written last, when the model
-was finished. Neither contestant was trained on them. All were written for this project, so the figures say how the two compare on
-them, not how either does elsewhere. The peer judges tool results; what a user types is given to it as one too.
+The texts are three sets of ``data/blind``, each of another hand; the sixth was written last, when the model was
+finished. Neither contestant was trained on them. All were written for this project, so the figures say how the two
+compare on them, not how either does elsewhere. The peer judges tool results; what a user types is given to it as one
+too.
 """
 
 from __future__ import annotations

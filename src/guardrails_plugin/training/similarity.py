@@ -5,7 +5,7 @@
 Judged: 14 invented scanners (six examples, three counter-examples) on ten texts each that belong, most of them with few
 words of the examples, and ten near misses that share words (``data/similarity``); 30 kinds of assistant requests (CLINC
 intents, CC BY 3.0; near misses: others of the domain); both against ordinary texts (``benign_train.jsonl.gz``). Prints,
-for the half of the scanners that the curve and all choices were made on, for the requests, and for the half held back,
+for the half of the scanners that the curve is fitted on, for the requests, and for the half held back,
 the mean areas under the curve (near misses, ordinary texts), what share of the texts that belong, of near misses and of
 ordinary texts reaches probability .5, and the recall where one of a hundred ordinary texts is flagged by the same
 threshold for all scanners; then the curve fitted on the first two. ``--compare`` prints the other ways.
