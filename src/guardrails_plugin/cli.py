@@ -86,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
         "--runs", type=Path, nargs="*", default=(), help="work folders of finished runs: their mean, and no training"
     )
     train.add_argument("--rate", type=float, help="learning rate, by default 1e-4, or 3e-5 for a finished model")
+    train.add_argument("--deeper", action="store_true", help="two layers more than the finished model at --base has")
     train.add_argument("--seed", type=int, default=17, help="of the mixture and the order of rows")
     train.add_argument("--model-version", default="1", help="version that the artifact tells")
     train.add_argument("--mine-with", type=Path, help="an earlier model, by which hard benign rows are found")
@@ -179,6 +180,7 @@ def _train(options: argparse.Namespace) -> int:
             keep=options.keep,
             runs=options.runs,
             rate=options.rate,
+            deeper=options.deeper,
             seed=options.seed,
             version=options.model_version,
         )

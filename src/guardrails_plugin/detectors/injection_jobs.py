@@ -110,11 +110,12 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A probability, the characters of the original it is about, and the view it was read in."""
+    """A probability, the characters of the original it is about, the kind of attack, and the view it was read in."""
 
     probability: float
     start: int
     end: int
+    kind: str
     view: str
 
 
@@ -248,5 +249,5 @@ def _places(job: Job, reading: Reading) -> Iterator[tuple[int, Placed]]:
         start, end = max(reading.start - at, 0), min(reading.end - at, size)
         if start < end:
             span = part.view.span(part.start + start, part.start + end)
-            yield part.index, Placed(job.probability(reading), span.start, span.end, part.view.kind)
+            yield part.index, Placed(job.probability(reading), span.start, span.end, reading.kind, part.view.kind)
         at += size + 1

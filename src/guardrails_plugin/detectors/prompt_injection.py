@@ -126,7 +126,7 @@ class PromptInjection(PatternBase):
         probability = 1.0 - (1.0 - reading.probability) * doubt
         evidence: dict[str, str | float] = {
             "analyzer": f"{self._classifier.id}:{self._classifier.version}",
-            "category": str(rules[0].evidence["category"]) if rules else _category(text.origin, reading.view),
+            "category": str(rules[0].evidence["category"]) if rules else _category(text.origin, reading),
             "origin": text.origin.value,
             "model_probability": round(reading.probability, 4),
         }
@@ -136,8 +136,10 @@ class PromptInjection(PatternBase):
         return by_place([*rules, whole])
 
 
-def _category(origin: Origin, view: str) -> str:
-    """What can be said of an attack that no rule knows: the classifier does not tell what it is after."""
-    if view != _PLAIN:
+def _category(origin: Origin, reading: Placed) -> str:
+    """What an attack that no rule knows is after, if the classifier tells; else how it came."""
+    if reading.kind:
+        return reading.kind
+    if reading.view != _PLAIN:
         return "encoded"
     return "direct" if origin is Origin.USER else "indirect"

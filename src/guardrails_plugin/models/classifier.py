@@ -21,11 +21,15 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The worst window of a document: its probability and its characters."""
+    """The worst window of a document: its probability, its characters, and what an attack there is after.
+
+    `kind` is "" where the classifier does not tell.
+    """
 
     probability: float
     start: int
     end: int
+    kind: str = ""
 
 
 class Classifier(Protocol):

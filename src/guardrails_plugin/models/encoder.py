@@ -12,7 +12,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -29,6 +29,9 @@ __all__ = ["EMBEDDED", "Document", "Encoder", "EncoderConfig", "Reading", "load_
 
 EMBEDDED = Path(__file__).parent / "injection"
 """The model in the wheel."""
+
+_KIND = "kind"
+"""Head whose labels say what an attack is after; they begin with its name."""
 
 _REMEMBERED = 4096
 """Windows whose logits are kept: agents send the same messages again with every step."""
@@ -136,7 +139,7 @@ class Encoder:
         return self.config.version
 
     def read(self, documents: Sequence[Document]) -> list[Reading]:
-        """The worst window of every document by the first head, in order."""
+        """The worst window of every document by the first head, in order; its kind where the model's folder tells."""
         return self._worst(documents, self._windows_of(documents))
 
     def read_labels(self, documents: Sequence[Document], labels: Sequence[str]) -> list[dict[str, Reading]]:
@@ -203,8 +206,17 @@ class Encoder:
             scale = self._scale(label, documents[window.document].origin)
             probability = _sigmoid(scale.a * output.logits[column] + scale.b)
             if probability > readings[window.document].probability:
-                readings[window.document] = Reading(probability, window.start, window.end)
+                kind = self._kind(output) if label is None else ""
+                readings[window.document] = Reading(probability, window.start, window.end, kind)
         return readings
+
+    def _kind(self, output: _Output) -> str:
+        """The likeliest of the kinds of attacks; "" of a model that does not tell them."""
+        return max(self.config.heads.get(_KIND, ()), key=partial(self._logit, output), default="").removeprefix("kind_")
+
+    def _logit(self, output: _Output, label: str) -> float:
+        scale = self.config.labels[label]
+        return scale.a * output.logits[self.config.column(label)] + scale.b
 
     def _scale(self, label: str | None, origin: Origin) -> Calibration:
         return self.config.calibration[self._voice(origin)] if label is None else self.config.labels[label]

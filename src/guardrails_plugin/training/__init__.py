@@ -36,6 +36,7 @@ def train(
     keep: float = 0.0,
     runs: Sequence[str | Path] = (),
     rate: float | None = None,
+    deeper: bool = False,
     version: str = "1",
 ) -> Path:
     """Trains a prompt-injection classifier; returns the artifact folder, which is `out`.
@@ -59,6 +60,7 @@ def train(
         keep: share of the start's weights in the result, at least 0 and less than 1.
         runs: work folders of finished runs from the same start, whose mean takes the place of a training.
         rate: learning rate; by default 1e-4, and 3e-5 where a finished model is trained further.
+        deeper: put two more layers of e5 into the finished model at `base`, which has six of them.
         version: of the artifact.
     """
     from guardrails_plugin.training.loop import LoopConfig  # torch
@@ -85,6 +87,7 @@ def train(
         new=new,
         keep=keep,
         runs=tuple(Path(folder) / "state.pt" for folder in runs),
+        deeper=deeper,
         version=version,
     )
     return run(config)

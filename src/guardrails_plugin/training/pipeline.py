@@ -76,6 +76,7 @@ class TrainConfig:
             what was not trained on (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
         runs: ``state.pt`` of finished runs from the same start; their mean takes the place of a training (Wortsman et
             al. 2022, "Model soups").
+        deeper: begin with two layers more than the artifact at `base` has (`growth`).
     """
 
     data: Path | None
@@ -98,6 +99,7 @@ class TrainConfig:
     new: str = ""
     keep: float = 0.0
     runs: tuple[Path, ...] = ()
+    deeper: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ def prepared(config: TrainConfig, corpus: Corpus) -> tuple[backbone.Backbone, sh
     """The backbone; weights and settings to begin with, if there are any: of an earlier run or a finished artifact."""
     folder = EMBEDDED if config.base == "embedded" else Path(config.base)
     if shipped.is_artifact(folder):
-        return shipped.take_up(folder)
+        return shipped.take_up(folder, deeper=config.deeper)
     return prepared_backbone(config, corpus), _weights(config.start) if config.start else {}, {}
 
 

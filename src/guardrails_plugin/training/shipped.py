@@ -7,6 +7,7 @@ rounding of activations), with all its heads. This is how the model in the wheel
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 from tokenizers import Tokenizer
 from transformers import BertConfig, BertModel
 
+from guardrails_plugin.training import growth
 from guardrails_plugin.training.backbone import FAST, Backbone
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ HEAD_SIZE = 32
 """Width of an attention head where the artifact does not say how many there are: that of all MiniLM-like encoders."""
 
 _SUFFIXES = ("_quantized", "_scale", "_zero_point")
+_LAYERS = re.compile(r"\d+(?= of 12 layers)")
 _OPERATIONS = ("MatMulInteger", "Gemm", "MatMul")
 
 
@@ -37,10 +40,17 @@ def is_artifact(folder: Path) -> bool:
     return (folder / "model.onnx").exists()
 
 
-def take_up(folder: Path) -> tuple[Backbone, Weights, Settings]:
-    """The backbone of an artifact, the weights of its whole network (`WindowClassifier`), and its ``config.json``."""
+def take_up(folder: Path, *, deeper: bool = False) -> tuple[Backbone, Weights, Settings]:
+    """The backbone of an artifact, the weights of its whole network (`WindowClassifier`), and its ``config.json``.
+
+    Args:
+        folder: of the artifact.
+        deeper: with two layers more (`growth`).
+    """
     settings = json.loads((folder / "config.json").read_text())
     weights = {name: torch.from_numpy(array) for name, array in _read(folder / "model.onnx").items()}
+    if deeper:
+        weights = growth.deepened(weights)
     own = {name.removeprefix("encoder."): value for name, value in weights.items() if name.startswith("encoder.")}
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.no_truncation()
@@ -50,8 +60,10 @@ def take_up(folder: Path) -> tuple[Backbone, Weights, Settings]:
     wrong = [name for name in (*missing, *unexpected) if "position_ids" not in name]
     if wrong:
         raise ValueError(f"model {folder.name!r} was not trained by this package: no or unknown {wrong[:3]}")
+    layers = str(encoder.config.num_hidden_layers)
+    name = _LAYERS.sub(layers, str(settings.get("backbone", settings["id"])))
     licence = str(settings.get("licence", "")).rpartition("backbone: ")[2] or "see its model card"
-    return Backbone(str(settings.get("backbone", settings["id"])), encoder, tokenizer, licence), weights, settings
+    return Backbone(name, encoder, tokenizer, licence), weights, settings
 
 
 def _config(weights: Mapping[str, torch.Tensor], tokenizer: Tokenizer, settings: Mapping[str, Any]) -> BertConfig:

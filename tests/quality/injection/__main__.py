@@ -1,6 +1,6 @@
 """Prints one of the tables about the embedded injection model.
 
-    python -m tests.quality.injection groups|disguises|long|calibration|windows|cost|memory [--scale 0.2]
+    python -m tests.quality.injection groups|kinds|disguises|long|calibration|windows|cost|memory [--scale 0.2]
 
 Each table says in its module what it is made of. A smaller scale takes fewer texts.
 """
@@ -11,9 +11,10 @@ import argparse
 import sys
 
 from tests.quality import measure_injection
-from tests.quality.injection import calibration, cost, disguises, long_texts, memory, windows
+from tests.quality.injection import calibration, cost, disguises, kinds, long_texts, memory, windows
 
 TABLES = {
+    "kinds": kinds.lines,
     "disguises": disguises.lines,
     "long": long_texts.lines,
     "calibration": calibration.lines,

@@ -10,6 +10,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from tests.quality.measure_injection import SETS, STAGES, engine_of, probabiliti
 
 DATA = Path(__file__).parents[3] / "data"
 
+T = TypeVar("T")
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
@@ -52,7 +54,7 @@ def _rows(paths: Sequence[Path], *, split: bool) -> list[Row]:
     return [Row(e.text, e.label == 1, known[e.origin], e.lang) for e in examples if e.origin in known]
 
 
-def drawn(rows: Sequence[Row], most: int, seed: int = 1) -> list[Row]:
+def drawn(rows: Sequence[T], most: int, seed: int = 1) -> list[T]:
     """At most so many of the rows, the same each time."""
     return random.Random(seed).sample(rows, min(most, len(rows)))
 

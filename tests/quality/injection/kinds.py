@@ -1,0 +1,79 @@
+"""How often the classifier names rightly what an attack is after.
+
+Held back: every fifth pair of ``data/heads/kind*.jsonl``. Blind: ``data/blind/kinds.jsonl`` names the kinds of the attacks
+of the fifth and sixth blind sets. Both were named by several readers who did not see what the classifier says; which of
+two aims a text has is at times a matter of opinion, so a share of 1 is out of reach.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from guardrails_plugin.models.encoder import EMBEDDED, Document, load_encoder
+from guardrails_plugin.training.data import bucket
+from guardrails_plugin.types import Origin
+from tests.quality.injection.rows import DATA, drawn
+
+_HELD_EVERY = 5
+"""As in `training.head_rows`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aimed:
+    """An attack and what it is after."""
+
+    document: Document
+    kind: str
+
+
+def held_back() -> list[Aimed]:
+    """Hand-written attacks that the head was not trained on."""
+    rows = [row for path in sorted((DATA / "heads").glob("kind*.jsonl")) for row in _read(path)]
+    return [
+        _aimed(row, max(row["labels"], key=row["labels"].get)) for row in rows if not bucket(row["pair"], _HELD_EVERY)
+    ]
+
+
+def blind() -> list[Aimed]:
+    """Attacks of two blind sets."""
+    kinds = {row["id"]: row["kind"] for row in _read(DATA / "blind" / "kinds.jsonl")}
+    paths = [
+        path for name in ("fifth", "sixth") for path in sorted((DATA / "blind" / f"injection_{name}").glob("*.jsonl"))
+    ]
+    return [_aimed(row, kinds[row["id"]]) for path in paths for row in _read(path) if row["id"] in kinds]
+
+
+def named(attacks: Sequence[Aimed]) -> Counter[tuple[str, str]]:
+    """How many of each kind the classifier calls what."""
+    readings = load_encoder(EMBEDDED).read([attack.document for attack in attacks])
+    return Counter((attack.kind, reading.kind) for attack, reading in zip(attacks, readings, strict=True))
+
+
+def right(counts: Counter[tuple[str, str]]) -> float:
+    """Share of the attacks that are called what they are."""
+    return sum(number for (kind, said), number in counts.items() if kind == said) / counts.total()
+
+
+def lines(scale: float) -> Iterator[str]:
+    """The table."""
+    for name, every in (("held back", held_back()), ("blind", blind())):
+        counts = named(drawn(every, round(len(every) * scale)))
+        yield f"{name}: {counts.total()} attacks, {right(counts):.3f} rightly named"
+        for kind in sorted({kind for kind, _ in counts}):
+            own = Counter({said: number for (true, said), number in counts.items() if true == kind})
+            said = ", ".join(f"{other} {number / own.total():.2f}" for other, number in own.most_common(3))
+            yield f"    {kind:<13}{own.total():4}  {said}"
+
+
+def _read(path: Path) -> Iterator[Mapping[str, Any]]:
+    yield from map(json.loads, path.read_text("utf-8").splitlines())
+
+
+def _aimed(row: Mapping[str, Any], kind: str) -> Aimed:
+    document = Document(str(row["text"]), Origin(str(row.get("origin") or "user")))
+    return Aimed(document, kind.removeprefix("kind_"))
