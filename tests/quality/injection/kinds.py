@@ -1,8 +1,8 @@
 """How often the classifier names rightly what an attack is after.
 
-Held back: every fifth pair of ``data/heads/kind*.jsonl``. Blind: ``data/blind/kinds.jsonl`` names the kinds of the attacks
-of the fifth and sixth blind sets. Both were named by several readers who did not see what the classifier says; which of
-two aims a text has is at times a matter of opinion, so a share of 1 is out of reach.
+Held back: every fifth pair of ``data/heads/kind*.jsonl``. Blind: ``data/blind/kinds.jsonl`` names the kinds of the
+attacks of the fifth and sixth blind sets. Both were named by several readers who did not see what the classifier says;
+which of two aims a text has is at times a matter of opinion, so a share of 1 is out of reach.
 """
 
 from __future__ import annotations
@@ -34,18 +34,16 @@ class Aimed:
 def held_back() -> list[Aimed]:
     """Hand-written attacks that the head was not trained on."""
     rows = [row for path in sorted((DATA / "heads").glob("kind*.jsonl")) for row in _read(path)]
-    return [
-        _aimed(row, max(row["labels"], key=row["labels"].get)) for row in rows if not bucket(row["pair"], _HELD_EVERY)
-    ]
+    held = [row for row in rows if bucket(row["pair"], _HELD_EVERY) == 0]
+    return [_aimed(row, max(row["labels"], key=row["labels"].get)) for row in held]
 
 
 def blind() -> list[Aimed]:
     """Attacks of two blind sets."""
     kinds = {row["id"]: row["kind"] for row in _read(DATA / "blind" / "kinds.jsonl")}
-    paths = [
-        path for name in ("fifth", "sixth") for path in sorted((DATA / "blind" / f"injection_{name}").glob("*.jsonl"))
-    ]
-    return [_aimed(row, kinds[row["id"]]) for path in paths for row in _read(path) if row["id"] in kinds]
+    folders = (DATA / "blind" / f"injection_{name}" for name in ("fifth", "sixth"))
+    rows = [row for folder in folders for path in sorted(folder.glob("*.jsonl")) for row in _read(path)]
+    return [_aimed(row, kinds[row["id"]]) for row in rows if row["id"] in kinds]
 
 
 def named(attacks: Sequence[Aimed]) -> Counter[tuple[str, str]]:
