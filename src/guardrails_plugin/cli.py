@@ -38,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"guardrails-plugin: {error}", file=sys.stderr)
         return _USAGE
     except OSError as error:
-        print(f"guardrails-plugin: {error.filename or 'input'}: {error.strerror}", file=sys.stderr)
+        reason = f"{error.filename or 'input'}: {error.strerror}" if error.strerror else str(error)
+        print(f"guardrails-plugin: {reason}", file=sys.stderr)
         return _USAGE
 
 
@@ -69,11 +70,11 @@ def _parser() -> argparse.ArgumentParser:
     train = commands.add_parser("train", help="train an injection model (needs the extra `train`)")
     train.add_argument("--data", type=Path, help="folder with the training files; none needed to tune on --own alone")
     train.add_argument("--out", type=Path, required=True, help="folder for the model")
-    train.add_argument("--own", type=Path, help="folder with .jsonl files of examples of your own")
+    train.add_argument("--own", type=Path, help="folder with .jsonl or .jsonl.gz files of examples of your own")
     train.add_argument(
         "--base", default="e5", help="embedded (tunes the shipped model), e5, minilm, or the path of a model"
     )
-    train.add_argument("--blind", type=Path, help="folder with .jsonl files never trained on, to measure by")
+    train.add_argument("--blind", type=Path, help="folder with such files that nothing is fitted by, only measured")
     train.add_argument("--minutes", type=float, help="end by the clock")
     train.add_argument(
         "--heads", type=Path, nargs="*", default=(), help="folders with rows of your own for further heads"
@@ -89,7 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--deeper", action="store_true", help="two layers more than the finished model at --base has")
     train.add_argument("--seed", type=int, default=17, help="of the mixture and the order of rows")
     train.add_argument("--model-version", default="1", help="version that the artifact tells")
-    train.add_argument("--mine-with", type=Path, help="an earlier model, by which hard benign rows are found")
+    train.add_argument(
+        "--mine-with", type=Path, help="an earlier model, or embedded, by which hard benign rows are found"
+    )
     train.set_defaults(run=_train)
 
     for command in (check, score, train):

@@ -345,7 +345,8 @@ def test_the_command_is_installed() -> None:
 
 
 def test_training_without_its_extra_says_what_to_install(tmp_path: Path) -> None:
-    arguments = ["train", "--data", str(tmp_path), "--out", str(tmp_path / "out")]
+    (tmp_path / "rows.jsonl").write_text('{"text": "hello", "label": 0}')
+    arguments = ["train", "--base", "embedded", "--own", str(tmp_path), "--out", str(tmp_path / "out")]
     code = (
         f"import sys; sys.modules['torch'] = None\nfrom guardrails_plugin.cli import main\nsys.exit(main({arguments}))"
     )

@@ -47,14 +47,14 @@ def train(
         out: folder for the artifact.
         base: ``embedded`` (the model in the wheel is trained further), ``e5``, ``minilm``, or the path of a finished
             artifact or of a Hugging Face encoder.
-        blind: folder with ``.jsonl`` files that are never trained on, to set thresholds and measure by.
+        blind: folder with ``.jsonl`` files that are measured by and nothing else.
         own: folder with further ``.jsonl`` files: hand-written or a user's own examples.
-        work: folder for checkpoints, ``out/work`` if not given; the same folder resumes a stopped run.
+        work: folder for checkpoints, ``out/work`` if not given; the same run, stopped, goes on from there.
         minutes: end of training by the clock; the learning rate falls to zero by then.
         epochs: most passes over the data.
         seed: of the mixture and of the order of rows.
         threads: for torch and for scoring.
-        mine_with: artifact of an earlier run, by which hard benign rows are found.
+        mine_with: artifact of an earlier run, or ``embedded``, by which hard benign rows are found.
         heads: folders with hand-written ``.jsonl`` files for the further heads.
         new: pattern of file names in `own` and `heads` (``plain7_*``): these rows are taught, the others rehearsed.
         keep: share of the start's weights in the result, at least 0 and less than 1.
@@ -62,16 +62,15 @@ def train(
         rate: learning rate; by default 1e-4, and 3e-5 where a finished model is trained further.
         deeper: put two more layers of e5 into the finished model at `base`, which has six of them.
         version: of the artifact.
-    """
-    from guardrails_plugin.training.loop import LoopConfig  # torch
-    from guardrails_plugin.training.mixture import MixtureConfig
-    from guardrails_plugin.training.pipeline import TrainConfig
-    from guardrails_plugin.training.pipeline import train as run
-    from guardrails_plugin.training.shipped import is_artifact
 
-    loop = LoopConfig(epochs=epochs, minutes=minutes, seed=seed)
-    if rate is not None or base == "embedded" or is_artifact(Path(base)):
-        loop = replace(loop, learning_rate=_TUNING_RATE if rate is None else rate)
+    Raises:
+        ConfigError: an argument, a file or a row is wrong, or a package is missing.
+    """
+    from guardrails_plugin.models.encoder import EMBEDDED
+    from guardrails_plugin.training.checks import check
+    from guardrails_plugin.training.config import STATE, LoopConfig, TrainConfig
+    from guardrails_plugin.training.mixture import MixtureConfig
+
     config = TrainConfig(
         data=Path(data) if data else None,
         out=Path(out),
@@ -80,14 +79,19 @@ def train(
         blind=Path(blind) if blind else None,
         base=base,
         mixture=MixtureConfig(seed=seed),
-        loop=loop,
+        loop=LoopConfig(epochs=epochs, minutes=minutes, seed=seed),
         threads=threads,
-        mine_with=Path(mine_with) if mine_with else None,
+        mine_with=EMBEDDED if str(mine_with) == "embedded" else Path(mine_with) if mine_with else None,
         own_heads=tuple(map(Path, heads)),
         new=new,
         keep=keep,
-        runs=tuple(Path(folder) / "state.pt" for folder in runs),
+        runs=tuple(Path(folder) / STATE for folder in runs),
         deeper=deeper,
         version=version,
     )
+    if rate is not None or config.finished:
+        config = replace(config, loop=replace(config.loop, learning_rate=_TUNING_RATE if rate is None else rate))
+    check(config)
+    from guardrails_plugin.training.pipeline import train as run  # torch, which what is wrong is said without
+
     return run(config)

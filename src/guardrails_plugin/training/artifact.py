@@ -1,4 +1,4 @@
-"""Writes the artifact folder: int8 graph, tokenizer, config with calibration and thresholds, model card, first tier.
+"""Writes the artifact folder: int8 graph, tokenizer, config with calibration and thresholds, model card.
 
 All scores here come from the exported int8 graph, for that is what runs.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 from collections import defaultdict
 from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
@@ -14,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from guardrails_plugin.training import calibrate, card, export, first_tier, head_rows, loop, windows
-from guardrails_plugin.training.data import EXTERNAL, USER, Example, family
+from guardrails_plugin.errors import ConfigError
+from guardrails_plugin.training import calibrate, card, export, head_rows, loop, windows
+from guardrails_plugin.training.config import REPORT, command
+from guardrails_plugin.training.data import EXTERNAL, ORIGINS, USER, Example, family
 from guardrails_plugin.training.heads import ABSENT, HEADS, LABELS, TOXICITY
 
 if TYPE_CHECKING:
@@ -25,8 +28,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from guardrails_plugin.training.backbone import Backbone
+    from guardrails_plugin.training.config import TrainConfig
     from guardrails_plugin.training.model import WindowClassifier
-    from guardrails_plugin.training.pipeline import Corpus, TrainConfig
+    from guardrails_plugin.training.pipeline import Corpus
 
 MOST_HELD_BENIGN = 4000
 """Benign texts scored for the thresholds beside dev: enough for a rate of .001, few enough for two minutes."""
@@ -58,7 +62,7 @@ class Scored:
 
     def where(self, origin: str) -> Scored:
         """The part of one origin."""
-        chosen = [number for number, example in enumerate(self.examples) if _judged_as(example.origin) == origin]
+        chosen = [number for number, example in enumerate(self.examples) if ORIGINS[example.origin] == origin]
         return Scored([self.examples[number] for number in chosen], self.logits[chosen])
 
 
@@ -87,38 +91,46 @@ def write_artifact(
     own = score(runner, base, corpus.held_back_own, config)
     held = score(runner, base, _sample(corpus.held_back_benign, config), config)
     blind = score(runner, base, corpus.blind, config)
-    every = (dev, own, held, blind)
-    kept = {origin for origin in (USER, EXTERNAL) if previous and not _enough(origin, every)}
+    every = (dev, own, held)  # what is called blind is measured by and nothing else
+    kept = [origin for origin in (USER, EXTERNAL) if previous and not _enough(origin, corpus)]
     fitted = {
         origin: calibrate.Platt(**previous["calibration"][origin]) if origin in kept else _fit_origin(origin, every)
         for origin in (USER, EXTERNAL)
     }
     fitted["model"] = fitted[EXTERNAL]
-    thresholds = _thresholds(fitted, own, dev, held, blind, kept=dict.fromkeys(kept, previous.get("thresholds")))
-    settings = _settings(base, config, fitted, thresholds)
+    thresholds = _thresholds(fitted, own, dev, held, kept=dict.fromkeys(kept, previous.get("thresholds")))
+    settings = _settings(base, config, fitted, thresholds) | {"licence": _licence(base, corpus, previous)}
     further = score(runner, base, [*corpus.heads.dev, *corpus.heads.own_held_back], config)
     fresh = {label: _label(label, further, held) for label in LABELS[1:] if _answers(label, further) == {0, 1}}
     settings["labels"] = {**previous.get("labels", {}), **fresh}
     (config.out / "config.json").write_text(json.dumps(settings, indent=2) + "\n")
-    parts = {"dev": dev, "hand-written, held back": own, "benign, held back": held, "blind": blind}
+    loss = _quantisation(model, base, runner, dev.examples or own.examples or corpus.train, config=config)
+    if not loss.small:
+        print(f"warning: {loss.warning}", file=sys.stderr)
+    parts = {card.DEV: dev, card.OWN: own, card.CALM: held, card.BLIND: blind}
     facts = card.Facts(
         settings=settings,
         trained_on=corpus.train,
+        written=corpus.own,
+        held_back=corpus.held_back_own,
         further=[replace(row, label=int(head_rows.holds_any(row))) for row in corpus.heads.train],
         results={name: (part.examples, probabilities(part, fitted)) for name, part in parts.items() if part.examples},
         labels=_label_facts(further, held, fresh),
-        loss=_quantisation(model, base, runner, dev.examples or own.examples, config=config),
+        loss=loss,
+        kept=kept,
+        twins_flagged=TWINS_FLAGGED,
+        command=command(config),
+        runs=len(config.runs),
         mixture=asdict(config.mixture),
         loop=asdict(config.loop),
         run=_run(config),
     )
     (config.out / "MODEL_CARD.md").write_text(card.model_card(facts))
-    first_tier.write(corpus.train, config.out / "first_tier.npz", seed=config.mixture.seed)
     return config.out
 
 
 def _run(config: TrainConfig) -> dict[str, Any]:
-    path = config.work / "run.json"
+    path = config.work / REPORT
     return dict(json.loads(path.read_text())) if path.exists() else {}
 
 
@@ -135,12 +147,8 @@ def probabilities(scored: Scored, fitted: Mapping[str, calibrate.Platt]) -> NDAr
 
 
 def _rows(base: Backbone, examples: Sequence[Example], config: TrainConfig) -> list[windows.Row]:
-    origins = [_judged_as(example.origin) for example in examples]
+    origins = [ORIGINS[example.origin] for example in examples]
     return windows.encode(base.tokenizer, [example.text for example in examples], origins, config.cut)
-
-
-def _judged_as(origin: str) -> str:
-    return USER if origin == USER else EXTERNAL
 
 
 def _sample(examples: Sequence[Example], config: TrainConfig) -> list[Example]:
@@ -155,10 +163,32 @@ def _fit_origin(origin: str, parts: Sequence[Scored]) -> calibrate.Platt:
     return calibrate.fit(logits.tolist(), labels)
 
 
-def _enough(origin: str, parts: Sequence[Scored]) -> bool:
+def check_held_back(corpus: Corpus, *, previous: Mapping[str, Any]) -> None:
+    """Checks before a training that there will be something to calibrate it by.
+
+    Raises:
+        ConfigError: there is not, and no earlier model whose calibration could be kept.
+    """
+    for origin in (USER, EXTERNAL):
+        benign, attacks = _held_back(origin, corpus)
+        if not previous and not (benign and attacks):
+            raise ConfigError(
+                f"nothing to calibrate texts of origin {origin!r} by: {attacks} attacks and {benign} benign ones are "
+                "held back; valid: some of both, in dev.jsonl.gz of --data or among --own, of which every fifth pair "
+                "is held back. A finished model at --base needs none"
+            )
+
+
+def _enough(origin: str, corpus: Corpus) -> bool:
     """Whether there are texts enough for a calibration: of both labels, as many as tell a rate."""
-    labels = [example.label for part in parts for example in part.where(origin).examples]
-    return min(labels.count(0), labels.count(1)) >= LEAST_GROUP
+    return min(_held_back(origin, corpus)) >= LEAST_GROUP
+
+
+def _held_back(origin: str, corpus: Corpus) -> tuple[int, int]:
+    """How many benign texts and attacks of an origin are held back."""
+    parts = (corpus.dev, corpus.held_back_own, corpus.held_back_benign)
+    labels = [row.label for part in parts for row in part if ORIGINS[row.origin] == origin]
+    return labels.count(0), labels.count(1)
 
 
 def _thresholds(
@@ -174,13 +204,13 @@ def _thresholds(
     lower than where `TWINS_FLAGGED` of the twins are flagged: ordinary text is too easy to tell where it lies.
     """
     result: dict[str, dict[str, float]] = defaultdict(dict)
-    ordinary = tuple(part for part in ordinary if part.examples) or (own,)
     for origin in (USER, EXTERNAL):
         if origin in kept:
             for point, limits in kept[origin].items():
                 result[point][origin] = limits[origin]
             continue
-        calm = calibrate.operating_points(merged(_benign(fitted, origin, ordinary)))
+        plain = _benign(fitted, origin, ordinary) or _benign(fitted, origin, (own,))
+        calm = calibrate.operating_points(merged(plain))
         points = calibrate.operating_points(merged(_benign(fitted, origin, (own, *ordinary))))
         balanced = max(calm["balanced"], _bound(_benign(fitted, origin, (own,))))
         strict, permissive = min(points["strict"], balanced), max(points["permissive"], balanced)
@@ -283,8 +313,15 @@ def _settings(
         "thresholds": thresholds,
         "attention_heads": int(base.encoder.config.num_attention_heads),
         "layer_norm_eps": float(base.encoder.config.layer_norm_eps),
-        "licence": f"weights: CC-BY-SA-4.0 (share-alike training data); backbone: {base.licence}",
     }
+
+
+def _licence(base: Backbone, corpus: Corpus, previous: Mapping[str, Any]) -> str:
+    """Share-alike if any row or the model at the start is; of all else the rows' own licences decide."""
+    named = {row.licence for row in (*corpus.train, *corpus.heads.train)} | {str(previous.get("licence", ""))}
+    alike = any("-SA" in licence for licence in named)
+    weights = "CC-BY-SA-4.0 (share-alike training data)" if alike else "as the training data allow"
+    return f"weights: {weights}; backbone: {base.licence}"
 
 
 def _quantisation(

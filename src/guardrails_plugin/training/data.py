@@ -9,8 +9,11 @@ import gzip
 import hashlib
 import json
 import re
+import zlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+from guardrails_plugin.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
 
 USER = "user"
 EXTERNAL = "external"
+
+ORIGINS = {USER: USER, EXTERNAL: EXTERNAL, "model": EXTERNAL}
+"""First segment of the pair for every origin; what a model wrote is judged like text from outside."""
 
 UNKNOWN = -1
 """Label of a row that is there for another head than injection."""
@@ -58,6 +64,11 @@ class Split:
     held_back: list[Example]
 
 
+def files(folder: Path) -> list[Path]:
+    """The files with rows in a folder, in the order of their names."""
+    return sorted([*folder.glob("*.jsonl"), *folder.glob("*.jsonl.gz")])
+
+
 def read(path: Path, *, benign: bool = False) -> Iterator[Example]:
     """Examples of one ``.jsonl`` or ``.jsonl.gz`` file, public benchmark rows left out.
 
@@ -69,28 +80,60 @@ def read(path: Path, *, benign: bool = False) -> Iterator[Example]:
         yield parse(row | {"label": 0} if benign else row, default_source=path.name.split(".")[0])
 
 
-def read_rows(path: Path, *, of_heads: bool = False) -> Iterator[dict[str, Any]]:
-    """Rows of one file as they stand there, public benchmark rows left out.
+def read_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Rows of one file as they stand there, public benchmark rows left out."""
+    return (row for _, row in placed_rows(path))
+
+
+def placed_rows(path: Path, *, of_heads: bool = False) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The same rows, each with its place (file and line).
 
     Args:
         path: the file.
         of_heads: a row may have ``labels`` of further heads instead of a ``label``.
+
+    Raises:
+        ConfigError: a row is not as it must be, or the file cannot be read to its end.
     """
     opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-                other = of_heads and "label" not in row and isinstance(row["labels"], dict)
-                valid = isinstance(row["text"], str) and (other or int(row["label"]) in (0, 1))
-            except (KeyError, ValueError, TypeError) as error:
-                raise ValueError(f"{path.name}:{number}: {error!r}; need text, label (0 or 1)") from error
-            if not valid:
-                raise ValueError(f"{path.name}:{number}: label is {row.get('label')!r}; need text, label (0 or 1)")
-            if not BENCHMARKS.search(str(row.get("source", ""))):
-                yield row
+    try:
+        with opener(path, "rt", encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    place = f"{path}:{number}"
+                    row = _checked(line, place, of_heads=of_heads)
+                    if not BENCHMARKS.search(str(row.get("source", ""))):
+                        yield place, row
+    except (UnicodeDecodeError, gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise ConfigError(f"{path}: cannot be read as UTF-8 or to its end ({type(error).__name__})") from error
+
+
+def _checked(line: str, place: str, *, of_heads: bool) -> dict[str, Any]:
+    """The row of a line. What is wrong with it is said without its text."""
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise ConfigError(f"{place}: no JSON: {error}") from error
+    if not isinstance(row, dict):
+        raise ConfigError(f"{place}: a row is a JSON object with text and label, not a {type(row).__name__}")
+    if not isinstance(row.get("text"), str):
+        raise ConfigError(f"{place}: no text, or one that is no string")
+    if of_heads and "label" not in row:
+        if not isinstance(row.get("labels"), dict):
+            raise ConfigError(f"{place}: neither label (0 or 1) nor labels (an object)")
+    elif _label(row.get("label")) is None:
+        raise ConfigError(f"{place}: label is {_short(row.get('label'))}; valid: 0 (benign) or 1 (attack)")
+    if (origin := row.get("origin")) and str(origin) not in ORIGINS:
+        raise ConfigError(f"{place}: origin is {_short(origin)}; valid: {', '.join(ORIGINS)}")
+    return row
+
+
+def _label(given: object) -> int | None:
+    return {"0": 0, "1": 1, 0: 0, 1: 1}.get(given) if isinstance(given, (str, int, float)) else None
+
+
+def _short(given: object) -> str:
+    return repr(given)[:40]
 
 
 def read_all(paths: Iterable[Path], *, benign: bool = False) -> list[Example]:

@@ -1,8 +1,15 @@
-"""Trains the first tier: logistic regression over hashed words and pairs, on stretches as long as those it scores."""
+"""Trains the first tier: logistic regression over hashed words and pairs, on stretches as long as those it scores.
+
+    python -m guardrails_plugin.training.first_tier --data FOLDER --own data/injection --out FILE
+
+It is one table for the package, whichever model reads behind it: ``models/injection/first_tier.npz``.
+"""
 
 from __future__ import annotations
 
+import argparse
 import random
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +18,6 @@ from guardrails_plugin.models.first_tier import BUCKETS, STRETCH, Words, words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from guardrails_plugin.training.data import Example
 
@@ -87,3 +93,26 @@ def _design(stretches: Sequence[Words]) -> Any:
     matrix = csr_matrix((values, np.concatenate(columns), ends), shape=(len(columns), BUCKETS))
     matrix.sum_duplicates()
     return matrix
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """See the module."""
+    parser = argparse.ArgumentParser(description="Fit the table of the first tier.")
+    parser.add_argument("--data", type=Path, help="folder with the corpus")
+    parser.add_argument("--own", type=Path, help="folder with files of hand-written rows")
+    parser.add_argument("--out", type=Path, required=True, help="the .npz file")
+    parser.add_argument("--seed", type=int, default=17)
+    options = parser.parse_args(arguments)
+    # Deferred: reads the rows as a training does, with torch; those who fit their own rows need none of it.
+    from guardrails_plugin.training.config import TrainConfig
+    from guardrails_plugin.training.mixture import MixtureConfig
+    from guardrails_plugin.training.pipeline import load_corpus
+
+    out: Path = options.out
+    config = TrainConfig(options.data, out, out, own=options.own, mixture=MixtureConfig(seed=options.seed))
+    write(load_corpus(config).train, out, seed=options.seed)
+    print(f"table written to {out}")
+
+
+if __name__ == "__main__":
+    main()

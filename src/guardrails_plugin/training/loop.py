@@ -25,27 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-
-@dataclass(frozen=True, slots=True)
-class LoopConfig:
-    """Numbers of one run; learning rates and smoothing are the usual ones for small encoders.
-
-    Injection is the main task: each other head has a quarter of its weight in the loss, the embedding half.
-    """
-
-    epochs: int = 1
-    batch_tokens: int = 3072
-    learning_rate: float = 1e-4
-    head_rate: float = 1e-3
-    weight_decay: float = 0.01
-    warmup: float = 0.06
-    smoothing: float = 0.02
-    clip: float = 1.0
-    seed: int = 17
-    minutes: float | None = None
-    checkpoint_minutes: float = 10.0
-    other_heads: float = 0.25
-    embedding: float = 0.5
+    from guardrails_plugin.training.config import LoopConfig
 
 
 @dataclass(frozen=True, slots=True)

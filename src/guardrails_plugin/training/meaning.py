@@ -26,8 +26,8 @@ from tqdm import tqdm
 
 from guardrails_plugin.models.encoder import EMBEDDED
 from guardrails_plugin.training import data, export, shipped, teacher, windows
+from guardrails_plugin.training.config import TOXICITY
 from guardrails_plugin.training.model import Meaning, WindowClassifier, collate, warm_start
-from guardrails_plugin.training.pipeline import OTHER_TASKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -70,12 +70,12 @@ def drawn(folder: Path, own: Path, seed: int) -> list[str]:
     """Short texts of many kinds and languages."""
     chance = random.Random(seed)
     families: dict[str, list[str]] = defaultdict(list)
-    for path in ("benign_train.jsonl.gz", OTHER_TASKS[0]):
+    for path in ("benign_train.jsonl.gz", TOXICITY):
         for row in data.read(folder / path, benign=True):
             if data.family(row.source) not in JUDGED:
                 families[data.family(row.source)].append(row.text)
     public = [text for _, rows in sorted(families.items()) for text in _some(rows, EACH_FAMILY, chance)]
-    written = [row.text for row in data.read_all(sorted(own.glob("*.jsonl")))]
+    written = [row.text for row in data.read_all(data.files(own))]
     sentences = [part for text in written for part in re.split(r"(?<=[.!?])\s+", text) if 25 < len(part) < 140]
     texts = [_part(text, chance) for text in (*public, *_some(written, OWN, chance))]
     texts += _some(sentences, SENTENCES, chance)
@@ -173,7 +173,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _others(folder: Path) -> Iterable[Path]:
-    return (path for path in folder.iterdir() if path.is_file() and path.name not in {"model.onnx", "config.json"})
+    made = {
+        "model.onnx",
+        "model.onnx.data",
+        "config.json",
+        "first_tier.npz",
+    }  # the last is of the package, not of a model
+    return (path for path in folder.iterdir() if path.is_file() and path.name not in made)
 
 
 if __name__ == "__main__":

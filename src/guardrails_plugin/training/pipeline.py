@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import torch
 
 from guardrails_plugin.errors import ConfigError
-from guardrails_plugin.models.encoder import EMBEDDED
 from guardrails_plugin.training import (
     backbone,
     data,
@@ -20,91 +18,35 @@ from guardrails_plugin.training import (
     loop,
     mining,
     mixture,
+    resume,
     shipped,
     teacher,
     windows,
 )
-from guardrails_plugin.training.artifact import write_artifact
+from guardrails_plugin.training.artifact import check_held_back, write_artifact
+from guardrails_plugin.training.config import OTHER_TASKS, REPORT, STATE, TOXICITY
 from guardrails_plugin.training.model import WindowClassifier, blend, freeze_embeddings, mean, warm_start
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from guardrails_plugin.training.config import TrainConfig
     from guardrails_plugin.training.data import Example
-
-ORIGINS = {"user": "user", "external": "external", "model": "external"}
-"""First segment of the pair for every origin; what a model wrote is judged like text from outside."""
 
 HELD_SOURCES = ("osv-advisory", "TruthfulQA", "MedicationQA", "debian-handbook", "sotu")
 """Benign sources that are never trained on, so that thresholds are set on sources the model has not seen."""
-
-TOXICITY = "toxicity_train.jsonl.gz"
-
-OTHER_TASKS = (TOXICITY, "legal_train.jsonl.gz", "code_languages_train.jsonl.gz")
-"""Files labelled for other tasks: for injection every row of them is benign."""
-
 
 REHEARSED_HEADS = 3
 """Of so many rehearsed rows one more is drawn for the further heads."""
 
 
 @dataclass(frozen=True, slots=True)
-class TrainConfig:
-    """One training run.
-
-    Args:
-        data: folder with ``injection_train``, ``benign_train`` and ``dev`` (``.jsonl.gz``), others optional. None
-            trains on `own` alone, which suits a finished model.
-        out: folder for the artifact.
-        own: folder with hand-written ``.jsonl`` files, of which every fifth pair is held back.
-        blind: folder with ``.jsonl`` files that are never trained on; they help to set thresholds and are in the card.
-        base: ``embedded`` (the model in the wheel is trained further), ``e5``, ``minilm``, or the path of a finished
-            artifact or of a Hugging Face encoder.
-        work: folder for checkpoints; a run that stopped goes on from there.
-        layers: layers kept of ``e5``.
-        mine_with: artifact of an earlier run; benign rows that it flags are added to the mixture.
-        mined_rows: most rows added so.
-        own_heads: folders with hand-written ``.jsonl`` files for the further heads.
-        start: ``state.pt`` of an earlier run, from whose weights this one starts.
-        taught: most texts whose embedding is learnt (``e5`` only).
-        new: pattern of names of files in `own` and `own_heads`; their rows are what this run is about; of the
-            others a drawn part is rehearsed (`MixtureConfig.rehearsed`). Empty: all rows alike.
-        keep: share that the weights of the start have in the result. Their mean with the tuned ones is more even on
-            what was not trained on (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
-        runs: ``state.pt`` of finished runs from the same start; their mean takes the place of a training (Wortsman et
-            al. 2022, "Model soups").
-        deeper: begin with two layers more than the artifact at `base` has (`growth`).
-    """
-
-    data: Path | None
-    out: Path
-    work: Path
-    own: Path | None = None
-    blind: Path | None = None
-    base: str = "e5"
-    version: str = "1"
-    layers: tuple[int, ...] = backbone.E5_LAYERS
-    cut: windows.Cut = field(default_factory=windows.Cut)
-    mixture: mixture.MixtureConfig = field(default_factory=mixture.MixtureConfig)
-    loop: loop.LoopConfig = field(default_factory=loop.LoopConfig)
-    threads: int = 2
-    mine_with: Path | None = None
-    mined_rows: int = 2000
-    own_heads: tuple[Path, ...] = ()
-    start: Path | None = None
-    taught: int = 30_000
-    new: str = ""
-    keep: float = 0.0
-    runs: tuple[Path, ...] = ()
-    deeper: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Corpus:
-    """All examples of a run by what they are for."""
+    """All examples of a run by what they are for; `own` are the distinct hand-written ones that are trained on."""
 
     train: list[Example]
     dev: list[Example]
@@ -112,6 +54,7 @@ class Corpus:
     held_back_benign: list[Example]
     heads: head_rows.HeadRows = head_rows.NOTHING
     blind: Sequence[Example] = ()
+    own: Sequence[Example] = ()
 
 
 def train(config: TrainConfig) -> Path:
@@ -119,7 +62,10 @@ def train(config: TrainConfig) -> Path:
     torch.set_num_threads(config.threads)
     config.work.mkdir(parents=True, exist_ok=True)
     corpus = load_corpus(config)
+    if not config.runs:
+        resume.claim(config, [*corpus.train, *corpus.heads.train])
     base, weights, settings = prepared(config, corpus)
+    check_held_back(corpus, previous=settings)
     model = WindowClassifier(base.encoder)
     if weights:
         warm_start(model, weights)
@@ -136,15 +82,12 @@ def train(config: TrainConfig) -> Path:
 
 def prepared(config: TrainConfig, corpus: Corpus) -> tuple[backbone.Backbone, shipped.Weights, shipped.Settings]:
     """The backbone; weights and settings to begin with, if there are any: of an earlier run or a finished artifact."""
-    folder = EMBEDDED if config.base == "embedded" else Path(config.base)
-    if shipped.is_artifact(folder):
-        return shipped.take_up(folder, deeper=config.deeper)
+    if config.finished:
+        return shipped.take_up(config.finished, deeper=config.deeper)
     return prepared_backbone(config, corpus), _weights(config.start) if config.start else {}, {}
 
 
 def _weights(path: Path) -> shipped.Weights:
-    if not path.exists():
-        raise ConfigError(f"no run has left {path}: give the work folder of a finished one")
     weights: shipped.Weights = torch.load(path, map_location="cpu", weights_only=True)["model"]
     return weights
 
@@ -156,7 +99,7 @@ def load_corpus(config: TrainConfig) -> Corpus:
     held += [example for example in public if example.split == "dev" and not example.label]
     out = set(held)
     rest = [example for example in public if example not in out]
-    files = sorted(config.own.glob("*.jsonl")) if config.own else []
+    files = data.files(config.own) if config.own else []
     fresh = [path for path in files if config.new and path.match(config.new)]
     old = data.split_pairs(data.read_all(path for path in files if path not in fresh))
     new = data.split_pairs(data.read_all(fresh))
@@ -166,7 +109,7 @@ def load_corpus(config: TrainConfig) -> Corpus:
         seen = {data.normal_form(row.text) for row in rows}
         unused = [example for example in rest if data.normal_form(example.text) not in seen]
         rows += mining.mined(config.mine_with, unused, count=config.mined_rows, seed=config.loop.seed)
-    blind = data.read_all(sorted(config.blind.glob("*.jsonl"))) if config.blind else []
+    blind = data.read_all(data.files(config.blind)) if config.blind else []
     blocked = {data.normal_form(example.text) for example in (*own.held_back, *blind)}
     rows = [row for row in rows if data.normal_form(row.text) not in blocked]
     if not {0, 1} <= {row.label for row in rows}:
@@ -183,7 +126,7 @@ def load_corpus(config: TrainConfig) -> Corpus:
             rehearsed=config.mixture.rehearsed // REHEARSED_HEADS,
         )
     dev = list(data.read(config.data / "dev.jsonl.gz")) if config.data else []
-    return Corpus(rows, dev, own.held_back, data.deduplicated(held), further, blind)
+    return Corpus(rows, dev, own.held_back, data.deduplicated(held), further, blind, own.train)
 
 
 def _rows(
@@ -191,8 +134,6 @@ def _rows(
 ) -> list[Example]:
     if not config.new:
         return mixture.mixture(rest, old, config.mixture)
-    if not new:
-        raise ConfigError(f"no row to teach: no file of {config.own} matches {config.new!r}")
     return mixture.taught(rest, old, new, config.mixture)
 
 
@@ -203,13 +144,14 @@ def _public(folder: Path) -> list[Example]:
 
 
 def prepared_backbone(config: TrainConfig, corpus: Corpus) -> backbone.Backbone:
-    """The backbone, kept in the work folder so that a resumed run has the same vocabulary."""
-    kept = config.work / "backbone"
+    """The backbone, kept in the work folder so that a resumed run, or a mean of runs, has the same vocabulary."""
+    kept = (config.runs[0].parent if config.runs else config.work) / "backbone"
     if (kept / "tokenizer.json").exists():
         return backbone.restore(kept)
     texts = (example.text for example in corpus.train[::2])
     base = backbone.load(config.base, texts, layers=config.layers)
-    backbone.keep(base, kept)
+    if not config.runs:
+        backbone.keep(base, kept)
     return base
 
 
@@ -217,20 +159,20 @@ def restored(config: TrainConfig) -> tuple[WindowClassifier, backbone.Backbone]:
     """Model and backbone of a run that stopped or still goes on, from its last checkpoint."""
     base = backbone.restore(config.work / "backbone")
     model = WindowClassifier(base.encoder)
-    state = torch.load(config.work / "state.pt", map_location="cpu", weights_only=True)
+    state = torch.load(config.work / STATE, map_location="cpu", weights_only=True)
     model.load_state_dict(state["model"])
     return model, base
 
 
 def _fit(model: WindowClassifier, base: backbone.Backbone, corpus: Corpus, config: TrainConfig) -> None:
     rows = [*corpus.train, *corpus.heads.train]
-    origins = [ORIGINS.get(row.origin, row.origin) for row in rows]
+    origins = [data.ORIGINS[row.origin] for row in rows]
     encoded = windows.encode(base.tokenizer, [row.text for row in rows], origins, config.cut)
     texts = loop.TrainingSet(encoded, heads.stacked(rows), base.pad_id, _taught(encoded, rows, config))
-    report = loop.fit(model, texts, config.loop, checkpoint=config.work / "state.pt")
+    report = loop.fit(model, texts, config.loop, checkpoint=config.work / STATE)
     padded = sum(row.padded * len(row.windows) for row in encoded)
     summary = {"mixture_texts": len(rows), "tokens_an_epoch": padded} | asdict(report)
-    (config.work / "run.json").write_text(json.dumps(summary, indent=1))
+    (config.work / REPORT).write_text(json.dumps(summary, indent=1))
 
 
 def _taught(

@@ -15,6 +15,7 @@ import torch
 from tokenizers import Tokenizer
 from transformers import BertConfig, BertModel
 
+from guardrails_plugin.errors import ConfigError
 from guardrails_plugin.training import growth
 from guardrails_plugin.training.backbone import FAST, Backbone
 
@@ -33,11 +34,6 @@ HEAD_SIZE = 32
 _SUFFIXES = ("_quantized", "_scale", "_zero_point")
 _LAYERS = re.compile(r"\d+(?= of 12 layers)")
 _OPERATIONS = ("MatMulInteger", "Gemm", "MatMul")
-
-
-def is_artifact(folder: Path) -> bool:
-    """Whether the folder holds a finished model rather than a Hugging Face encoder."""
-    return (folder / "model.onnx").exists()
 
 
 def take_up(folder: Path, *, deeper: bool = False) -> tuple[Backbone, Weights, Settings]:
@@ -59,7 +55,7 @@ def take_up(folder: Path, *, deeper: bool = False) -> tuple[Backbone, Weights, S
     missing, unexpected = encoder.load_state_dict(own, strict=False)
     wrong = [name for name in (*missing, *unexpected) if "position_ids" not in name]
     if wrong:
-        raise ValueError(f"model {folder.name!r} was not trained by this package: no or unknown {wrong[:3]}")
+        raise ConfigError(f"model {folder.name!r} was not trained by this package: no or unknown {wrong[:3]}")
     layers = str(encoder.config.num_hidden_layers)
     name = _LAYERS.sub(layers, str(settings.get("backbone", settings["id"])))
     licence = str(settings.get("licence", "")).rpartition("backbone: ")[2] or "see its model card"

@@ -47,7 +47,7 @@ def test_a_row_of_further_heads_needs_no_label_but_known_ones(tmp_path: Path) ->
     (row,) = labelled_rows(path)
     assert known(row) == {"refusal": 1.0}
     path.write_text('{"text": "x", "labels": {"refusals": 1}}\n')
-    with pytest.raises(ValueError, match=r"label 'refusals' is none of .*refusal"):
+    with pytest.raises(ValueError, match=r":1: label 'refusals' is none of .*refusal"):
         list(labelled_rows(path))
 
 
@@ -88,5 +88,5 @@ def test_hand_written_pairs_stay_on_one_side(tmp_path: Path) -> None:
 def test_rows_without_text_are_refused_with_their_place(tmp_path: Path) -> None:
     path = tmp_path / "bad.jsonl"
     path.write_text('{"text": "x", "label": 1}\n{"label": 1}\n')
-    with pytest.raises(ValueError, match=r"bad\.jsonl:2: .*need text"):
+    with pytest.raises(ValueError, match=r"bad\.jsonl:2: no text"):
         list(labelled_rows(path))

@@ -14,7 +14,8 @@ pytest.importorskip("onnx")
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from guardrails_plugin.training.loop import LoopConfig, TrainingSet
+    from guardrails_plugin.training.config import LoopConfig
+    from guardrails_plugin.training.loop import TrainingSet
     from guardrails_plugin.training.model import WindowClassifier
 
 LOUD = 7
@@ -59,7 +60,7 @@ def texts(count: int = 120) -> TrainingSet:
 
 
 def config(**changes: Any) -> LoopConfig:
-    from guardrails_plugin.training.loop import LoopConfig
+    from guardrails_plugin.training.config import LoopConfig
 
     return LoopConfig(**({"epochs": 12, "batch_tokens": 512, "learning_rate": 3e-3, "smoothing": 0.0} | changes))
 
@@ -123,6 +124,18 @@ def test_the_int8_graph_scores_like_the_network(tmp_path: Path) -> None:
     loss = export.quantisation_loss(before, export.row_scores(runner, data.rows))
     assert loss.rows == 20
     assert loss.largest < 0.1
+    assert loss.small
+
+
+@pytest.mark.parametrize(("noise", "small"), [(0.05, True), (0.15, True), (0.3, False), (float("nan"), False)])
+def test_rounding_that_moves_logits_by_a_fifth_of_their_spread_is_said(noise: float, small: bool) -> None:
+    from guardrails_plugin.training import export
+
+    rng = np.random.default_rng(3)
+    before, moved = rng.standard_normal(4000), rng.standard_normal(4000)
+    loss = export.quantisation_loss(before.astype(np.float32), (before + noise * moved).astype(np.float32))
+    assert loss.small is small
+    assert "should be 0.98 or more" in loss.warning
 
 
 def test_the_padding_of_a_batch_changes_no_score() -> None:

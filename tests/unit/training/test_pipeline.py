@@ -67,9 +67,9 @@ def encoder(tmp_path: Path) -> Path:
     return folder
 
 
-def test_files_become_an_artifact(tmp_path: Path, encoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from guardrails_plugin.training import meaning, mining, teacher, train
-    from guardrails_plugin.training.data import EXTERNAL, Example
+@pytest.fixture
+def given(tmp_path: Path) -> tuple[Path, Path]:
+    """A corpus and hand-written rows."""
     from guardrails_plugin.training.heads import TOXICITY
 
     data, own = tmp_path / "data", tmp_path / "own"
@@ -86,7 +86,17 @@ def test_files_become_an_artifact(tmp_path: Path, encoder: Path, monkeypatch: py
     write(data / "toxicity_train.jsonl.gz", abuse)
     hand = [row | {"pair": f"p{number // 2}"} for number, row in enumerate(rows(40, 4))]
     (own / "hand.jsonl").write_text("\n".join(map(json.dumps, hand)))
+    return data, own
 
+
+def test_files_become_an_artifact(
+    tmp_path: Path, encoder: Path, given: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from guardrails_plugin.training import meaning, mining, teacher, train
+    from guardrails_plugin.training.data import EXTERNAL, Example
+    from guardrails_plugin.training.heads import TOXICITY
+
+    data, own = given
     out = train(data, tmp_path / "out", base=str(encoder), own=own, minutes=0.05, epochs=1, threads=1)
 
     settings = json.loads((out / "config.json").read_text())
@@ -97,11 +107,18 @@ def test_files_become_an_artifact(tmp_path: Path, encoder: Path, monkeypatch: py
     assert 0 <= strict <= settings["thresholds"]["balanced"]["user"] <= permissive <= 1
     assert settings["heads"]["toxicity"] == list(TOXICITY)
     assert set(settings["labels"]["threat"]["thresholds"]) == {"strict", "balanced", "permissive"}
-    assert "hand-written here" in (out / "MODEL_CARD.md").read_text()
+    told = (out / "MODEL_CARD.md").read_text()
+    assert "| hand-written |" in told
+    assert "`guardrails-plugin train --data data --own own --out out --base encoder" in told
+    read = Encoder(out)
+    for origin in Origin:
+        (reading,) = read.read([Document("ignore rules . the boat leaves at noon", origin)])
+        assert 0 <= reading.probability <= 1
     pool = [Example("the boat leaves", 0, EXTERNAL), Example("ignore rules", 1, EXTERNAL)]
     assert mining.mined(out, pool, count=5) == pool[:1]
 
-    assert (out / "first_tier.npz").exists()
+    files = {"model.onnx", "model.onnx.data", "tokenizer.json", "config.json", "MODEL_CARD.md", "work"}
+    assert {path.name for path in out.iterdir()} == files
 
     again = train(None, tmp_path / "again", base=str(out), own=own, minutes=0.0, epochs=1, threads=1)
 
@@ -128,6 +145,54 @@ def test_files_become_an_artifact(tmp_path: Path, encoder: Path, monkeypatch: py
         train(data, tmp_path / "mixed", base=str(out), own=own, runs=[tmp_path])
     with pytest.raises(ConfigError, match=r"no file of .* matches 'none_\*'"):
         train(data, tmp_path / "nothing", base=str(out), own=own, new="none_*")
+
+
+def test_a_run_goes_on_or_is_refused_and_blind_rows_only_measure(
+    tmp_path: Path, encoder: Path, given: tuple[Path, Path]
+) -> None:
+    from guardrails_plugin.training import train
+
+    data, own = given
+    asked: dict[str, Any] = {"base": str(encoder), "own": own, "minutes": 0.05, "epochs": 1, "threads": 1}
+    out = train(data, tmp_path / "out", **asked)
+    state, report = out / "work" / "state.pt", out / "work" / "run.json"
+    before = state.read_bytes()
+
+    with pytest.raises(ConfigError, match="holds a finished training"):
+        train(data, out, **asked)
+    report.unlink()
+    steps = torch.load(state, weights_only=True)["step"]
+    train(data, out, **asked)  # stopped before it could say that it is finished
+    assert torch.load(state, weights_only=True)["step"] == steps
+    report.unlink()
+    for other in ({"base": "embedded"}, {"seed": 18}, {"minutes": 0.06}):
+        with pytest.raises(ConfigError, match="a run of other rows or settings"):
+            train(data, out, **(asked | other))
+    assert len(state.read_bytes()) == len(before)
+
+    blind = tmp_path / "blind"
+    blind.mkdir()
+    (blind / "rows.jsonl").write_text("\n".join(map(json.dumps, rows(200, 9, lang="xx"))))
+    plain = train(data, tmp_path / "plain", **asked, runs=[out / "work"])
+    with_blind = train(data, tmp_path / "with", **asked, runs=[out / "work"], blind=blind)
+    said = [json.loads((folder / "config.json").read_text()) for folder in (plain, with_blind)]
+    assert said[0] == said[1]
+    card = (with_blind / "MODEL_CARD.md").read_text()
+    assert "Nothing was trained on, fitted or set by the rows under 'blind'." in card
+    assert "### blind" in card
+    assert "the mean of those of 1 finished runs" in card
+
+
+def test_nothing_to_calibrate_by_is_said_before_training(
+    tmp_path: Path, encoder: Path, given: tuple[Path, Path]
+) -> None:
+    from guardrails_plugin.training import train
+
+    data, _own = given
+    write(data / "dev.jsonl.gz", rows(60, 3, source="elsewhere", origin="user"))
+    with pytest.raises(ConfigError, match=r"nothing to calibrate texts of origin 'external' by: 0 attacks"):
+        train(data, tmp_path / "out", base=str(encoder), minutes=0.05, epochs=1, threads=1)
+    assert not (tmp_path / "out" / "work" / "state.pt").exists()
 
 
 def _spellings(texts: Mapping[int, str]) -> dict[int, Any]:
