@@ -163,15 +163,15 @@ def _fit_origin(origin: str, parts: Sequence[Scored]) -> calibrate.Platt:
     return calibrate.fit(logits.tolist(), labels)
 
 
-def check_held_back(corpus: Corpus, *, previous: Mapping[str, Any]) -> None:
+def check_held_back(corpus: Corpus) -> None:
     """Checks before a training that there will be something to calibrate it by.
 
     Raises:
-        ConfigError: there is not, and no earlier model whose calibration could be kept.
+        ConfigError: there is not.
     """
     for origin in (USER, EXTERNAL):
         benign, attacks = _held_back(origin, corpus)
-        if not previous and not (benign and attacks):
+        if not (benign and attacks):
             raise ConfigError(
                 f"nothing to calibrate texts of origin {origin!r} by: {attacks} attacks and {benign} benign ones are "
                 "held back; valid: some of both, in dev.jsonl.gz of --data or among --own, of which every fifth pair "

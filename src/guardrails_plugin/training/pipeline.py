@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from dataclasses import asdict, dataclass
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING
 
 import torch
@@ -62,17 +63,18 @@ def train(config: TrainConfig) -> Path:
     torch.set_num_threads(config.threads)
     config.work.mkdir(parents=True, exist_ok=True)
     corpus = load_corpus(config)
+    if not config.finished:
+        check_held_back(corpus)
     if not config.runs:
         resume.claim(config, [*corpus.train, *corpus.heads.train])
     base, weights, settings = prepared(config, corpus)
-    check_held_back(corpus, previous=settings)
     model = WindowClassifier(base.encoder)
     if weights:
         warm_start(model, weights)
     freeze_embeddings(model)
     before = {name: value.clone() for name, value in model.state_dict().items()} if config.keep else {}
     if config.runs:
-        model.load_state_dict(mean([_weights(path) for path in config.runs]))
+        _take_mean(model, config.runs)
     else:
         _fit(model, base, corpus, config)
     if config.keep:
@@ -88,8 +90,21 @@ def prepared(config: TrainConfig, corpus: Corpus) -> tuple[backbone.Backbone, sh
 
 
 def _weights(path: Path) -> shipped.Weights:
-    weights: shipped.Weights = torch.load(path, map_location="cpu", weights_only=True)["model"]
+    try:
+        weights: shipped.Weights = torch.load(path, map_location="cpu", weights_only=True)["model"]
+    except (KeyError, EOFError, RuntimeError, UnpicklingError) as error:
+        raise ConfigError(f"{path} is not what a training left: {type(error).__name__}") from error
     return weights
+
+
+def _take_mean(model: WindowClassifier, runs: Sequence[Path]) -> None:
+    try:
+        model.load_state_dict(mean([_weights(path) for path in runs]))
+    except (KeyError, RuntimeError) as error:
+        raise ConfigError(
+            "the runs at --runs have another encoder or other labels than one another or --base; "
+            "valid: runs that began with the same --base"
+        ) from error
 
 
 def load_corpus(config: TrainConfig) -> Corpus:

@@ -170,6 +170,15 @@ def test_a_run_goes_on_or_is_refused_and_blind_rows_only_measure(
             train(data, out, **(asked | other))
     assert len(state.read_bytes()) == len(before)
 
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    torch.save({"model": {"head.weight": torch.zeros(2, 2)}, "step": 1}, foreign / "state.pt")
+    with pytest.raises(ConfigError, match="runs that began with the same --base"):
+        train(data, tmp_path / "mean", **asked, runs=[out / "work", foreign])
+    (foreign / "state.pt").write_bytes(b"something else")
+    with pytest.raises(ConfigError, match="is not what a training left"):
+        train(data, tmp_path / "mean", **asked, runs=[foreign])
+
     blind = tmp_path / "blind"
     blind.mkdir()
     (blind / "rows.jsonl").write_text("\n".join(map(json.dumps, rows(200, 9, lang="xx"))))
@@ -192,7 +201,7 @@ def test_nothing_to_calibrate_by_is_said_before_training(
     write(data / "dev.jsonl.gz", rows(60, 3, source="elsewhere", origin="user"))
     with pytest.raises(ConfigError, match=r"nothing to calibrate texts of origin 'external' by: 0 attacks"):
         train(data, tmp_path / "out", base=str(encoder), minutes=0.05, epochs=1, threads=1)
-    assert not (tmp_path / "out" / "work" / "state.pt").exists()
+    assert not list((tmp_path / "out" / "work").iterdir())
 
 
 def _spellings(texts: Mapping[int, str]) -> dict[int, Any]:
