@@ -173,7 +173,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _others(folder: Path) -> Iterable[Path]:
-    return (path for path in folder.iterdir() if path.is_file() and path.name not in {"model.onnx", "config.json"})
+    """The files that stay what they are."""
+    new = {"model.onnx", "model.onnx.data", "config.json"}
+    return (path for path in folder.iterdir() if path.is_file() and path.name not in new)
 
 
 if __name__ == "__main__":
