@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from string import ascii_lowercase, ascii_uppercase, hexdigits
+from string import hexdigits
 
 from guardrails_plugin.detectors.guesses import guesses
 from guardrails_plugin.detectors.injection_pieces import pieces
@@ -43,13 +43,20 @@ _INLINE = _DISGUISES | {"escape"}
 
 _BLOB = re.compile(r"[A-Za-z0-9+/=_-]{40,}")
 _LEAST_OF_EACH = 3
-"""Capitals, small letters and digits that a run of base64 has; names and paths of this length have words instead."""
+"""Capitals, small letters and digits that a run of base64 has."""
+
+_PIECE = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
+_WRITTEN = 3.5
+"""Mean letters of the pieces of one case in names and paths that are made of words; random base64 has two."""
+
+_KNOWN = 0.3
+"""Share of the letters of a run that stand in longer common words, from which it is writing whatever its capitals."""
+
+_LEAST_WORD = 4
 
 _LOUD = 0.3
 """Share of capitals above which letters are read small: cased prose has less than a tenth. Of held-back attacks that
 are found in plain, .65 were found in capitals, and .88 read small."""
-
-_SMALL = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 _DISGUISED = 6.0
 """Odds of an attack in what somebody took pains to disguise, against the same words in plain. A round guess: with it
@@ -185,13 +192,29 @@ def _legible(text: str) -> str:
     """
     blank = _BLOB.sub(lambda run: " " * len(run.group()) if _encoded(run.group()) else run.group(), text)
     loud = sum(map(str.isupper, blank)) > _LOUD * sum(map(str.isalpha, blank))
-    return blank.translate(_SMALL) if loud else blank
+    return "".join(map(_small, blank)) if loud else blank
+
+
+def _small(char: str) -> str:
+    """The small letter, if it is one character: places stay what they are."""
+    small = char.lower()
+    return small if len(small) == 1 else char
 
 
 def _encoded(run: str) -> bool:
+    if all(char in hexdigits for char in run):
+        return True
     kinds = (str.isupper, str.islower, str.isdigit)
-    mixed = all(sum(map(kind, run)) >= _LEAST_OF_EACH for kind in kinds)
-    return mixed or all(char in hexdigits for char in run)
+    return all(sum(map(kind, run)) >= _LEAST_OF_EACH for kind in kinds) and not _written(run)
+
+
+def _written(run: str) -> bool:
+    """Whether words make up a run without spaces: an attack joined by hyphens is no base64."""
+    pieces = _PIECE.findall(run)
+    letters = sum(map(len, pieces))
+    common = vocabulary().costs
+    known = [word for word in re.findall(r"[a-z]+", run.lower()) if len(word) >= _LEAST_WORD and word in common]
+    return letters >= _WRITTEN * len(pieces) or sum(map(len, known)) >= _KNOWN * letters
 
 
 def _read(text: str) -> list[Span]:

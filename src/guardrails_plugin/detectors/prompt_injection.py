@@ -112,7 +112,9 @@ class PromptInjection(PatternBase):
         further = guessed(texts, members)
         for index, views in further.items():
             matches = self._matcher.match(replace(texts[index], views=views)).get(self.name, ())
-            found[index] = by_place([*found[index], *confirmed(self, matches)])
+            known = {(rule.start, rule.end) for rule in found[index]}
+            further_rules = [rule for rule in confirmed(self, matches) if (rule.start, rule.end) not in known]
+            found[index] = by_place([*found[index], *further_rules])
         wanted = list(jobs(texts, members, further))
         readings = self._classifier.read([job.document for job in wanted])
         again = list(closer(wanted, readings))
@@ -126,7 +128,7 @@ class PromptInjection(PatternBase):
         probability = 1.0 - (1.0 - reading.probability) * doubt
         evidence: dict[str, str | float] = {
             "analyzer": f"{self._classifier.id}:{self._classifier.version}",
-            "category": str(rules[0].evidence["category"]) if rules else _category(text.origin, reading),
+            "category": _category(text.origin, rules, reading),
             "origin": text.origin.value,
             "model_probability": round(reading.probability, 4),
         }
@@ -136,10 +138,17 @@ class PromptInjection(PatternBase):
         return by_place([*rules, whole])
 
 
-def _category(origin: Origin, reading: Placed) -> str:
-    """What an attack that no rule knows is after, if the classifier tells; else how it came."""
+def _category(origin: Origin, rules: Sequence[Finding], reading: Placed) -> str:
+    """What the strongest rule says of this place, or what the classifier says the attack is after, or how it came."""
+    here = [rule for rule in rules if rule.start < reading.end and reading.start < rule.end]
+    if here:
+        return str(max(here, key=_score).evidence["category"])
     if reading.kind:
         return reading.kind
     if reading.view != _PLAIN:
         return "encoded"
     return "direct" if origin is Origin.USER else "indirect"
+
+
+def _score(finding: Finding) -> float:
+    return finding.score

@@ -1,8 +1,9 @@
 """A small text encoder on onnxruntime with several heads: one pass, windows, calibrated probabilities.
 
-A model is a folder with ``model.onnx``, ``tokenizer.json`` and ``config.json`` (see `EncoderConfig`). Long texts are
-read in overlapping windows and count as their worst window; their embedding is the mean of their windows'. What a
-window gave is remembered, so that a second head asking about the same text costs nothing. No network, no torch.
+A model is a folder with ``model.onnx``, its weights beside it (``model.onnx.data``, if they are not in the graph),
+``tokenizer.json`` and ``config.json`` (see `EncoderConfig`). Long texts are read in overlapping windows and count as
+their worst window; their embedding is the mean of their windows'. What a window gave is remembered, so that a second
+head asking about the same text costs nothing. No network, no torch.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ class Encoder:
     """A loaded model. Thread-safe; deterministic.
 
     Args:
-        folder: with model.onnx, tokenizer.json and config.json.
+        folder: with model.onnx, its weights, tokenizer.json and config.json.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -212,7 +213,8 @@ class Encoder:
 
     def _kind(self, output: _Output) -> str:
         """The likeliest of the kinds of attacks; "" of a model that does not tell them."""
-        return max(self.config.heads.get(_KIND, ()), key=partial(self._logit, output), default="").removeprefix("kind_")
+        told = (label for label in self.config.heads.get(_KIND, ()) if label in self.config.labels)
+        return max(told, key=partial(self._logit, output), default="").removeprefix(f"{_KIND}_")
 
     def _logit(self, output: _Output, label: str) -> float:
         scale = self.config.labels[label]
@@ -244,6 +246,8 @@ class Encoder:
         keys = [hashlib.blake2b(np.asarray(ids, np.int32).tobytes(), digest_size=16).digest() for ids in windows]
         with self._lock:
             known = {key: self._known[key] for key in keys if key in self._known}
+            for key in known:
+                self._known.move_to_end(key)
         missing = {key: ids for key, ids in zip(keys, windows, strict=True) if key not in known}
         known |= {key: self._forward(ids) for key, ids in missing.items()}
         with self._lock:

@@ -173,13 +173,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _others(folder: Path) -> Iterable[Path]:
-    made = {
-        "model.onnx",
-        "model.onnx.data",
-        "config.json",
-        "first_tier.npz",
-    }  # the last is of the package, not of a model
-    return (path for path in folder.iterdir() if path.is_file() and path.name not in made)
+    """The files that stay what they are; the first tier is of the package, not of a model."""
+    other = {"model.onnx", "model.onnx.data", "config.json", "first_tier.npz"}
+    return (path for path in folder.iterdir() if path.is_file() and path.name not in other)
 
 
 if __name__ == "__main__":
