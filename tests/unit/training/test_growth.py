@@ -18,7 +18,9 @@ PIECES = range(500)
 
 def network(layers: int) -> WindowClassifier:
     torch.manual_seed(0)
-    return WindowClassifier(backbone.e5_encoder(PACKED, PIECES, range(layers))).eval()
+    made = WindowClassifier(backbone.e5_encoder(PACKED, PIECES, range(layers)))
+    made.eval()
+    return made
 
 
 def test_the_answers_hardly_change_and_the_new_layers_learn() -> None:
