@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from guardrails_plugin.training.data import UNKNOWN, Example, bucket, family, normal_form, read_rows
+from guardrails_plugin.evaluation.split import bucket, normal_form
+from guardrails_plugin.training.data import UNKNOWN, Example, family, read_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
