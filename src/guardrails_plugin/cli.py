@@ -14,6 +14,7 @@ from guardrails_plugin.cli_input import content_of, read_text
 from guardrails_plugin.cli_recipes import add_recipes_command
 from guardrails_plugin.engine import Engine
 from guardrails_plugin.errors import ConfigError, GuardError
+from guardrails_plugin.evaluation.chosen import add_detector_options, chosen_engine, chosen_rule
 from guardrails_plugin.evaluation.commands import add_eval_command
 from guardrails_plugin.scanners.commands import add_scanners_command
 from guardrails_plugin.types import GuardResult, Origin, Stage
@@ -59,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
 
     score = commands.add_parser("score", help="probability that each line is a prompt injection")
     score.add_argument("file", help="a file with one text a line, or - for standard input")
-    score.add_argument("--detector", default="prompt_injection")
+    add_detector_options(score)
     score.add_argument("--origin", default=Origin.USER.value, choices=[origin.value for origin in Origin])
     score.set_defaults(run=_score)
 
@@ -159,7 +160,8 @@ def _show(result: GuardResult) -> None:
 
 def _score(options: argparse.Namespace) -> int:
     lines = [line for line in read_text(options.file).splitlines() if line.strip()]
-    scores = Engine().score(options.detector, lines, origin=options.origin)
+    engine = chosen_engine(options, chosen_rule(options))
+    scores = engine.score(options.detector, lines, origin=options.origin)
     for number, score in enumerate(scores, 1):
         print(json.dumps({"line": number, "score": round(score, 4)}) if options.json else f"{score:.4f}  line {number}")
     return 0

@@ -33,6 +33,7 @@ class Row(BaseModel):
         category: kind of text, for the table of results.
         lang: language, for the table of results.
         origin: who wrote it; None: as asked on the command line.
+        pair: what it shares with its near twin of the other label, so that both are held back or neither.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -42,20 +43,26 @@ class Row(BaseModel):
     category: str = ""
     lang: str = ""
     origin: Annotated[Origin | None, BeforeValidator(lambda value: value or None)] = None
+    pair: Annotated[str, BeforeValidator(lambda value: str(value or ""))] = ""
 
 
 def read_rows(path: Path, *, labelled: bool = True) -> list[Row]:
-    """The rows of a ``.jsonl`` or ``.csv`` file, or of such a one with ``.gz``.
+    """The rows of a ``.jsonl`` or ``.csv`` file, of such a one with ``.gz``, or of every ``.jsonl`` file of a folder.
 
     A line of JSON that is a bare string is a benign text. A table's first line names its columns.
 
     Args:
-        path: the file.
+        path: the file or folder.
         labelled: every row needs a label.
 
     Raises:
         ConfigError: a line is no such row (the message names it), or there are none.
     """
+    if path.is_dir():
+        files = sorted(path.glob("*.jsonl"))
+        if not files:
+            raise ConfigError(f"{path.name}: no .jsonl file in this folder")
+        return [row for file in files for row in read_rows(file, labelled=labelled)]
     read = _table if path.name.removesuffix(".gz").endswith(".csv") else _json_lines
     try:
         rows = [_row(data, f"{path.name}:{line}", labelled=labelled) for line, data in read(path)]

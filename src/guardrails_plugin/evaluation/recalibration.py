@@ -10,16 +10,20 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["POINTS", "Recalibration", "needed", "recalibrated", "recipe_lines"]
+from guardrails_plugin.recipes.recipe import Rule
 
-POINTS = {"strict": 0.05, "balanced": 0.01, "permissive": 0.001}
-"""False-positive rate of each operating point."""
+__all__ = ["Recalibration", "needed", "recalibrated", "rule_lines"]
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+"""Names that stand in TOML without quotes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +35,14 @@ class Recalibration:
         threshold: None when the log is too short for that rate, or too many of its texts score 1.
         rows: benign texts it comes from.
         needed: benign texts that this rate takes at least.
-        flagged_before: share of the log that the old threshold flags.
+        flagged_before: share of the log that the old threshold flags; None without an old one.
     """
 
     rate: float
     threshold: float | None
     rows: int
     needed: int
-    flagged_before: float
+    flagged_before: float | None
 
 
 def needed(rate: float) -> int:
@@ -50,18 +54,18 @@ def needed(rate: float) -> int:
     return math.ceil(1 / rate - 1 - 1e-9)
 
 
-def recalibrated(scores: NDArray[np.float64], rate: float, old: NDArray[np.float64]) -> Recalibration:
+def recalibrated(scores: NDArray[np.float64], rate: float, old: float | None) -> Recalibration:
     """The conformal threshold for a rate.
 
     Args:
         scores: of benign texts.
         rate: share of benign texts that may be flagged, between 0 and 1.
-        old: threshold that each of them was judged by so far.
+        old: threshold that they were judged by so far, if there was one.
     """
     rank = math.ceil((len(scores) + 1) * (1 - rate) - 1e-9)
     highest = float(np.sort(scores)[rank - 1]) if rank <= len(scores) else 1.0
     threshold = _just_above(highest) if highest < 1.0 else None
-    before = float((scores >= old).mean()) if len(scores) else 0.0
+    before = None if old is None else float((scores >= old).mean()) if len(scores) else 0.0
     return Recalibration(rate, threshold, len(scores), needed(rate), before)
 
 
@@ -71,19 +75,39 @@ def _just_above(score: float) -> float:
     return rounded if rounded < 1.0 else float(np.nextafter(score, np.inf))
 
 
-def recipe_lines(detector: str, thresholds: Mapping[str, float | str], allow: Sequence[str]) -> str:
-    """The rule of a recipe with these thresholds by origin, in TOML; to be pasted in place of the old one.
+def rule_lines(rule: Rule) -> str:
+    """A rule in TOML, to be pasted in place of the old one: what was set in it, and no defaults."""
+    data = rule.model_dump(exclude_unset=True)
+    if data.get("name") == rule.detector:
+        del data["name"]
+    settings = data.pop("settings", {})
+    lines = ["[[rules]]", *(f"{name} = {_toml(value)}" for name, value in data.items())]
+    return "\n".join([*lines, *_tables("rules.settings", settings)]) + "\n"
 
-    Args:
-        detector: name of the detector.
-        thresholds: a number or an operating point, by origin; a recipe takes 0.5 for origins that are not named.
-        allow: texts that are never judged.
-    """
-    values = ", ".join(f"{origin} = {json.dumps(threshold)}" for origin, threshold in sorted(thresholds.items()))
-    lines = ["[[rules]]", f'detector = "{detector}"', 'action = "block"', f"threshold = {{ {values} }}"]
-    if allow:
-        lines.append(f"settings = {{ allow = [{', '.join(map(_quoted, allow))}] }}")
-    return "\n".join(lines) + "\n"
+
+def _tables(path: str, table: Mapping[str, Any]) -> Iterator[str]:
+    """A table of settings and those in it, each under a heading of its own."""
+    inner = {name: value for name, value in table.items() if isinstance(value, Mapping)}
+    plain = [f"{_key(name)} = {_toml(value)}" for name, value in table.items() if name not in inner]
+    if plain:
+        yield from ("", f"[{path}]", *plain)
+    for name, value in inner.items():
+        yield from _tables(f"{path}.{_key(name)}", value)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, Mapping):
+        cells = ", ".join(f"{_key(name)} = {_toml(own)}" for name, own in value.items())
+        return f"{{ {cells} }}" if cells else "{}"
+    if isinstance(value, (set, frozenset)):
+        value = sorted(value)
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_toml, value))}]"
+    return _quoted(value) if isinstance(value, str) else json.dumps(value)
+
+
+def _key(name: str) -> str:
+    return name if _BARE.fullmatch(name) else _quoted(name)
 
 
 def _quoted(text: str) -> str:

@@ -1,6 +1,6 @@
 """A classifier behind HTTP in place of the embedded model: Text Embeddings Inference, vLLM, KServe V2 (Triton).
 
-Needs the extra ``remote`` (httpx). Requests that may succeed later are tried again; when a server keeps failing it is
+Needs the extra ``remote`` (httpx). Requests that may succeed later are tried again; a server that keeps failing them is
 left alone for a while, so that guarded traffic fails at once instead of waiting for a timeout each. Wire formats:
 TEI OpenAPI 1.7 ``/predict``, vLLM ``/classify``, Open Inference Protocol V2 ``/v2/models/{model}/infer``.
 """
@@ -23,7 +23,7 @@ from guardrails_plugin.types import Origin
 __all__ = ["RemoteClassifier"]
 
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""Statuses that may be gone at the next try."""
+"""Statuses of a server in trouble, which may be gone at the next try."""
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0
 """Seconds before the second try, doubled each time; and the most that a server may ask for (Retry-After)."""
@@ -93,15 +93,9 @@ class RemoteClassifier:
         """One probability per text of a batch."""
         self._breaker.check()
         try:
-            answer = self._answer(_request(self._settings, texts))
-            shares = _parsed(self._settings, answer, len(texts))
-        except DetectorError:
-            self._breaker.failed()
-            raise
+            shares = _parsed(self._settings, self._answer(_request(self._settings, texts)), len(texts))
         except (KeyError, IndexError, TypeError, ValueError, AttributeError, StopIteration):
-            self._breaker.failed()
             raise DetectorError(_NAME, f"{self._settings.protocol} server: answer has another form") from None
-        self._breaker.succeeded()
         return [self._probability(own) for own in shares]
 
     def _probability(self, shares: dict[str, float]) -> float:
@@ -116,21 +110,30 @@ class RemoteClassifier:
         return min(1.0, max(0.0, total))
 
     def _answer(self, body: Any) -> Any:
+        response = self._response(body)
+        # A server that refuses a text is there: texts that it can read must not wait because of others.
+        self._breaker.answered()
+        if response.status_code != 200:
+            raise DetectorError(_NAME, f"{self._settings.protocol} server: HTTP {response.status_code}")
+        return response.json()
+
+    def _response(self, body: Any) -> Any:
+        """A response that no further try would change."""
         wait, failure = _FIRST_WAIT, ""
         for tried in range(self._settings.retries + 1):
             if tried:
                 sleep(min(wait, _LONGEST_WAIT))
+            wait = _FIRST_WAIT * 2**tried
             try:
                 response = self._client.post(self._url, json=body)
             except self._httpx.HTTPError as error:
-                failure, wait = type(error).__name__, _FIRST_WAIT * 2**tried
+                failure = type(error).__name__
                 continue
-            if response.status_code == 200:
-                return response.json()
-            failure = f"HTTP {response.status_code}"
             if response.status_code not in _PASSING:
-                break
-            wait = _asked_wait(response.headers.get("retry-after")) or _FIRST_WAIT * 2**tried
+                return response
+            failure = f"HTTP {response.status_code}"
+            wait = _asked_wait(response.headers.get("retry-after")) or wait
+        self._breaker.failed()
         raise DetectorError(_NAME, f"{self._settings.protocol} server: {failure}")
 
 
@@ -156,7 +159,7 @@ class _Breaker:
             self._failures += 1
             self._until = monotonic() + self._seconds
 
-    def succeeded(self) -> None:
+    def answered(self) -> None:
         with self._lock:
             self._failures = 0
 

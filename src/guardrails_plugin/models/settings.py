@@ -33,8 +33,9 @@ class _Foreign(BaseModel):
 
     Attributes:
         attack: labels that mean an attack; their probabilities are added up.
-        thresholds: probability at each operating point. There are none by default, because nobody but its maker, or
-            ``guardrails-plugin eval --calibrate``, can tell what a score of this model means.
+        thresholds: probability at each operating point, for every origin: such a model is not told who wrote a text.
+            There are none by default, because nobody but its maker, or ``guardrails-plugin eval --calibrate``, can tell
+            what a score of this model means.
     """
 
     model_config = _STRICT
@@ -50,7 +51,7 @@ class TransformersSettings(_Foreign):
         transformers: a local folder, or a hub id.
         revision: commit of a hub id, 40 hexadecimal digits; a name that can move is refused.
         download: whether a hub id may be fetched; else it must be in the local cache already.
-        device: as torch names it.
+        device: as torch names it; torch has to be installed for it.
         window_tokens: tokens a window, special ones included; the model's own limit when that is less.
         stride_tokens: from the start of a window to that of the next.
         batch: windows a forward pass.
@@ -88,11 +89,12 @@ class RemoteSettings(_Foreign):
         logits: kserve: the output holds logits, not probabilities.
         token_env: environment variable with a bearer token. Tokens do not belong into recipes.
         timeout: seconds for one request.
-        retries: further tries after a failure that may pass (no connection, 429, 502, 503, 504).
+        retries: further tries after a failure that may pass (no connection, 408, 425, 429, 500, 502, 503, 504).
         batch: texts a request.
         window_chars: characters a window; a server truncates longer ones.
         stride_chars: from the start of a window to that of the next.
-        breaker_failures: requests failing in a row after which none is sent for a while ...
+        breaker_failures: requests failing so in a row, after all tries, after which none is sent for a while; what the
+            server refuses (400, 413, 422) does not count ...
         breaker_seconds: ... this long.
     """
 

@@ -131,10 +131,19 @@ def _loaded(settings: TransformersSettings) -> tuple[Any, Any, Any]:
     options = {"revision": settings.revision, "local_files_only": local, "trust_remote_code": False}
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, use_fast=True, **options)
-        model = AutoModelForSequenceClassification.from_pretrained(name, **options).to(settings.device).eval()
+        model = AutoModelForSequenceClassification.from_pretrained(name, **options).eval()
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         hint = " (downloads are off: download = true)" if local and not Path(name).exists() else ""
         raise ConfigError(f"model {name!r} cannot be loaded: {type(error).__name__}{hint}") from None
     if not tokenizer.is_fast:
         raise ConfigError(f"model {name!r} has no fast tokenizer; offsets of its windows cannot be told")
-    return torch, tokenizer, model
+    try:
+        return torch, tokenizer, model.to(settings.device)
+    except (AssertionError, RuntimeError, ValueError) as error:  # a torch without CUDA asserts that it has it
+        message = f"model {name!r}: device {settings.device!r} cannot be used ({type(error).__name__}); valid here: "
+        raise ConfigError(message + ", ".join(_devices(torch))) from None
+
+
+def _devices(torch: Any) -> list[str]:
+    there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+    return ["cpu", *(name for name, available in there.items() if available())]

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from guardrails_plugin.errors import ConfigError
 from guardrails_plugin.recipes.pack import Pack
-from guardrails_plugin.recipes.recipe import Recipe, explain
+from guardrails_plugin.recipes.recipe import Recipe, Rule, explain
 from guardrails_plugin.types import Stage
 
 if sys.version_info >= (3, 11):
@@ -21,7 +21,15 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["builtin_packs", "builtin_recipes", "compliance_policies", "load_recipes", "pack_recipe", "parse_recipe"]
+__all__ = [
+    "builtin_packs",
+    "builtin_recipes",
+    "compliance_policies",
+    "load_recipes",
+    "load_rule",
+    "pack_recipe",
+    "parse_recipe",
+]
 
 
 @cache
@@ -87,6 +95,20 @@ def parse_recipe(text: str, where: str) -> Recipe:
     return _recipe(_toml(text, where), where)
 
 
+def load_rule(path: Path, detector: str) -> Rule:
+    """The rule for a detector in a TOML file: a recipe, or rules alone.
+
+    Raises:
+        ConfigError: the file is missing or malformed, or has not one such rule.
+    """
+    recipe = _recipe({"name": "rules alone", **_toml(_text(path), path.name)}, path.name)
+    found = [rule for rule in recipe.rules if rule.detector == detector]
+    if len(found) != 1:
+        there = ", ".join(rule.detector for rule in recipe.rules) or "none"
+        raise ConfigError(f"{path.name}: expected one rule for {detector!r}, got {len(found)}; its rules: {there}")
+    return found[0]
+
+
 def _toml(text: str, where: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
@@ -119,9 +141,13 @@ def _parsed(text: str, where: str) -> Iterable[Recipe]:
 def _from_path(path: Path) -> Iterable[Recipe]:
     paths = sorted(path.glob("*.toml")) if path.is_dir() else [path]
     for file in paths:
-        try:
-            yield from _parsed(file.read_text("utf-8"), file.name)
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"recipes: cannot read {file.name}: {type(error).__name__}") from None
+        yield from _parsed(_text(file), file.name)
     if not paths:
         raise ConfigError(f"recipes: no .toml file in {path.name}")
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"recipes: cannot read {file.name}: {type(error).__name__}") from None

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from guardrails_plugin.errors import ConfigError
+from guardrails_plugin.evaluation.split import EVERY, bucket, is_held_back, normal_form
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -154,7 +155,7 @@ def parse(row: dict[str, Any], *, default_source: str = "own") -> Example:
         lang=str(row.get("lang", "en")),
         source=source,
         licence=str(row.get("licence", "")),
-        pair=str(row.get("pair", "")),
+        pair=str(row.get("pair") or ""),
         split=str(row.get("split", "")),
     )
 
@@ -164,11 +165,6 @@ def derive_origin(category: str, source: str = "") -> str:
     if _EXTERNAL_CATEGORY.search(category) or _EXTERNAL_SOURCE.search(source):
         return EXTERNAL
     return USER
-
-
-def normal_form(text: str) -> str:
-    """Text as compared for repetition: lower case, one space between words."""
-    return " ".join(text.lower().split())
 
 
 def deduplicated(examples: Iterable[Example]) -> list[Example]:
@@ -184,18 +180,12 @@ def deduplicated(examples: Iterable[Example]) -> list[Example]:
     return kept
 
 
-def bucket(key: str, buckets: int) -> int:
-    """A number below `buckets` that depends on `key` alone, the same on every machine and run."""
-    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big") % buckets
-
-
-def split_pairs(examples: Sequence[Example], *, every: int = 5) -> Split:
+def split_pairs(examples: Sequence[Example], *, every: int = EVERY) -> Split:
     """Holds back every `every`-th pair group, so that an attack and its benign twin stay on one side."""
     train: list[Example] = []
     held_back: list[Example] = []
     for example in examples:
-        key = example.pair or normal_form(example.text)
-        (held_back if bucket(key, every) == 0 else train).append(example)
+        (held_back if is_held_back(example.text, example.pair, every=every) else train).append(example)
     return Split(train, held_back)
 
 

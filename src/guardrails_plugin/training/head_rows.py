@@ -7,7 +7,8 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from guardrails_plugin.training.data import EXTERNAL, USER, Example, bucket, deduplicated, family, files, normal_form
+from guardrails_plugin.evaluation.split import bucket, is_held_back, normal_form
+from guardrails_plugin.training.data import EXTERNAL, USER, Example, deduplicated, family, files
 from guardrails_plugin.training.heads import CALM, labelled_rows
 from guardrails_plugin.training.scrambles import scrambled
 
@@ -23,7 +24,6 @@ SCRAMBLED, SCRAMBLED_DEV = 1200, 150
 """Calm texts that are taken apart to teach what gibberish is, and to calibrate it."""
 
 OWN_COPIES = 3
-HELD_EVERY = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def read_head_rows(
 def _written(files: Iterable[Path]) -> tuple[list[Example], list[Example]]:
     """Hand-written rows to train on, several times each, and those held back."""
     rows = [_placed(row) for path in files for row in labelled_rows(path)]
-    held = [row for row in rows if bucket(row.pair or normal_form(row.text), HELD_EVERY) == 0]
+    held = [row for row in rows if is_held_back(row.text, row.pair)]
     out = {normal_form(row.text) for row in held}
     return [row for row in rows if normal_form(row.text) not in out] * OWN_COPIES, held
 

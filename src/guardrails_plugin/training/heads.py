@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from guardrails_plugin.errors import ConfigError
-from guardrails_plugin.training.data import UNKNOWN, Example, bucket, family, normal_form, placed_rows
+from guardrails_plugin.evaluation.split import bucket, normal_form
+from guardrails_plugin.training.data import UNKNOWN, Example, family, placed_rows
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from guardrails_plugin.errors import ConfigError
+from guardrails_plugin.evaluation.split import normal_form
 from guardrails_plugin.training import (
     backbone,
     data,
@@ -120,12 +121,12 @@ def load_corpus(config: TrainConfig) -> Corpus:
     own = data.Split([*old.train, *new.train], [*old.held_back, *new.held_back])
     rows = _rows(rest, old.train, new.train, config)
     if config.mine_with:
-        seen = {data.normal_form(row.text) for row in rows}
-        unused = [example for example in rest if data.normal_form(example.text) not in seen]
+        seen = {normal_form(row.text) for row in rows}
+        unused = [example for example in rest if normal_form(example.text) not in seen]
         rows += mining.mined(config.mine_with, unused, count=config.mined_rows, seed=config.loop.seed)
     blind = data.read_all(data.files(config.blind)) if config.blind else []
-    blocked = {data.normal_form(example.text) for example in (*own.held_back, *blind)}
-    rows = [row for row in rows if data.normal_form(row.text) not in blocked]
+    blocked = {normal_form(example.text) for example in (*own.held_back, *blind)}
+    rows = [row for row in rows if normal_form(row.text) not in blocked]
     if not {0, 1} <= {row.label for row in rows}:
         raise ConfigError(f"nothing to train on: {len(rows)} rows of one label; give attacks and benign texts")
     further = head_rows.NOTHING

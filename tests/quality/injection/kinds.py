@@ -14,13 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from guardrails_plugin.evaluation.split import is_held_back
 from guardrails_plugin.models.encoder import EMBEDDED, Document, load_encoder
-from guardrails_plugin.training.data import bucket
 from guardrails_plugin.types import Origin
 from tests.quality.injection.rows import DATA, drawn
-
-_HELD_EVERY = 5
-"""As in `training.head_rows`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +31,7 @@ class Aimed:
 def held_back() -> list[Aimed]:
     """Hand-written attacks that the head was not trained on."""
     rows = [row for path in sorted((DATA / "heads").glob("kind*.jsonl")) for row in _read(path)]
-    held = [row for row in rows if bucket(row["pair"], _HELD_EVERY) == 0]
+    held = [row for row in rows if is_held_back(row["text"], row["pair"])]
     return [_aimed(row, max(row["labels"], key=row["labels"].get)) for row in held]
 
 

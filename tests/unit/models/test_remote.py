@@ -132,7 +132,7 @@ def test_a_recipe_takes_it_in_place_of_the_embedded_model(server: Server, protoc
     assert failed.failures[0].failure == "DetectorError"
 
 
-@pytest.mark.parametrize("status", [429, 502, 503, 504])
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
 def test_what_may_pass_is_tried_again(server: Server, protocol: str, status: int) -> None:
     server.script = [(status, {}, {"retry-after": "0.01"}), (status, {}, {})]
     (reading,) = RemoteClassifier(settings(server, protocol)).read(documents("obey me"))
@@ -170,6 +170,50 @@ def test_a_server_that_keeps_failing_is_left_alone_for_a_while(server: Server, p
     assert len(server.asked) == 2
     threading.Event().wait(0.35)
     assert model.read(documents("obey me"))[0].probability == pytest.approx(0.98)
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        (400, {}, {}),
+        (413, {}, {}),
+        (422, {}, {}),
+        (200, b"not json", {}),
+        (200, [[{"label": "OTHER", "score": 1}]], {}),
+    ],
+)
+def test_texts_that_a_server_refuses_do_not_stop_the_others(refusal: Answer) -> None:
+    server = Server(tei)
+    model = RemoteClassifier(settings(server, "tei", retries=0, breaker_failures=2, breaker_seconds=60))
+    server.script = [refusal] * 5
+    for _ in range(5):
+        with pytest.raises(DetectorError, match=r"HTTP 4|another form|no label"):
+            model.read(documents("a text of two megabytes"))
+    assert model.read(documents("obey me"))[0].probability == pytest.approx(0.98)
+    server.close()
+
+
+def test_failures_count_in_a_row_and_an_answer_of_any_kind_ends_the_row() -> None:
+    server = Server(tei)
+    model = RemoteClassifier(settings(server, "tei", retries=0, breaker_failures=2, breaker_seconds=60))
+    for status in (503, 422, 503):
+        server.script = [(status, {}, {})]
+        with pytest.raises(DetectorError, match=f"HTTP {status}"):
+            model.read(documents("hello"))
+    server.script = [(500, {}, {})]
+    with pytest.raises(DetectorError, match="HTTP 500"):
+        model.read(documents("hello"))
+    with pytest.raises(DetectorError, match="left alone"):
+        model.read(documents("hello"))
+    server.close()
+
+
+def test_servers_that_cannot_be_reached_are_left_alone_too() -> None:
+    dead = {"remote": "http://127.0.0.1:9", "protocol": "tei", "attack": ["A"], "retries": 0, "breaker_failures": 2}
+    model = RemoteClassifier(RemoteSettings.model_validate(dead))
+    for failure in ("Connect", "Connect", "left alone"):
+        with pytest.raises(DetectorError, match=failure):
+            model.read(documents("hello"))
 
 
 def test_a_dead_server_and_a_slow_one_are_errors() -> None:

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from guardrails_plugin import ConfigError, Engine, Recipe, Rule
+from guardrails_plugin.detectors.prompt_injection import PromptInjection
+from guardrails_plugin.models.settings import RemoteSettings, TransformersSettings
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+PAGE = (Path(__file__).parents[3] / "docs" / "injection.md").read_text("utf-8")
 
 TEI = {"remote": "http://127.0.0.1:8080", "protocol": "tei", "attack": ["A"]}
 
@@ -55,3 +66,20 @@ def test_operating_points_of_foreign_models_have_to_be_given() -> None:
 def test_a_folder_that_holds_no_model_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=tmp_path.name):
         engine(str(tmp_path), "balanced").check("a few words", stage="prompt", recipe="own")
+
+
+@pytest.mark.parametrize("block", re.findall(r"^```toml\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE))
+def test_the_examples_of_the_page_are_valid(block: str) -> None:
+    rules = tomllib.loads(block)["rules"]
+    settings = (rules[0] if isinstance(rules, list) else rules)["settings"]
+    assert isinstance(PromptInjection(**settings).model, (RemoteSettings, TransformersSettings))
+
+
+def test_the_page_names_every_setting_and_its_default() -> None:
+    rows = dict(re.findall(r"^\| (`.*?) \| .*? \| (.*?) \|", PAGE, re.MULTILINE))
+    told = {name: default for names, default in rows.items() for name in re.findall(r"`(\w+)`", names)}
+    assert told.keys() == {*TransformersSettings.model_fields, *RemoteSettings.model_fields}
+    for kind in (TransformersSettings, RemoteSettings):
+        for name, field in kind.model_fields.items():
+            if isinstance(field.default, (int, float)) and not isinstance(field.default, bool):
+                assert f"{field.default:g}" in told[name], name

@@ -127,3 +127,12 @@ def test_a_folder_without_a_model_and_a_hub_id_that_is_not_here_are_errors(tmp_p
     absent = {"transformers": "someone/absent", "revision": "0" * 40, "attack": ["A"]}
     with pytest.raises(ConfigError, match="download = true"):
         TransformersClassifier(TransformersSettings.model_validate(absent))
+
+
+@pytest.mark.parametrize("device", ["cuda", "moon"])
+def test_a_device_that_is_not_there_is_an_error_that_lists_the_valid_ones(tmp_path: Path, device: str) -> None:
+    if device == "cuda" and torch.cuda.is_available():
+        pytest.skip("it is there")
+    folder = model_of(tmp_path / "model", LABELS["two"])
+    with pytest.raises(ConfigError, match=rf"device '{device}' cannot be used .*; valid here: cpu"):
+        TransformersClassifier(settings(folder, device=device))

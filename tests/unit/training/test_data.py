@@ -91,6 +91,12 @@ def test_a_pair_is_never_split() -> None:
     assert split == data.split_pairs(examples)
 
 
+def test_half_a_character_can_be_split_by() -> None:
+    split = data.split_pairs([Example(f"\ud800 {n}", 0, USER) for n in range(50)])
+    assert split.train
+    assert split.held_back
+
+
 def test_a_source_is_never_split() -> None:
     examples = [Example(str(n), 0, USER, source=f"s{n % 4}/part") for n in range(40)]
     split = data.split_sources(examples, ["s1"])
