@@ -32,7 +32,7 @@ def test_the_ten_disguises_hide_little(judge: Judge) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("languages", "floor"), [("other languages, Latin script", 0.8), ("other scripts", 0.7)])
+@pytest.mark.parametrize(("languages", "floor"), [("other languages, Latin script", 0.9), ("other scripts", 0.78)])
 def test_disguises_hide_little_in_other_languages(judge: Judge, languages: str, floor: float) -> None:
     rows = disguises.measured(judge, disguises.LANGUAGES[languages], disguises.texts(judge, 20, languages))
     assert np.mean([row.found for row in rows]) >= floor
@@ -86,7 +86,7 @@ def test_windows_are_combined_as_named() -> None:
 def test_the_shipped_windows_tell_attacked_documents_from_others() -> None:
     of = windows.texts(0.2)
     areas = windows.qualities(windows.read(*windows.shipped(), of), of, windows.worst)
-    assert areas["blind user"] >= 0.9
+    assert areas["blind user"] >= 0.85
     assert areas["long"] >= 0.7
 
 
@@ -106,4 +106,4 @@ def test_a_batch_of_one_is_a_pass_and_company_moves_little() -> None:
     own = batches.windows_of(encoder, 12)
     alone = [encoder._forward(window).logits[0] for window in own]
     assert batches.logits(encoder, own, 1).tolist() == alone
-    assert np.abs(batches.logits(encoder, own, 4) - alone).max() < 1
+    assert np.abs(batches.logits(encoder, own, 4) - alone).mean() < 0.5
