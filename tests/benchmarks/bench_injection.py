@@ -1,9 +1,8 @@
 """The embedded injection model against stackone-defender on the same texts: quality, and CPU time.
 
-The texts are three sets of ``data/blind``, each of another hand; the sixth was written last, when the model was
-finished. Neither contestant was trained on them. All were written for this project, so the figures say how the two
-compare on them, not how either does elsewhere. The peer judges tool results; what a user types is given to it as one
-too.
+The texts are the seven sets of ``data/blind``, each of another hand. Neither contestant was trained on them. All were
+written for this project, so the figures say how the two compare on them, not how either does elsewhere. The peer judges
+tool results; what a user types is given to it as one too.
 """
 
 from __future__ import annotations
@@ -21,8 +20,9 @@ from guardrails_plugin import Engine
 from guardrails_plugin.evaluation.metrics import auc, threshold_at
 from guardrails_plugin.training.data import Example, read_all
 
-DATA = Path(__file__).parents[2] / "data"
+BLIND = Path(__file__).parents[2] / "data" / "blind"
 RATES = (0.01, 0.03, 0.09)
+"""Shares of the innocent texts of a set that may be flagged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +33,28 @@ class Result:
     flagged: np.ndarray
     seconds: float
 
+    def recalls(self, labels: np.ndarray) -> list[float]:
+        """The share of attacks that is found at each of `RATES`."""
+        limits = (threshold_at(self.scores[~labels], rate) for rate in RATES)
+        return [float((self.scores[labels] >= limit).mean()) for limit in limits]
+
 
 def bench_injection(say: Callable[[str], None]) -> None:
-    """Better than the peer at every false-positive rate, on texts that neither has seen."""
+    """On every set a larger area under the curve, more found at each of `RATES`, and less CPU time than the peer."""
     defender = pytest.importorskip("stackone_defender", reason="stackone-defender needs Python 3.11")
-    for name in ("injection", "injection_second", "injection_sixth"):
-        rows = read_all(sorted((DATA / "blind" / name).glob("*.jsonl")))
+    for folder in sorted(BLIND.glob("injection*")):
+        rows = read_all(sorted(folder.glob("*.jsonl")))
         own, other = _own(rows), _peer(rows, defender)
         labels = np.asarray([bool(row.label) for row in rows])
-        say(f"{name}: {int(labels.sum())} attacks, {int((~labels).sum())} benign texts")
+        say(f"{folder.name}: {int(labels.sum())} attacks, {int((~labels).sum())} benign texts")
         for who, result in (("guardrails_plugin", own), ("stackone-defender", other)):
             say(f"  {who:<18} {_line(result, labels)}  {1000 * result.seconds / len(rows):.0f} ms of CPU a text")
         for line in _by_block(rows, own, other):
             say(line)
         assert auc(own.scores, labels) > auc(other.scores, labels)
+        for rate, mine, theirs in zip(RATES, own.recalls(labels), other.recalls(labels), strict=True):
+            assert mine > theirs, f"{folder.name}: where {rate} are flagged"
+        assert own.seconds < other.seconds
 
 
 def _own(rows: Sequence[Example]) -> Result:
@@ -71,8 +79,7 @@ def _peer(rows: Sequence[Example], defender: object) -> Result:
 
 def _line(result: Result, labels: np.ndarray) -> str:
     recall, wrong = result.flagged[labels].mean(), result.flagged[~labels].mean()
-    limits = [threshold_at(result.scores[~labels], rate) for rate in RATES]
-    at = ", ".join(f"{(result.scores[labels] >= limit).mean():.2f}" for limit in limits)
+    at = ", ".join(f"{recall:.2f}" for recall in result.recalls(labels))
     area = auc(result.scores, labels)
     rates = "/".join(f"{rate:.0%}" for rate in RATES)
     return f"AUC {area:.3f}; default: recall {recall:.2f} at {wrong:.3f} false; recall at {rates} false: {at};"

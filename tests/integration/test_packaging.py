@@ -6,6 +6,7 @@ import subprocess
 import sys
 import types
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -77,8 +78,8 @@ def test_importing_costs_little_more_than_what_it_stands_on() -> None:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    """The names in a wheel that was built here, offline."""
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[zipfile.ZipFile]:
+    """A wheel that was built here, offline."""
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-index", "--no-build-isolation", "--no-deps"]
     done = subprocess.run(
@@ -88,7 +89,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     (path,) = folder.glob("guardrails_plugin-*.whl")
     assert path.stat().st_size < 40_000_000, "with the model in it"
     with zipfile.ZipFile(path) as archive:
-        return set(archive.namelist())
+        yield archive
+
+
+@pytest.fixture(scope="module")
+def wheel(built: zipfile.ZipFile) -> set[str]:
+    """The names in it."""
+    return set(built.namelist())
 
 
 def test_the_wheel_holds_all_data(wheel: set[str]) -> None:
@@ -97,7 +104,14 @@ def test_the_wheel_holds_all_data(wheel: set[str]) -> None:
     expected |= {f"guardrails_plugin/recipes/{stage}.toml" for stage in Stage}
     expected |= {
         f"guardrails_plugin/models/injection/{name}"
-        for name in ("model.onnx", "tokenizer.json", "config.json", "MODEL_CARD.md")
+        for name in (
+            "model.onnx",
+            "model.onnx.data",
+            "first_tier.npz",
+            "tokenizer.json",
+            "config.json",
+            "MODEL_CARD.md",
+        )
     }
     expected |= {"guardrails_plugin/py.typed"}
 
@@ -111,7 +125,14 @@ def test_the_wheel_holds_every_module_and_nothing_but_the_package(wheel: set[str
     assert modules - wheel == set()
     assert {name.partition("/")[0].partition("-")[0] for name in wheel} == {"guardrails_plugin"}
     assert not [name for name in wheel if "__pycache__" in name]
-    assert any(name.endswith("licenses/LICENSE") for name in wheel)
+
+
+def test_the_wheel_says_under_which_licences_it_is(built: zipfile.ZipFile, wheel: set[str]) -> None:
+    (information,) = (name.removesuffix("METADATA") for name in wheel if name.endswith(".dist-info/METADATA"))
+    said = built.read(f"{information}METADATA").decode()
+
+    assert "\nLicense-Expression: Apache-2.0 AND CC-BY-SA-4.0 AND MIT\n" in said
+    assert {f"{information}licenses/{name}" for name in ("LICENSE", "NOTICE")} <= wheel
 
 
 def test_all_lists_the_public_names_sorted() -> None:

@@ -15,7 +15,7 @@ import argparse
 import json
 import re
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,8 +33,11 @@ STAGES = {Origin.USER: Stage.PROMPT, Origin.EXTERNAL: Stage.POST_TOOL}
 
 LANGUAGES = {"English": True, "other languages": False}
 
-ATTACK, WORDS, TWIN, BENIGN = "attacks", "words of attacks", "near twins", "other innocent texts"
+ATTACK, WORDS, TWIN = "attacks", "words of attacks", "near twins"
+DOCUMENT, OUTSIDE, TYPED = "documents, code, logs", "others from outside", "others that are typed"
+RESEMBLING, BENIGN = (WORDS, TWIN), (DOCUMENT, OUTSIDE, TYPED)
 _WORDS = re.compile(r"trigger|over.?defen[cs]e")
+_DOCUMENT = re.compile(r"(?:\b|_)(?:doc|document|code|log)s?(?:\b|_)")
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Accuracies:
-    """Shares judged rightly: of innocent texts that resemble attacks, of the other innocent ones, of attacks."""
+    """Shares judged rightly: of innocent texts that resemble attacks, of all other innocent ones, of attacks."""
 
     over_defence: float
     benign: float
@@ -67,9 +70,7 @@ def judged(name: str, engine: Engine | None = None) -> list[Judged]:
     """Every text of a set."""
     engine = engine or engine_of()
     rows = [
-        (row.get("family", path.stem), row)
-        for path in sorted((BLIND / name).glob("*.jsonl"))
-        for row in map(json.loads, path.read_text("utf-8").splitlines())
+        (row.get("family", path.stem), row) for path in sorted((BLIND / name).glob("*.jsonl")) for row in rows_of(path)
     ]
     attacked = {row.get("pair") for _, row in rows if row["label"]} - {None, ""}
     found: list[Judged] = []
@@ -83,13 +84,27 @@ def judged(name: str, engine: Engine | None = None) -> list[Judged]:
     return found
 
 
+def rows_of(path: Path) -> list[Mapping[str, Any]]:
+    """The rows of a file, one a line."""
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
 def kind(row: Mapping[str, Any], attacked: set[str | None]) -> str:
-    """What a row is for, by what its set says of it; ``attacked`` are the pairs with an attack."""
+    """What a row is for, by what its set says of it; ``attacked`` are the pairs with an attack.
+
+    The second, fourth and seventh set name no pairs: what twins they have count as other texts. Documents, code and
+    logs are what comes from outside and has such a word in the name of its block, family or category.
+    """
     if row["label"]:
         return ATTACK
-    if _WORDS.search(f"{row['category']} {row.get('family')} {row.get('source')}"):
+    names = f"{row['category']} {row.get('family')} {row.get('source')}"
+    if _WORDS.search(names):
         return WORDS
-    return TWIN if row.get("pair") in attacked else BENIGN
+    if row.get("pair") in attacked:
+        return TWIN
+    if row.get("origin") != Origin.EXTERNAL.value:
+        return TYPED
+    return DOCUMENT if _DOCUMENT.search(names) else OUTSIDE
 
 
 def engine_of() -> Engine:
@@ -110,6 +125,11 @@ def rate(found: Sequence[Judged], *, label: bool) -> float:
     return _mean([one.flagged for one in found if one.label is label])
 
 
+def flagged_of(found: Sequence[Judged], name: str) -> float:
+    """The share of innocent texts of a kind that is flagged; NaN when there is none."""
+    return _mean([one.flagged for one in found if one.kind == name])
+
+
 def means(found: Sequence[Judged]) -> tuple[float, float]:
     """Means over groups: of attacks found, of innocent texts flagged."""
     groups: dict[str, list[Judged]] = defaultdict(list)
@@ -119,11 +139,10 @@ def means(found: Sequence[Judged]) -> tuple[float, float]:
     return float(np.nanmean(attacks)), float(np.nanmean(innocent))
 
 
-def accuracies(found: Sequence[Judged], *, resembling: Sequence[str] = (WORDS, TWIN)) -> Accuracies:
+def accuracies(found: Sequence[Judged], *, resembling: Sequence[str] = RESEMBLING) -> Accuracies:
     """The three accuracies; over-defence by the kinds ``resembling``."""
-    right = {name: [one.flagged is one.label for one in found if one.kind == name] for name in (ATTACK, BENIGN)}
-    resembled = [not one.flagged for one in found if one.kind in resembling]
-    return Accuracies(_mean(resembled), _mean(right[BENIGN]), _mean(right[ATTACK]))
+    kinds = (resembling, BENIGN, (ATTACK,))
+    return Accuracies(*(_mean([one.flagged is one.label for one in found if one.kind in own]) for own in kinds))
 
 
 def _mean(values: Sequence[bool]) -> float:
@@ -135,6 +154,7 @@ def report(name: str, found: Sequence[Judged], *, groups: bool) -> Iterator[str]
     yield line(name, found)
     yield "  mean over groups: found {:.3f}, flagged {:.3f}".format(*means(found))
     yield three(found)
+    yield innocent(found)
     for origin in STAGES:
         yield line(f"  {origin}", [one for one in found if one.origin is origin])
     for language, english in LANGUAGES.items():
@@ -146,12 +166,20 @@ def report(name: str, found: Sequence[Judged], *, groups: bool) -> Iterator[str]
 def three(found: Sequence[Judged]) -> str:
     """The accuracies and their mean, by words and twins, and by words alone."""
     both, words = accuracies(found), accuracies(found, resembling=(WORDS,))
-    size = {name: sum(one.kind == name for one in found) for name in (WORDS, TWIN, BENIGN, ATTACK)}
+    size = Counter(one.kind for one in found)
+    benign = sum(size[name] for name in BENIGN)
     return (
         f"  accuracies: over-defence {both.over_defence:.3f} of {size[WORDS] + size[TWIN]} (words of attacks "
-        f"{words.over_defence:.3f} of {size[WORDS]}), benign {both.benign:.3f} of {size[BENIGN]}, malicious "
+        f"{words.over_defence:.3f} of {size[WORDS]}), benign {both.benign:.3f} of {benign}, malicious "
         f"{both.malicious:.3f} of {size[ATTACK]}; mean {both.mean:.3f} (with words alone {words.mean:.3f})"
     )
+
+
+def innocent(found: Sequence[Judged]) -> str:
+    """The share of innocent texts of each kind that is flagged."""
+    size = Counter(one.kind for one in found)
+    shares = (f"{name} {flagged_of(found, name):.3f} of {size[name]}" for name in (*RESEMBLING, *BENIGN))
+    return f"  flagged by kind: {'; '.join(shares)}"
 
 
 def line(name: str, found: Sequence[Judged]) -> str:

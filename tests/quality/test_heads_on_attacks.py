@@ -5,15 +5,13 @@ The heads of version 0.6 had only seen calm texts beside their own, and took .9 
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from guardrails_plugin.evaluation.datasets import read_rows
 from guardrails_plugin.models.encoder import EMBEDDED, Document, load_encoder
 from guardrails_plugin.types import Origin
+from tests.quality.measure_injection import BLIND
 
-BLIND = Path(__file__).parents[2] / "data" / "blind"
 LABELS = ("refusal", "role_play", "self_harm_instructions", "self_harm_intent", "threat", "gibberish")
 
 

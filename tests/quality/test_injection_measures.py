@@ -1,6 +1,6 @@
 """Floors under what is claimed of the injection model beyond plain blind texts; `tests.quality.injection` prints all.
 
-Samples are small, so that these take seconds: the floors lie well below what the whole tables say.
+Samples are small, so that these take seconds. The bars stand in ``docs/benchmarks.md`` beside what is reached.
 """
 
 from __future__ import annotations
@@ -8,9 +8,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from guardrails_plugin.models.encoder import EMBEDDED, load_encoder
 from guardrails_plugin.types import Origin
-from tests.quality.injection import calibration, cost, disguises, long_texts, windows
-from tests.quality.injection.rows import Judge, blind, drawn
+from tests.quality.injection import batches, calibration, cost, disguises, long_texts, windows
+from tests.quality.injection.rows import Judge, Row, blind, drawn
+
+# A share p of n texts varies by sqrt(p (1 - p) / n) between samples; a floor lies about two of these from what the
+# whole table says. The sample is always the same, so what falls through is a worse model, while the few texts at the
+# threshold that another machine's int8 sums tip over do not. 300 disguised texts at .98 vary by .01, 30 texts by .03.
 
 
 @pytest.fixture(scope="module")
@@ -20,16 +25,30 @@ def judge() -> Judge:
 
 @pytest.mark.slow
 def test_the_ten_disguises_hide_little(judge: Judge) -> None:
-    rows = list(disguises.measured(judge, disguises.NAMED, 10))
-    assert np.mean([row.found for row in rows]) >= 0.85
-    assert min(row.found for row in rows) >= 0.6
-    assert np.mean([row.flagged for row in rows]) <= 0.12
+    rows = list(disguises.measured(judge, disguises.NAMED, disguises.texts(judge, 30)))
+    assert np.mean([row.found for row in rows]) >= 0.95
+    assert min(row.found for row in rows) >= 0.8
+    assert np.mean([row.flagged for row in rows]) <= 0.08
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("languages", "floor"), [("other languages, Latin script", 0.9), ("other scripts", 0.78)])
+def test_disguises_hide_little_in_other_languages(judge: Judge, languages: str, floor: float) -> None:
+    rows = disguises.measured(judge, disguises.LANGUAGES[languages], disguises.texts(judge, 20, languages))
+    assert np.mean([row.found for row in rows]) >= floor
+
+
+def test_languages_are_told_by_most_of_their_letters() -> None:
+    texts = {"en": "the Ω of it", "fr": "l'été à Łódź", "ru": "версия 2 для API", "el": "Ω, see the English text"}
+    rows = [Row(text, label=False, origin=Origin.USER, lang=lang) for lang, text in texts.items()]
+    english, latin, other = disguises.LANGUAGES
+    assert [disguises.languages_of(row) for row in rows] == [english, latin, other, latin]
 
 
 @pytest.mark.slow
 def test_attacks_are_found_in_documents(judge: Judge) -> None:
-    row = long_texts.measured(judge, 4, 0.08, ("middle",))
-    assert row.found["middle"] >= 0.7
+    row = long_texts.measured(judge, 4, 0.2, ("middle",))
+    assert row.found["middle"] >= 0.88
     assert row.read == 1.0
 
 
@@ -67,12 +86,24 @@ def test_windows_are_combined_as_named() -> None:
 def test_the_shipped_windows_tell_attacked_documents_from_others() -> None:
     of = windows.texts(0.2)
     areas = windows.qualities(windows.read(*windows.shipped(), of), of, windows.worst)
-    assert areas["blind user"] >= 0.9
+    assert areas["blind user"] >= 0.85
     assert areas["long"] >= 0.7
 
 
 @pytest.mark.slow
 def test_little_is_spent_beside_the_passes_whatever_the_length() -> None:
-    every = cost.measured(cost.texts(40))
-    assert np.median([one.ratio for one in every]) < 1.5
-    assert np.mean([one.passes == 1 for one in every if one.clean and one.length < cost.SHORT]) >= 0.8
+    assert np.median([one.ratio for one in cost.measured(cost.texts(60))]) < 1.2
+
+
+@pytest.mark.slow
+def test_clean_short_texts_take_one_pass() -> None:
+    assert np.mean(np.asarray(cost.passes(cost.short(150))) <= 1) >= 0.94
+
+
+@pytest.mark.slow
+def test_a_batch_of_one_is_a_pass_and_company_moves_little() -> None:
+    encoder = load_encoder(EMBEDDED)
+    own = batches.windows_of(encoder, 12)
+    alone = [encoder._forward(window).logits[0] for window in own]
+    assert batches.logits(encoder, own, 1).tolist() == alone
+    assert np.abs(batches.logits(encoder, own, 4) - alone).mean() < 0.5

@@ -1,6 +1,6 @@
 """Prints one of the tables about the embedded injection model.
 
-    python -m tests.quality.injection groups|kinds|disguises|long|calibration|windows|cost|memory [--scale 0.2]
+    python -m tests.quality.injection groups|kinds|disguises|long|calibration|windows|batches|cost|memory [--scale 0.2]
 
 Each table says in its module what it is made of. A smaller scale takes fewer texts.
 """
@@ -11,7 +11,7 @@ import argparse
 import sys
 
 from tests.quality import measure_injection
-from tests.quality.injection import calibration, cost, disguises, kinds, long_texts, memory, windows
+from tests.quality.injection import batches, calibration, cost, disguises, kinds, long_texts, memory, windows
 
 TABLES = {
     "kinds": kinds.lines,
@@ -19,6 +19,7 @@ TABLES = {
     "long": long_texts.lines,
     "calibration": calibration.lines,
     "windows": windows.lines,
+    "batches": batches.lines,
     "cost": cost.lines,
     "memory": memory.lines,
 }

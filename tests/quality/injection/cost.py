@@ -54,7 +54,6 @@ class Cost:
     """Of one text: its passes, and CPU time over that of the bare passes, with and without normalising."""
 
     length: int
-    clean: bool
     passes: int
     ratio: float
     judging: float
@@ -69,12 +68,34 @@ def texts(size: int) -> list[Row]:
     return [*rows, *(Row(text, label=False, origin=Origin.EXTERNAL) for text in pieces)]
 
 
+def short(size: int) -> list[Row]:
+    """Innocent rows that surely fit one window."""
+    rows = (*blind(), *held_back())
+    return drawn([row for row in rows if not row.label and len(row.text) < SHORT], size)
+
+
+def passes(rows: Sequence[Row]) -> list[int]:
+    """How many forward passes each text takes."""
+    detector, encoder = _counted()
+    found = []
+    for row in rows:
+        encoder.forget()
+        detector.score([normalize(Segment(row.text, row.origin))])
+        found.append(len(encoder.windows))
+    return found
+
+
 def measured(rows: Sequence[Row]) -> list[Cost]:
     """The cost of each text that has a pass."""
-    detector, encoder = PromptInjection(), Counting()
-    detector.__dict__["_classifier"] = encoder
+    detector, encoder = _counted()
     found = [_cost(detector, encoder, row, number) for number, row in enumerate(rows)]
     return [cost for cost in found if cost is not None]
+
+
+def _counted() -> tuple[PromptInjection, Counting]:
+    detector, encoder = PromptInjection(), Counting()
+    detector.__dict__["_classifier"] = encoder
+    return detector, encoder
 
 
 def _cost(detector: PromptInjection, encoder: Counting, row: Row, number: int) -> Cost | None:
@@ -103,7 +124,7 @@ def _cost(detector: PromptInjection, encoder: Counting, row: Row, number: int) -
     else:
         passes = bare()
         whole, judging = score()
-    return Cost(len(row.text), not row.label, len(windows), whole / passes, judging / passes)
+    return Cost(len(row.text), len(windows), whole / passes, judging / passes)
 
 
 def lines(scale: float) -> Iterator[str]:
@@ -121,8 +142,8 @@ def lines(scale: float) -> Iterator[str]:
             f"CPU over the bare passes: median {np.median(ratios):.3f} (quartiles {low:.3f}-{high:.3f}), "
             f"without normalising {np.median([cost.judging for cost in own]):.3f}"
         )
-    short = [cost.passes for cost in every if cost.clean and cost.length < SHORT]
+    clean = np.asarray(passes(short(round(SIZE * scale))))
     yield (
-        f"  clean texts to {SHORT} characters: {np.mean(np.asarray(short) == 1):.3f} of {len(short)} with one pass, "
-        f"mean {np.mean(short):.2f}, most {max(short)}"
+        f"  innocent texts to {SHORT} characters: {np.mean(clean <= 1):.3f} of {len(clean)} with one pass at most, "
+        f"mean {clean.mean():.2f}, most {clean.max()}"
     )

@@ -1,17 +1,19 @@
 """Attacks in disguise: of those that are found in plain, how many still are; and innocent texts in the same guise.
 
-English rows of 30 to 400 characters, held back. Ten disguises are the ones that research and scanners name; the others
-are what else is easily done by hand. Innocent texts that are flagged in plain are left out.
+Held-back rows of 30 to 400 characters: English ones, other languages in Latin script, other scripts. Ten disguises are
+the ones that research and scanners name; the others are what else is easily done by hand. Innocent texts that are
+flagged in plain are left out.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from guardrails_plugin.detectors.scripts import scripts
 from guardrails_plugin.training import augment
 from tests.quality.injection.rows import Judge, Row, drawn, held_back
 
@@ -92,6 +94,24 @@ OTHERS: dict[str, Callable[[str], str]] = {
     "spaced, no gaps": without_gaps,
     "hyphens": hyphens,
 }
+OF_ANY_SCRIPT = {name: NAMED[name] for name in ("zero-width", "base64", "hex", "spaced", "reversed", "emoji selectors")}
+"""Of the ten, those that do not leave most letters as they are where few are Latin."""
+
+ENGLISH = "English"
+LANGUAGES: Mapping[str, Mapping[str, Callable[[str], str]]] = {
+    ENGLISH: NAMED,
+    "other languages, Latin script": NAMED,
+    "other scripts": OF_ANY_SCRIPT,
+}
+"""Disguises that texts of each group of languages are measured in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """What is put in disguise."""
+
+    attacks: list[Row]
+    innocent: list[Row]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,21 +123,29 @@ class Disguise:
     flagged: float
 
 
-def measured(judge: Judge, names: dict[str, Callable[[str], str]], size: int = SIZE) -> Iterator[Disguise]:
-    """Each disguise of at most ``size`` attacks and innocent texts."""
-    attacks, innocent = texts(judge, size)
+def measured(judge: Judge, names: Mapping[str, Callable[[str], str]], of: Texts) -> Iterator[Disguise]:
+    """Each disguise of these texts."""
     for name, hide in names.items():
-        found, flagged = (judge.flags([hidden(row, hide) for row in rows]).mean() for rows in (attacks, innocent))
+        found, flagged = (judge.flags([hidden(row, hide) for row in rows]).mean() for rows in (of.attacks, of.innocent))
         yield Disguise(name, float(found), float(flagged))
 
 
-def texts(judge: Judge, size: int) -> tuple[list[Row], list[Row]]:
-    """Attacks that are found in plain, innocent texts that are not flagged."""
-    short = [row for row in held_back() if row.lang == "en" and 30 < len(row.text) < 400]
+def texts(judge: Judge, size: int = SIZE, languages: str = ENGLISH) -> Texts:
+    """At most ``size`` attacks that are found in plain, and innocent texts that are not flagged."""
+    short = [row for row in held_back() if 30 < len(row.text) < 400 and languages_of(row) == languages]
     # A part of them is lost to the plain reading: twice as many are drawn.
     both = (drawn([row for row in short if row.label is label], 2 * size) for label in (True, False))
     attacks, innocent = (judge.kept(rows, flagged=label) for rows, label in zip(both, (True, False), strict=True))
-    return attacks[:size], innocent[:size]
+    return Texts(attacks[:size], innocent[:size])
+
+
+def languages_of(row: Row) -> str:
+    """Which of `LANGUAGES` a row belongs to, by the script of most of its letters."""
+    if row.lang == "en":
+        return ENGLISH
+    found = scripts(row.text)
+    _, latin, other = LANGUAGES
+    return latin if 2 * found["latin"] > found.total() else other
 
 
 def hidden(row: Row, hide: Callable[[str], str]) -> Row:
@@ -126,14 +154,18 @@ def hidden(row: Row, hide: Callable[[str], str]) -> Row:
 
 
 def lines(scale: float) -> Iterator[str]:
-    """The table."""
+    """The tables: every disguise of English texts, and the ten in other languages."""
     judge = Judge()
-    attacks, innocent = texts(judge, round(SIZE * scale))
-    yield f"held back: {len(attacks)} attacks found in plain, {len(innocent)} innocent texts not flagged in plain"
-    for title, names in (("the ten", NAMED), ("others", OTHERS)):
-        rows = []
-        for row in measured(judge, names, round(SIZE * scale)):
-            rows.append(row)
-            yield f"  {row.name:16} found {row.found:.3f}  innocent flagged {row.flagged:.3f}"
-        found, flagged = np.mean([row.found for row in rows]), np.mean([row.flagged for row in rows])
-        yield f"  mean of {title:8} found {found:.3f}  innocent flagged {flagged:.3f}"
+    for languages, named in LANGUAGES.items():
+        of = texts(judge, round(SIZE * scale), languages)
+        yield (
+            f"{languages}, held back: {len(of.attacks)} attacks found in plain, "
+            f"{len(of.innocent)} innocent texts not flagged in plain"
+        )
+        for names in (named, OTHERS) if languages == ENGLISH else (named,):
+            rows = []
+            for row in measured(judge, names, of):
+                rows.append(row)
+                yield f"  {row.name:16} found {row.found:.3f}  innocent flagged {row.flagged:.3f}"
+            found, flagged = np.mean([row.found for row in rows]), np.mean([row.flagged for row in rows])
+            yield f"  mean of these {len(rows):2} found {found:.3f}  innocent flagged {flagged:.3f}"

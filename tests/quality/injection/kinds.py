@@ -7,17 +7,16 @@ which of two aims a text has is at times a matter of opinion, so a share of 1 is
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from guardrails_plugin.evaluation.split import is_held_back
 from guardrails_plugin.models.encoder import EMBEDDED, Document, load_encoder
 from guardrails_plugin.types import Origin
 from tests.quality.injection.rows import DATA, drawn
+from tests.quality.measure_injection import BLIND, rows_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +29,16 @@ class Aimed:
 
 def held_back() -> list[Aimed]:
     """Hand-written attacks that the head was not trained on."""
-    rows = [row for path in sorted((DATA / "heads").glob("kind*.jsonl")) for row in _read(path)]
+    rows = [row for path in sorted((DATA / "heads").glob("kind*.jsonl")) for row in rows_of(path)]
     held = [row for row in rows if is_held_back(row["text"], row["pair"])]
     return [_aimed(row, max(row["labels"], key=row["labels"].get)) for row in held]
 
 
 def blind() -> list[Aimed]:
     """Attacks of two blind sets."""
-    kinds = {row["id"]: row["kind"] for row in _read(DATA / "blind" / "kinds.jsonl")}
-    folders = (DATA / "blind" / f"injection_{name}" for name in ("fifth", "sixth"))
-    rows = [row for folder in folders for path in sorted(folder.glob("*.jsonl")) for row in _read(path)]
+    kinds = {row["id"]: row["kind"] for row in rows_of(BLIND / "kinds.jsonl")}
+    folders = (BLIND / f"injection_{name}" for name in ("fifth", "sixth"))
+    rows = [row for folder in folders for path in sorted(folder.glob("*.jsonl")) for row in rows_of(path)]
     return [_aimed(row, kinds[row["id"]]) for row in rows if row["id"] in kinds]
 
 
@@ -63,10 +62,6 @@ def lines(scale: float) -> Iterator[str]:
             own = Counter({said: number for (true, said), number in counts.items() if true == kind})
             said = ", ".join(f"{other} {number / own.total():.2f}" for other, number in own.most_common(3))
             yield f"    {kind:<13}{own.total():4}  {said}"
-
-
-def _read(path: Path) -> Iterator[Mapping[str, Any]]:
-    yield from map(json.loads, path.read_text("utf-8").splitlines())
 
 
 def _aimed(row: Mapping[str, Any], kind: str) -> Aimed:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from guardrails_plugin import Engine, Origin
 from guardrails_plugin.training.data import read_all, split_pairs
-from tests.quality.measure_injection import SETS, STAGES, engine_of, probabilities
+from tests.quality.measure_injection import BLIND, SETS, STAGES, engine_of, probabilities
 
 DATA = Path(__file__).parents[3] / "data"
 
@@ -43,7 +43,7 @@ def held_back() -> list[Row]:
 
 def blind() -> list[Row]:
     """Rows of all blind sets."""
-    return _rows([path for name in SETS for path in sorted((DATA / "blind" / name).glob("*.jsonl"))], split=False)
+    return _rows([path for name in SETS for path in sorted((BLIND / name).glob("*.jsonl"))], split=False)
 
 
 def _rows(paths: Sequence[Path], *, split: bool) -> list[Row]:
