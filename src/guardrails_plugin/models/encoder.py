@@ -1,9 +1,9 @@
 """A small text encoder on onnxruntime with several heads: one pass, windows, calibrated probabilities.
 
 A model is a folder with ``model.onnx``, its weights beside it (``model.onnx.data``, if they are not in the graph),
-``tokenizer.json`` and ``config.json`` (see `EncoderConfig`). Long texts are read in overlapping windows and count as
-their worst window; their embedding is the mean of their windows'. What a window gave is remembered, so that a second
-head asking about the same text costs nothing. No network, no torch.
+``tokenizer.json`` and ``config.json`` (see `EncoderConfig`), perhaps ``kinds.npz`` (see `models.kinds`). Long texts are
+read in overlapping windows and count as their worst window; their embedding is the mean of their windows'. What a
+window gave is remembered, so that a second head asking about the same text costs nothing. No network, no torch.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -24,15 +24,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from guardrails_plugin.errors import ConfigError
 from guardrails_plugin.models.classifier import Document, Reading
+from guardrails_plugin.models.kinds import load_kinds
 from guardrails_plugin.types import Origin
 
 __all__ = ["EMBEDDED", "Document", "Encoder", "EncoderConfig", "Reading", "load_encoder"]
 
 EMBEDDED = Path(__file__).parent / "injection"
 """The model in the wheel."""
-
-_KIND = "kind"
-"""Head whose labels say what an attack is after; they begin with its name."""
 
 _REMEMBERED = 4096
 """Windows whose logits are kept: agents send the same messages again with every step."""
@@ -124,6 +122,7 @@ class Encoder:
             raise ConfigError(f"model {folder.name!r} cannot be loaded: {type(error).__name__}: {error}") from None
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
+        self._kinds = load_kinds(folder)
         self._outputs = [output.name for output in self._session.get_outputs()]
         self._frames = {name: self._frame(words) for name, words in self.config.origins.items()}
         self._known: OrderedDict[bytes, _Output] = OrderedDict()
@@ -207,18 +206,9 @@ class Encoder:
             scale = self._scale(label, documents[window.document].origin)
             probability = _sigmoid(scale.a * output.logits[column] + scale.b)
             if probability > readings[window.document].probability:
-                kind = self._kind(output) if label is None else ""
+                kind = self._kinds.of(output.embedding) if self._kinds and label is None else ""
                 readings[window.document] = Reading(probability, window.start, window.end, kind)
         return readings
-
-    def _kind(self, output: _Output) -> str:
-        """The likeliest of the kinds of attacks; "" of a model that does not tell them."""
-        told = (label for label in self.config.heads.get(_KIND, ()) if label in self.config.labels)
-        return max(told, key=partial(self._logit, output), default="").removeprefix(f"{_KIND}_")
-
-    def _logit(self, output: _Output, label: str) -> float:
-        scale = self.config.labels[label]
-        return scale.a * output.logits[self.config.column(label)] + scale.b
 
     def _scale(self, label: str | None, origin: Origin) -> Calibration:
         return self.config.calibration[self._voice(origin)] if label is None else self.config.labels[label]

@@ -37,9 +37,6 @@ DEMOGRAPHIC = tuple(
     for kind in "age disability ethnicity gender nationality politics religion sexual_orientation".split()
 )
 
-KINDS = tuple(f"kind_{kind}" for kind in "override jailbreak extraction exfiltration tool_hijack manipulation".split())
-"""What an attack is after; only attacks say it."""
-
 HEADS: dict[str, tuple[str, ...]] = {
     "injection": ("injection",),
     "toxicity": TOXICITY,
@@ -49,7 +46,6 @@ HEADS: dict[str, tuple[str, ...]] = {
     "role_play": ("role_play",),
     "demographic": DEMOGRAPHIC,
     "gibberish": ("gibberish",),
-    "kind": KINDS,
 }
 LABELS = tuple(label for labels in HEADS.values() for label in labels)
 
