@@ -131,7 +131,7 @@ def ingestion(engine: Engine) -> Checks:
 def encryption(engine: Engine) -> Checks:
     """Values keep their format, and whoever holds the key turns them back."""
     console.rule("3. Format-preserving encryption, and the way back")
-    original = f"Card {CARD} belongs to the customer with SSN {SSN}."
+    original = f"The customer gave card {CARD} and SSN {SSN} on the phone."
     overrides = {"pii": {"credit_card": "encrypt", "us_ssn": "encrypt"}}
     result = engine.check(original, stage="prompt", overrides=overrides)
     card, ssn = (replacement.text for replacement in result.replacements)

@@ -25,7 +25,7 @@ from guardrails_plugin.detectors.prose import passages
 
 __all__ = ["COMMANDING", "TELLING", "Retold", "likeness", "retold"]
 
-TELLING, COMMANDING = 0.25, 0.345
+TELLING, COMMANDING = 0.25, 0.305
 _SLOPE = 12.0
 
 _PASSAGE = 480

@@ -44,7 +44,7 @@ from guardrails_plugin.types import Context, Finding, Text
 
 __all__ = ["SHARE", "Topic", "Topics", "probability"]
 
-_SLOPE, _OFFSET = 1.20, -3.15
+_SLOPE, _OFFSET = 1.19, -3.13
 """Logistic curve from standard deviations to probability at a share of `SHARE`; fitted by ``training.topics``."""
 
 SHARE = 0.1

@@ -1,8 +1,8 @@
 """How often the classifier names what an attack is after, and rightly.
 
-Held back: every fifth pair of ``data/kinds``. Blind: ``data/blind/kinds.jsonl`` names the kinds of the attacks of the fifth
-and sixth blind sets. Both were named by several readers who did not see what the classifier says; which of two aims a
-text has is at times a matter of opinion, so a share of 1 is out of reach.
+Held back: every fifth pair of ``data/kinds``. Blind: ``data/blind/kinds.jsonl`` names the kinds of the attacks of the
+fifth and sixth blind sets. Both were named by several readers who did not see what the classifier says; which of two
+aims a text has is at times a matter of opinion, so a share of 1 is out of reach.
 """
 
 from __future__ import annotations

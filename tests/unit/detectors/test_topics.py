@@ -128,7 +128,7 @@ def test_texts_are_found_as_their_topic_and_no_other(own: Topics, wide: Topics) 
 
 
 def test_texts_about_something_else_are_not(own: Topics) -> None:
-    assert sum(bool(surely(own, text)) for text in NEITHER) <= 2
+    assert sum(bool(surely(own, text)) for text in NEITHER) <= 3
 
 
 @pytest.mark.parametrize(
