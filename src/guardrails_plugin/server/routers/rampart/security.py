@@ -187,9 +187,10 @@ def risk(result: GuardResult, found: Sequence[Threat]) -> float:
 
 
 def _kinds(finding: Finding, raw: Sequence[Finding]) -> set[str]:
-    """What a finding is in Rampart's words. The classifier does not say which sort of attack it saw; rules do."""
+    """What a finding is in Rampart's words, by the rules that matched, or else by what the classifier says of it."""
     if finding.detector == _INJECTION:
-        seen = {str(one.evidence["category"]) for one in raw if _by_rule(one)}
+        ruled = {str(one.evidence["category"]) for one in raw if _by_rule(one)}
+        seen = ruled or {str(finding.evidence.get("category"))}
         kinds = {"jailbreak"} if "jailbreak" in seen else set()
         return kinds | ({_INJECTION} if not kinds or seen - {"jailbreak"} else set())
     if finding.detector == "malicious_url" and finding.entity_type not in _LEAKS:
