@@ -10,7 +10,7 @@ import pytest
 
 from guardrails_plugin.models.encoder import EMBEDDED, load_encoder
 from guardrails_plugin.types import Origin
-from tests.quality.injection import batches, calibration, cost, disguises, long_texts, windows
+from tests.quality.injection import batches, calibration, cost, disguises, kinds, long_texts, windows
 from tests.quality.injection.rows import Judge, Row, blind, drawn
 
 # A share p of n texts varies by sqrt(p (1 - p) / n) between samples; a floor lies about two of these from what the
@@ -107,3 +107,11 @@ def test_a_batch_of_one_is_a_pass_and_company_moves_little() -> None:
     alone = [encoder._forward(window).logits[0] for window in own]
     assert batches.logits(encoder, own, 1).tolist() == alone
     assert np.abs(batches.logits(encoder, own, 4) - alone).mean() < 0.5
+
+
+@pytest.mark.slow
+def test_what_attacks_are_after_is_told_often_and_mostly_rightly() -> None:
+    counts = kinds.named(kinds.blind())
+    assert counts.total() == 379
+    assert kinds.told(counts) >= 0.47
+    assert kinds.right(counts) >= 0.73
