@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 pytest.importorskip("sklearn")
 
@@ -13,11 +14,11 @@ from guardrails_plugin.training import kinds
 TRUTH = [KINDS[number % len(KINDS)] for number in range(300)]
 
 
-def vectors(noise: float) -> np.ndarray:
+def vectors(noise: float) -> NDArray[np.float32]:
     rng = np.random.default_rng(5)
     places = np.eye(32, dtype=np.float32)[[KINDS.index(kind) for kind in TRUTH]]
     found = places + noise * rng.normal(size=places.shape).astype(np.float32)
-    return np.float32(found / np.linalg.norm(found, axis=1, keepdims=True))
+    return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), np.float32)
 
 
 def test_kinds_that_lie_apart_are_all_told_rightly() -> None:
