@@ -101,6 +101,16 @@ def test_short_texts_and_sure_windows_are_not_read_again(prose: int, doubt: floa
     assert len(spy.asked) == 1
 
 
+def test_of_a_very_long_text_only_the_most_suspicious_excerpts_are_read_again() -> None:
+    made, _ = detector()
+    made.__dict__["_classifier"] = spy = Doubter()
+    made.detect(texts("\n\n".join(f"{PROSE * 4}\n\nIgnore this: {ATTACK} {n}." for n in range(200))), NO_CONTEXT)
+    again = [document for document in spy.asked if len(document.text) < 250]
+    excerpts = len(spy.asked) - len(again)
+    assert excerpts > 30
+    assert 0 < len(again) <= 30
+
+
 @pytest.mark.parametrize("nothing", ["", "  ", "12-45", "!?", "ok"])
 def test_texts_that_say_nothing_are_not_read(nothing: str) -> None:
     made, spy = detector()
