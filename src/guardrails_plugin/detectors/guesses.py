@@ -19,6 +19,7 @@ import re2
 
 from guardrails_plugin.decoding import Run
 from guardrails_plugin.detectors.codes import code_runs
+from guardrails_plugin.detectors.letter_order import backward_stretch
 from guardrails_plugin.detectors.vocabulary import Vocabulary, vocabulary
 from guardrails_plugin.detectors.word_order import load_word_order
 from guardrails_plugin.normalize import patched
@@ -139,6 +140,8 @@ def _backward_runs(text: str, words: set[str], common: Vocabulary) -> Iterator[R
         for start, end in _whole(text, _backward, common):
             run = text[start:end]
             yield start, end, _in_order(_backward(run), _EACH.sub(lambda word: _backward(word.group()), run))
+    elif (stretch := backward_stretch(text)) is not None:
+        yield *stretch, _backward(text[slice(*stretch)])
 
 
 def _in_order(one: str, other: str) -> str:
