@@ -83,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--new", default="", help="names of files in --own and --heads (plain7_*) to teach; others are rehearsed"
     )
+    train.add_argument("--rehearse", type=int, help="most other rows beside those of --new, 12000 by default")
     train.add_argument("--keep", type=float, default=0.0, help="share of the base's weights in the result, below 1")
     train.add_argument(
         "--runs", type=Path, nargs="*", default=(), help="work folders of finished runs: their mean, and no training"
@@ -182,6 +183,7 @@ def _train(options: argparse.Namespace) -> int:
             mine_with=options.mine_with,
             heads=options.heads,
             new=options.new,
+            rehearse=options.rehearse,
             keep=options.keep,
             runs=options.runs,
             rate=options.rate,

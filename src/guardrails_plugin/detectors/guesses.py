@@ -22,8 +22,9 @@ from guardrails_plugin.detectors.codes import code_runs
 from guardrails_plugin.detectors.letter_order import backward_stretch
 from guardrails_plugin.detectors.vocabulary import Vocabulary, vocabulary
 from guardrails_plugin.detectors.word_order import load_word_order
+from guardrails_plugin.models.first_tier import merged
 from guardrails_plugin.normalize import patched
-from guardrails_plugin.types import Text, View
+from guardrails_plugin.types import Span, Text, View
 
 __all__ = ["guesses", "readings"]
 
@@ -135,22 +136,37 @@ def _rot13(text: str) -> str:
 
 
 def _backward_runs(text: str, words: set[str], common: Vocabulary) -> Iterator[Run]:
-    """Reversed stretches, whether or not the order of the words is reversed too."""
-    if len(words & common.backwards) >= _LEAST_HITS:
-        for start, end in _whole(text, _backward, common):
-            run = text[start:end]
-            yield start, end, _in_order(_backward(run), _EACH.sub(lambda word: _backward(word.group()), run))
-    elif (stretch := backward_stretch(text)) is not None:
-        yield *stretch, _backward(text[slice(*stretch)])
+    """Stretches that read from their end."""
+    for span in _backward_stretches(text, words, common):
+        one, other = _both_orders(text[span.start : span.end])
+        if one == other or _order(one, other) > -_TOLD:
+            yield span.start, span.end, one
 
 
-def _in_order(one: str, other: str) -> str:
-    """The reading whose words stand in the likelier order; both where that says little."""
+def _backward_word_runs(text: str, words: set[str], common: Vocabulary) -> Iterator[Run]:
+    """Stretches whose words read from their ends, one after the other."""
+    for span in _backward_stretches(text, words, common):
+        one, other = _both_orders(text[span.start : span.end])
+        if one != other and _order(one, other) < _TOLD:
+            yield span.start, span.end, other
+
+
+def _backward_stretches(text: str, words: set[str], common: Vocabulary) -> list[Span]:
+    """Where letters or common words read backwards: letters tell it in any language, words to the end of a stretch."""
+    by_letters = [Span(*stretch)] if (stretch := backward_stretch(text)) else []
+    by_words = _whole(text, _backward, common) if len(words & common.backwards) >= _LEAST_HITS else ()
+    spans = sorted([*by_letters, *(Span(*stretch) for stretch in by_words)])
+    return list(merged(spans)) if spans else []
+
+
+def _both_orders(run: str) -> tuple[str, str]:
+    return _backward(run), _EACH.sub(lambda word: _backward(word.group()), run)
+
+
+def _order(one: str, other: str) -> float:
+    """Bits by which the words of the one reading stand in the likelier order; of other languages than English few."""
     table = load_word_order()
-    difference = table.order(one) - table.order(other)
-    if abs(difference) < _TOLD:
-        return f"{one}\n{other}"
-    return one if difference > 0 else other
+    return table.order(one) - table.order(other)
 
 
 def _backward(word: str) -> str:
@@ -258,6 +274,7 @@ def _sentence(words: Sequence[str], common: Vocabulary) -> bool:
 _FINDERS: tuple[tuple[str, Callable[[str, set[str], Vocabulary], Iterator[Run]]], ...] = (
     ("rot13", _rot13_runs),
     ("reversed", _backward_runs),
+    ("words reversed", _backward_word_runs),
     ("leet", _leet_runs),
     ("glued", _glued_runs),
     ("accents", _accent_runs),

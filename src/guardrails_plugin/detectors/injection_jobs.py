@@ -40,7 +40,9 @@ _LEAST_LETTERS = 4
 _LEAST_WORDS = 2
 """Common words that letters with separators must make: lists of initials and options make none."""
 
-_DISGUISES = frozenset({"spaced", "rot13", "reversed", "leet", "glued", "accents", "capitals", "codes"})
+_DISGUISES = frozenset(
+    {"spaced", "rot13", "reversed", "words reversed", "leet", "glued", "accents", "capitals", "codes"}
+)
 _INLINE = _DISGUISES | {"escape"}
 
 _BLOB = re.compile(r"[A-Za-z0-9+/=_-]{40,}")

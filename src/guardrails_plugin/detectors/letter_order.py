@@ -1,12 +1,11 @@
-"""Whether text in other scripts than Latin reads from its beginning or from its end: one small table of letter pairs.
+"""Whether text reads from its beginning or from its end, in whatever script: one small table of letter pairs.
 
 The table (``data/letter_order.npz``, made by ``training.letter_order``) holds for two neighbouring characters how much
 oftener they stand in this order than in the other, in bits. Turned round, a text turns the sign of each of its pairs;
 the stretch with the heaviest sum against the usual order (Kadane, 1984) was written backwards if that is more than
 chance. Pairs have their place by a hash: two that share it disturb each other, but no text can be read from the table.
 
-Limits: letters of Latin script count as one sign (their words are known, see `guesses`); languages that the table has
-not seen weigh little, and are not turned round.
+Limits: languages that the table has not seen weigh little, and are not turned round; nor are a few words.
 """
 
 from __future__ import annotations
@@ -28,82 +27,90 @@ PLACES = 1 << 15
 UNIT = 16
 """Steps of a bit in the table."""
 
-_FIRST = 0x370
-"""The first letter behind the Latin blocks, and the marks that these share with others."""
+_FIRST_FOREIGN = "\u0370"
+"""The first character behind the Latin blocks; scripts from here on have marks that are part of their letters."""
 
-_SPACE, _OTHER = 0x20, 0x30
+_SPACE, _SIGN = 0x20, 0x30
+"""What all spaces, and all signs that belong to no script, count as."""
+
+_DRIFT = 0.2
+"""Bits that each pair takes from a stretch: letters by chance, as in keys, else add up to one in the long run."""
 
 _BITS = 16.0
-"""Weight of a stretch that was written backwards: of 800 held-back texts in other scripts that stand as they were
-written, one in two hundred weighs as much."""
-
+"""Weight of a stretch that was written backwards. Of 4,343 held-back texts that stand as they were written 8 have one,
+of those turned round .98 do."""
 
 _SURE = 4.0
 """Weight of a word from which it stands as it was written, beside a stretch that does not."""
 
 _WORD = re.compile(r"\S+")
+_CODE = re.compile(r"[!-~]{25,}")
+"""Runs without a space that are no words: keys, encoded data, paths."""
 
 
 def pairs(text: str) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Place and sign of each pair of neighbours; pairs without a foreign letter have the sign 0.
+    """Place and sign of each pair of neighbours; pairs without a letter have the sign 0.
 
     The pair in the other order has the same place and the other sign.
     """
-    # Deferred: not needed for the most texts, which are in Latin letters.
+    # Deferred: costs more than the detectors that need no model.
     import numpy as np
 
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.int64)
-    foreign = codes >= _FIRST
-    gap = np.fromiter(map(str.isspace, text), bool, len(text))
-    codes = np.where(foreign, codes, np.where(gap, _SPACE, _OTHER))
+    given, which = np.unique(np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32), return_inverse=True)
+    codes = np.array([_counted_as(chr(code)) for code in given.tolist()], np.int64)[which]
     one, other = codes[:-1], codes[1:]
     place = (np.minimum(one, other) * 40_503 + np.maximum(one, other) * 69_069) >> 3
-    return place % PLACES, np.sign(other - one) * (foreign[:-1] | foreign[1:])
+    return place % PLACES, np.sign(other - one)
+
+
+def _counted_as(char: str) -> int:
+    if char.isalpha():
+        small = char.lower()
+        return ord(small if len(small) == 1 else char)
+    if char.isspace():
+        return _SPACE
+    return ord(char) if char >= _FIRST_FOREIGN else _SIGN
 
 
 def backward_stretch(text: str) -> tuple[int, int] | None:
     """Where a text was written backwards, at most one stretch; None for a text that reads as it stands."""
-    if text.isascii() or max(text) < chr(_FIRST):
+    if len(text) < _BITS:
         return None
     import numpy as np
 
-    place, sign = pairs(text)
-    against = -load_letter_order()[place].astype(np.int64) * sign
-    sums = np.concatenate([[0], np.cumsum(against)])
+    place, sign = pairs(_CODE.sub(lambda run: " " * len(run.group()), text))
+    against = -load_letter_order()[place] * sign - _DRIFT * UNIT
+    sums = np.concatenate([[0.0], np.cumsum(against)])
     rises = sums - np.minimum.accumulate(sums)
     end = int(np.argmax(rises))
     if rises[end] < _BITS * UNIT:
         return None
     start = end - int(np.argmin(sums[end::-1]))
-    return _whole_words(text, sums, start, end + 1)
+    return _whole_words(text, against, start, end)
 
 
-def _whole_words(text: str, sums: NDArray[Any], start: int, end: int) -> tuple[int, int]:
+def _whole_words(text: str, against: NDArray[Any], start: int, end: int) -> tuple[int, int]:
     """The stretch with all of the words that it cuts, and the words beside it that may have been written so, too."""
-    while text[start] < chr(_FIRST):
-        start += 1
-    while text[end - 1] < chr(_FIRST):
-        end -= 1
     words = [found.span() for found in _WORD.finditer(text)]
-    first = next(n for n, word in enumerate(words) if word[1] > start)
-    last = next(n for n, word in enumerate(words) if word[1] >= end)
-    while first and _doubtful(text, sums, *words[first - 1]):
+    first = next(n for n, word in enumerate(words) if word[1] > start + 1)
+    last = next((n for n, word in enumerate(words) if word[1] >= end), len(words) - 1)
+    while first and _doubtful(against, *words[first - 1]):
         first -= 1
-    while last + 1 < len(words) and _doubtful(text, sums, *words[last + 1]):
+    while last + 1 < len(words) and _doubtful(against, *words[last + 1]):
         last += 1
     return words[first][0], words[last][1]
 
 
-def _doubtful(text: str, sums: NDArray[Any], start: int, end: int) -> bool:
-    return max(text[start:end]) >= chr(_FIRST) and sums[start] - sums[end - 1] < _SURE * UNIT
+def _doubtful(against: NDArray[Any], start: int, end: int) -> bool:
+    """Whether a word may stand backwards: with the spaces beside it, it weighs against that no more than so much."""
+    return float(against[max(0, start - 1) : end].sum()) > -_SURE * UNIT
 
 
 @cache
 def load_letter_order() -> NDArray[Any]:
-    """The embedded table: int8, sixteenths of a bit, for the smaller code in front of the larger."""
+    """The embedded table: sixteenths of a bit, for the smaller code in front of the larger."""
     import numpy as np
 
     data = (files("guardrails_plugin.detectors") / "data" / "letter_order.npz").read_bytes()
     with np.load(BytesIO(data), allow_pickle=False) as file:
-        table: NDArray[Any] = file["bits"]
-    return table
+        return np.asarray(file["bits"], np.float32)

@@ -103,9 +103,16 @@ class WordOrder:
         return self.first_shape + shape(word) if found is None else found
 
     def order(self, text: str) -> float:
-        """Bits by which its words' order is likelier than by chance."""
-        numbers = [self.number(token.text) for token in tokens(text)]
+        """Bits by which its words' order is likelier than by chance; 0 where the table knows few of them."""
+        read = list(tokens(text))
+        if not self._knows(read):
+            return 0.0
+        numbers = [self.number(token.text) for token in read]
         return sum(self.gains[one][other] for one, other in pairwise(numbers)) / UNIT
+
+    def _knows(self, read: Sequence[Token]) -> bool:
+        words = [token.text for token in read if token.text[0].isalpha()]
+        return bool(words) and sum(word in self.classes for word in words) >= _KNOWN * len(words)
 
     def disorder(self, text: str) -> Disorder | None:
         """The heaviest stretch of a text, where it consists of common words."""
@@ -126,7 +133,7 @@ class WordOrder:
     def _stretch(self, read: Sequence[Token], best: tuple[int, int, float]) -> Disorder | None:
         first, last, total = best
         words = [token for token in read[first:last] if token.text[0].isalpha()]
-        if not words or sum(token.text in self.classes for token in words) < _KNOWN * len(words):
+        if not self._knows(words):
             return None
         chance = max(0.0, math.log2(len(read) / _USUAL))
         return Disorder(words[0].start, words[-1].end, sum(len(token.text) for token in words), total - chance)

@@ -33,6 +33,7 @@ def train(
     mine_with: str | Path | None = None,
     heads: Sequence[str | Path] = (),
     new: str = "",
+    rehearse: int | None = None,
     keep: float = 0.0,
     runs: Sequence[str | Path] = (),
     rate: float | None = None,
@@ -57,6 +58,7 @@ def train(
         mine_with: artifact of an earlier run, or ``embedded``, by which hard benign rows are found.
         heads: folders with hand-written ``.jsonl`` files for the further heads.
         new: pattern of file names in `own` and `heads` (``plain7_*``): these rows are taught, the others rehearsed.
+        rehearse: most of these others, 12,000 if not given.
         keep: share of the start's weights in the result, at least 0 and less than 1.
         runs: work folders of finished runs from the same start, whose mean takes the place of a training.
         rate: learning rate; by default 1e-4, and 3e-5 where a finished model is trained further.
@@ -78,7 +80,7 @@ def train(
         own=Path(own) if own else None,
         blind=Path(blind) if blind else None,
         base=base,
-        mixture=MixtureConfig(seed=seed),
+        mixture=MixtureConfig(seed=seed) if rehearse is None else MixtureConfig(seed=seed, rehearsed=rehearse),
         loop=LoopConfig(epochs=epochs, minutes=minutes, seed=seed),
         threads=threads,
         mine_with=EMBEDDED if str(mine_with) == "embedded" else Path(mine_with) if mine_with else None,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from guardrails_plugin.errors import ConfigError
 from guardrails_plugin.training import data
-from guardrails_plugin.training.config import REPORT, REQUIRED, TOXICITY, is_artifact
+from guardrails_plugin.training.config import E5_LAYERS, REPORT, REQUIRED, TOXICITY, is_artifact
+from guardrails_plugin.training.mixture import MixtureConfig
 
 if TYPE_CHECKING:
     from guardrails_plugin.training.config import TrainConfig
@@ -97,6 +99,10 @@ def _check_options(config: TrainConfig) -> None:
     """Refuses options that would do nothing."""
     if config.deeper and not config.finished:
         raise ConfigError(f"--deeper makes a finished model deeper, which --base {config.base} is not")
+    if config.deeper and config.finished:
+        named = str(json.loads((config.finished / "config.json").read_text()).get("backbone", ""))
+        if f" {len(E5_LAYERS)} of " not in named:
+            raise ConfigError(f"--deeper is for models of {len(E5_LAYERS)} layers; --base {config.base} is: {named}")
     if config.own_heads and not (config.data and (config.data / TOXICITY).is_file()):
         raise ConfigError(f"--heads needs --data with {TOXICITY}, beside which the other heads are trained")
     if config.mine_with is not None and config.data is None:
@@ -104,3 +110,7 @@ def _check_options(config: TrainConfig) -> None:
     files = data.files(config.own) if config.own else []
     if config.new and not any(path.match(config.new) for path in files):
         raise ConfigError(f"no row to teach: no file of --own {config.own} matches {config.new!r}")
+    if config.mixture.rehearsed < 0:
+        raise ConfigError(f"--rehearse is {config.mixture.rehearsed}: it must be a number from 0")
+    if config.mixture.rehearsed != MixtureConfig().rehearsed and not config.new:
+        raise ConfigError("--rehearse needs --new: without it all rows are taught alike")

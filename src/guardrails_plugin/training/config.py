@@ -130,6 +130,7 @@ def _arguments(config: TrainConfig) -> Iterator[str]:
         "blind": config.blind,
         "mine-with": config.mine_with,
         "new": config.new,
+        "rehearse": config.mixture.rehearsed if config.new else None,
         "keep": config.keep,
         "runs": [f"{path.parent.parent.name}/{path.parent.name}" for path in config.runs],
         "minutes": config.loop.minutes,

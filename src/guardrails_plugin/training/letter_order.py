@@ -22,14 +22,14 @@ __all__ = ["main", "rows", "table"]
 _LETTERS = 300_000.0
 """Pairs that the counts of a language with more are scaled down to."""
 
-_HIDDEN = ("obf", "encod")
+_HIDDEN = ("obf", "encod", "code")
 """Parts of categories whose texts do not stand as people write."""
 
 
 def rows(examples: Iterable[data.Example]) -> Iterator[tuple[str, str]]:
-    """Language and text of the rows that are plain text of other languages than English."""
+    """Language and text of the rows that are plain text."""
     for example in examples:
-        if example.lang not in ("en", "code") and not any(part in example.category for part in _HIDDEN):
+        if example.lang != "code" and not any(part in example.category for part in _HIDDEN):
             yield example.lang, example.text
 
 

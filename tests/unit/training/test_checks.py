@@ -77,6 +77,9 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pyt
             ["--own", "OWN", "--base", "e5", "--deeper"],
             "--deeper makes a finished model deeper, which --base e5 is not",
         ),
+        (["--own", "OWN", "--base", "embedded", "--deeper"], "--deeper is for models of 6 layers; --base embedded is"),
+        (["--own", "OWN", "--base", "embedded", "--rehearse", "9"], "--rehearse needs --new"),
+        (["--own", "OWN", "--base", "embedded", "--new", "*", "--rehearse", "-1"], "--rehearse is -1"),
         (["--own", "OWN", "--base", "embedded", "--mine-with", "embedded"], "--mine-with needs --data"),
         (["--data", "CORPUS", "--base", "embedded", "--mine-with", "OWN"], "not the folder of a model"),
         (["--own", "OWN", "--base", "embedded", "--new", "yours_*"], "matches 'yours_*'"),
@@ -199,5 +202,5 @@ def test_every_option_of_train_is_documented(capsys: pytest.CaptureFixture[str])
 def test_every_kind_of_hand_written_file_is_described() -> None:
     folder = Path(__file__).parents[3] / "data" / "injection"
     kinds = {re.sub(r"_\d+$", "", path.stem) for path in folder.glob("*.jsonl")}
-    described = set(re.findall(r"`([a-z_]+\d?)`", (folder / "README.md").read_text(encoding="utf-8")))
+    described = set(re.findall(r"`([a-z_]+\d*)`", (folder / "README.md").read_text(encoding="utf-8")))
     assert kinds <= described

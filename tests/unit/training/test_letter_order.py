@@ -21,10 +21,10 @@ def test_pairs_of_the_texts_weigh_for_their_order() -> None:
     assert bits.shape == (PLACES,)
 
 
-def test_hidden_and_english_rows_are_not_counted() -> None:
+def test_hidden_rows_are_not_counted() -> None:
     plain = Example("мир", 0, "user", "chat", "ru")
     hidden = Example("рим", 1, "user", "direct/obf_reversed", "ru")
-    assert list(rows([plain, hidden, Example("peace", 0, "user", "chat", "en")])) == [("ru", "мир")]
+    assert list(rows([plain, hidden, Example("x = y", 0, "user", "code", "code")])) == [("ru", "мир")]
 
 
 def test_main_writes_the_table(tmp_path: Path) -> None:
