@@ -70,7 +70,11 @@ _LOOKALIKES = (
 )
 CONFUSABLES = {pair[0]: pair[1] for pair in _LOOKALIKES.split()}
 
-_RUN = re.compile(f"[{re.escape(''.join(sorted(SMUGGLING)))}]{{3,}}")
+_ASCII_TAGS = {chr(0xE0000 + code): chr(code) for code in range(0x20, 0x7F)}
+_RUN = re.compile(
+    f"[{re.escape(''.join(sorted(SMUGGLING)))}]{{3,}}(?:(?:(?![\\x00-\\x7f])[^\\W\\d_]){{1,2}}[{''.join(_ASCII_TAGS)}]+)*"
+)
+"""Tags have no letters beyond ASCII: single ones among tags belong to the message."""
 
 
 def decode_smuggled(text: str) -> Iterator[tuple[int, int, str]]:
@@ -82,13 +86,17 @@ def decode_smuggled(text: str) -> Iterator[tuple[int, int, str]]:
     """
     whole = True
     for match in _RUN.finditer(text):
-        tags = "".join(chr(ord(char) - 0xE0000) for char in match.group() if "\U000e0020" <= char <= "\U000e007e")
-        message = tags or _selected(match.group())
+        tags = not _ASCII_TAGS.keys().isdisjoint(match.group())
+        message = _tagged(match.group()) if tags else _selected(match.group())
         if _says(message):
             whole = False
             yield match.start(), match.end(), message
     if whole:
         yield from _scattered(text)
+
+
+def _tagged(run: str) -> str:
+    return "".join(_ASCII_TAGS.get(char, char if char.isalpha() else "") for char in run)
 
 
 def _scattered(text: str) -> Iterator[tuple[int, int, str]]:
