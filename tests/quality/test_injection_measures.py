@@ -10,7 +10,7 @@ import pytest
 
 from guardrails_plugin.models.encoder import EMBEDDED, load_encoder
 from guardrails_plugin.types import Origin
-from tests.quality.injection import batches, calibration, cost, disguises, kinds, long_texts, windows
+from tests.quality.injection import batches, calibration, cost, disguises, kinds, long_texts, models, windows
 from tests.quality.injection.rows import Judge, Row, blind, drawn
 
 # A share p of n texts varies by sqrt(p (1 - p) / n) between samples; a floor lies about two of these from what the
@@ -97,7 +97,23 @@ def test_little_is_spent_beside_the_passes_whatever_the_length() -> None:
 
 @pytest.mark.slow
 def test_clean_short_texts_take_one_pass() -> None:
-    assert np.mean(np.asarray(cost.passes(cost.short(150))) <= 1) >= 0.94
+    assert np.mean(np.asarray(cost.passes(cost.short(150))) <= 1) >= 0.98
+
+
+@pytest.mark.slow
+def test_classifiers_are_compared_at_equal_shares() -> None:
+    english, others, every = models.compared(EMBEDDED, drawn(blind(), 400))
+    assert min(english.area, others.area, every.area) >= 0.9
+    assert list(every.found) == sorted(every.found)
+
+
+def test_flagged_is_the_same_share_of_each_origin() -> None:
+    origins = [Origin.USER, Origin.EXTERNAL]
+    rows = [Row("", label=number % 2 == 1, origin=origin) for origin in origins for number in range(40)]
+    scores = np.concatenate([np.linspace(0, 0.5, 40), np.linspace(0.5, 1, 40)])
+    flags = models.flagged(rows, scores, 0.05)
+    innocent = np.asarray([not row.label for row in rows])
+    assert [int(flags[own][innocent[own]].sum()) for own in (slice(40), slice(40, 80))] == [1, 1]
 
 
 @pytest.mark.slow

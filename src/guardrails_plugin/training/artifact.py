@@ -200,8 +200,9 @@ def _thresholds(
     """Operating points by origin, from benign scores grouped by the family of their source.
 
     The hand-written benign twins were written to be mistaken for their attack; they count for the strict and the
-    permissive point, which without them would promise too much. The balanced point is set on ordinary text, but is no
-    lower than where `TWINS_FLAGGED` of the twins are flagged: ordinary text is too easy to tell where it lies.
+    permissive point, which without them would promise too much. The balanced point is set on ordinary text, where its
+    rate is met on the mean of the groups and of all texts together, but is no lower than where `TWINS_FLAGGED` of the
+    twins are flagged: ordinary text is too easy to tell where it lies.
     """
     result: dict[str, dict[str, float]] = defaultdict(dict)
     for origin in (USER, EXTERNAL):
@@ -212,7 +213,9 @@ def _thresholds(
         plain = _benign(fitted, origin, ordinary) or _benign(fitted, origin, (own,))
         calm = calibrate.operating_points(merged(plain))
         points = calibrate.operating_points(merged(_benign(fitted, origin, (own, *ordinary))))
-        balanced = max(calm["balanced"], _bound(_benign(fitted, origin, (own,))))
+        rate = calibrate.FALSE_POSITIVE_RATES["balanced"]
+        twins = _benign(fitted, origin, (own,))
+        balanced = max(calm["balanced"], _at_most(rate, plain), _at_most(TWINS_FLAGGED, twins))
         strict, permissive = min(points["strict"], balanced), max(points["permissive"], balanced)
         for point, limit in zip(points, (strict, balanced, permissive), strict=True):
             result[point][origin] = round(limit, 6)
@@ -221,9 +224,10 @@ def _thresholds(
     return dict(result)
 
 
-def _bound(twins: Mapping[str, Sequence[float]]) -> float:
-    every = [score for scores in twins.values() for score in scores]
-    return calibrate.threshold(every, TWINS_FLAGGED) if every else 0.0
+def _at_most(rate: float, benign: Mapping[str, Sequence[float]]) -> float:
+    """Where this share of all the texts together is flagged."""
+    every = [score for scores in benign.values() for score in scores]
+    return calibrate.threshold(every, rate) if every else 0.0
 
 
 def _benign(fitted: Mapping[str, calibrate.Platt], origin: str, parts: Sequence[Scored]) -> dict[str, list[float]]:

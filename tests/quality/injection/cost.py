@@ -16,14 +16,14 @@ import numpy as np
 
 from guardrails_plugin import Origin, Segment
 from guardrails_plugin.detectors.prompt_injection import PromptInjection
-from guardrails_plugin.models.encoder import EMBEDDED, Encoder
+from guardrails_plugin.models.encoder import EMBEDDED, Document, Encoder, load_encoder
 from guardrails_plugin.normalize import normalize
 from tests.quality.injection.long_texts import python_prose
 from tests.quality.injection.rows import Row, blind, drawn, held_back
 
 SIZE = 400
 SHORT = 300
-"""Characters of a text that surely fits one window."""
+"""Characters of a text that mostly fits one window: of 124 tokens, which is less in some scripts."""
 
 _PIECES = (500, 1_000, 2_000, 4_000, 7_000)
 
@@ -69,9 +69,10 @@ def texts(size: int) -> list[Row]:
 
 
 def short(size: int) -> list[Row]:
-    """Innocent rows that surely fit one window."""
-    rows = (*blind(), *held_back())
-    return drawn([row for row in rows if not row.label and len(row.text) < SHORT], size)
+    """Innocent rows that fit one window."""
+    innocent = [row for row in (*blind(), *held_back()) if not row.label and len(row.text) < SHORT]
+    encoder = load_encoder(EMBEDDED)
+    return [row for row in drawn(innocent, size) if len(list(encoder._windows(0, Document(row.text, row.origin)))) == 1]
 
 
 def passes(rows: Sequence[Row]) -> list[int]:
@@ -144,6 +145,6 @@ def lines(scale: float) -> Iterator[str]:
         )
     clean = np.asarray(passes(short(round(SIZE * scale))))
     yield (
-        f"  innocent texts to {SHORT} characters: {np.mean(clean <= 1):.3f} of {len(clean)} with one pass at most, "
+        f"  innocent texts that fit one window: {np.mean(clean <= 1):.3f} of {len(clean)} with one pass at most, "
         f"mean {clean.mean():.2f}, most {clean.max()}"
     )
