@@ -2,7 +2,8 @@ r"""Encoded runs inside a text and what they say: base64, hex, escapes, letters 
 
 Each finder takes a text and yields runs in order, in linear time. `GATE` tells in one pass that there is nothing to
 find. Base64 may be URL-safe, unpadded, wrapped into lines or glued to a path; hex may be spaced (``69 67``), prefixed
-(``0x69, 0x67``) or wrapped; escapes may be those of URLs, HTML, JSON, C and JavaScript, escaped twice too.
+(``0x69, 0x67``) or wrapped; escapes may be those of URLs, mails (quoted-printable), HTML, JSON, C and JavaScript,
+escaped twice too.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _LINE_BREAK = r"\r?\n"
 _ESCAPE = (
     r"(?:%[0-9A-Fa-f]{2})+|(?:%u[0-9A-Fa-f]{4})+"
     r"|&(?:#[0-9]{1,7};?|#[xX][0-9A-Fa-f]{1,6};?|[A-Za-z]{2,8};)"
-    r"|(?:\\{1,4}(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|u\{[0-9A-Fa-f]{1,6}\}))+|(?:\\[0-3][0-7]{2}){3,}"
+    r"|(?:\\{1,4}(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|u\{[0-9A-Fa-f]{1,6}\}))+|(?:\\[0-3][0-7]{2}){3,}|(?:=[0-9A-Fa-f]{2}){3,}|(?:=[89A-Fa-f][0-9A-Fa-f]){2}"
 )
 _BASE64 = (
     rf"[A-Za-z0-9+/_-]{{16,}}(?:{_LINE_BREAK}[A-Za-z0-9+/_-]{{16,}})*"
@@ -53,7 +54,7 @@ def _compiled(pattern: str) -> Any:
 
 
 GATE = _compiled(
-    r"%u?[0-9A-Fa-f]{2}|&#|&[A-Za-z]{2,8};|\\[ux][0-9A-Fa-f{]{2}|(?:\\[0-3][0-7]{2}){3}|[A-Za-z0-9+/_-]{16}"
+    r"%u?[0-9A-Fa-f]{2}|(?:=[0-9A-Fa-f]{2}){2}|&#|&[A-Za-z]{2,8};|\\[ux][0-9A-Fa-f{]{2}|(?:\\[0-3][0-7]{2}){3}|[A-Za-z0-9+/_-]{16}"
     rf"|(?:{_HEX_PREFIX}[0-9A-Fa-f]{{2}}(?:[ :,-]{{1,2}}|\r?\n)){{7}}|(?:\pL[{SEPARATORS}]{{1,3}}){{4}}"
 )
 """Found in every text in which a finder finds anything."""
@@ -97,6 +98,8 @@ def _plain(run: str) -> str:
         return _whole_characters("".join(chr(int(code, 16)) for code in run.split("%u")[1:]))
     if run[0] == "%":
         return unquote(run)
+    if run[0] == "=":
+        return _readable(bytes.fromhex(run.replace("=", ""))) or run
     return html.unescape(run) if run[0] == "&" else _unescaped(run)
 
 

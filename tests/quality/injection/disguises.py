@@ -7,6 +7,8 @@ flagged in plain are left out.
 
 from __future__ import annotations
 
+import base64
+import string
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +22,8 @@ from tests.quality.injection.rows import Judge, Row, drawn, held_back
 SIZE = 150
 
 _FIRST_SELECTORS, _FURTHER_SELECTORS = 0xFE00, 0xE0100 - 16
+_TURNED = "\u0250q\u0254p\u01dd\u025f\u0183\u0265\u1d09\u027e\u029el\u026fuodb\u0279s\u0287n\u028c\u028dx\u028ez"
+_BRAILLE = "⠁⠃⠉⠙⠑⠋⠛⠓⠊⠚⠅⠇⠍⠝⠕⠏⠟⠗⠎⠞⠥⠧⠺⠭⠽⠵"
 _ACCENT = "\u0301"
 
 
@@ -70,6 +74,80 @@ def accents(text: str) -> str:
     return unicodedata.normalize("NFC", "".join(char + _ACCENT if char.isalpha() else char for char in text))
 
 
+def by_line(text: str) -> str:
+    """A character a line."""
+    return "\n".join(text)
+
+
+def emphasis(text: str) -> str:
+    """The first letter of each word in bold, as Markdown writes it."""
+    return " ".join(f"**{word[:1]}**{word[1:]}" for word in text.split())
+
+
+def tags_inside(text: str) -> str:
+    """An empty element of HTML behind every third character."""
+    return "".join(char + "<b></b>" * (place % 3 == 1) for place, char in enumerate(text))
+
+
+def comments(text: str) -> str:
+    """A comment of C behind every fourth character."""
+    return "/**/".join(text[at : at + 4] for at in range(0, len(text), 4))
+
+
+def strings(text: str) -> str:
+    """Pieces of a string, put together by signs of addition."""
+    return " + ".join(f'"{text[at : at + 5]}"' for at in range(0, len(text), 5))
+
+
+def underscores(text: str) -> str:
+    """An underscore for each space."""
+    return text.replace(" ", "_")
+
+
+def shifted(text: str) -> str:
+    """Each letter by the third behind it (Caesar)."""
+    small, large = string.ascii_lowercase, string.ascii_uppercase
+    return text.translate(str.maketrans(small + large, small[3:] + small[:3] + large[3:] + large[:3]))
+
+
+def atbash(text: str) -> str:
+    """The alphabet from its end."""
+    small, large = string.ascii_lowercase, string.ascii_uppercase
+    return text.translate(str.maketrans(small + large, small[::-1] + large[::-1]))
+
+
+def upside_down(text: str) -> str:
+    """Letters turned, the last one first."""
+    return text.lower().translate(str.maketrans(string.ascii_lowercase, _TURNED))[::-1]
+
+
+def pig_latin(text: str) -> str:
+    """The first letter of each word behind it, and ``ay``."""
+    return " ".join(f"{word[1:]}{word[0]}ay" if word[:1].isalpha() and word[1:] else word for word in text.split())
+
+
+def braille(text: str) -> str:
+    """English letters in Braille."""
+    return text.lower().translate(str.maketrans(string.ascii_lowercase, _BRAILLE))
+
+
+def flag_letters(text: str) -> str:
+    """Regional indicator symbols for letters."""
+    return "".join(
+        chr(0x1F1E6 + ord(char) - ord("a")) if char in string.ascii_lowercase else char for char in text.lower()
+    )
+
+
+def quoted_printable(text: str) -> str:
+    """The bytes as mails encode them."""
+    return "".join(f"={byte:02X}" for byte in text.encode())
+
+
+def base32(text: str) -> str:
+    """The bytes in base32."""
+    return base64.b32encode(text.encode()).decode()
+
+
 NAMED: dict[str, Callable[[str], str]] = {
     "zero-width": augment.zero_width,
     "tags": augment.tags,
@@ -93,6 +171,20 @@ OTHERS: dict[str, Callable[[str], str]] = {
     "words reversed": words_backwards,
     "spaced, no gaps": without_gaps,
     "hyphens": hyphens,
+    "a letter a line": by_line,
+    "emphasis": emphasis,
+    "tags inside": tags_inside,
+    "comments": comments,
+    "strings": strings,
+    "underscores": underscores,
+    "shifted by three": shifted,
+    "atbash": atbash,
+    "upside down": upside_down,
+    "pig latin": pig_latin,
+    "braille": braille,
+    "flag letters": flag_letters,
+    "quoted-printable": quoted_printable,
+    "base32": base32,
 }
 OF_ANY_SCRIPT = {name: NAMED[name] for name in ("zero-width", "base64", "hex", "spaced", "reversed", "emoji selectors")}
 """Of the ten, those that do not leave most letters as they are where few are Latin."""

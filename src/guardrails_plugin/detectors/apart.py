@@ -1,0 +1,97 @@
+"""Words taken apart by what a reader skips, and sentences without gaps between their words.
+
+Marks inside words: emphasis (``**I**gnore``), tags and comments (``ig<b></b>nore``, ``ig/**/nore``), pieces of strings
+(``"ig" + "nore"``), single signs (``ig.nore``). Sentences: no spaces at all, another sign in their place
+(``ignore_all_rules``), a letter a line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import re2
+
+from guardrails_plugin.decoding import Run
+from guardrails_plugin.detectors.stretches import LEAST_HITS, Token, stretches
+from guardrails_plugin.detectors.vocabulary import Vocabulary
+
+__all__ = ["glued_runs", "marked_runs", "upright_runs"]
+
+_LATIN = "[A-Za-z\u00c0-\u024f]"
+_SIGNS = r"[*~`.\-\u00b7\u2022|^\\]"
+_PASTED = r"<[^<>\n]*>|/\*[^\n*]*\*/|[\"'][ \t]{0,3}(?:[+.&]|\|\|)?[ \t]{0,3}[\"']"
+"""Tags, comments, and where a string ends and the next begins. All parts end at what they cannot contain, and no two
+begin alike, so that nothing is tried twice."""
+
+_MARKED = re.compile(f"{_LATIN}+(?:(?:{_SIGNS}|{_PASTED})+{_LATIN}+)*")
+_MARK_GATE: Any = re2.compile(rf"[A-Za-z](?:{_SIGNS}|{_PASTED})+[A-Za-z]".replace(r"\u00b7\u2022", ""))
+_MARKS = re.compile(rf"{_PASTED}|[*~`]+|(?<=[^\W\d_]){_SIGNS}+(?=[^\W\d_])")
+"""What is left out of a stretch in which words are taken apart, wherever it stands."""
+
+_LEAST_GLUED = 5
+"""Common words in a run without spaces: names in code join up to four."""
+
+_LEAST_LETTERS = 18
+"""Letters of a run without spaces that can be a sentence."""
+
+_GLUED = re.compile(rf"[^\W\d_]{{{_LEAST_LETTERS},400}}")
+_LINKED: Any = re2.compile("|".join(rf"{_LATIN}+(?:{sign}{_LATIN}+){{5,}}" for sign in ("_", r"\+", "-", r"\.")))
+_BETWEEN = re.compile(r"[\W\d_]+")
+_UPRIGHT: Any = re2.compile(r"(?m)^(?:[^\n]\r?\n){8,}(?:[^\n]$)?")
+
+
+def marked_runs(text: str, _: set[str], common: Vocabulary) -> Iterator[Run]:
+    """Stretches with marks inside words, where three of these become common words without."""
+    if sum(1 for _ in islice(_MARK_GATE.finditer(text), LEAST_HITS)) == LEAST_HITS:
+        for stretch in stretches(_marked(text), common):
+            start, end = stretch[0].start, stretch[-1].end
+            yield start, end, _MARKS.sub("", text[start:end])
+
+
+def _marked(text: str) -> Iterator[Token]:
+    """Words without a mark speak neither for nor against it."""
+    for match in _MARKED.finditer(text):
+        run = match.group()
+        yield Token(match.start(), match.end(), "", "" if run.isalpha() else _MARKS.sub("", run.lower()))
+
+
+def upright_runs(text: str, _: set[str], common: Vocabulary) -> Iterator[Run]:
+    """A letter a line, with or without a line for each space."""
+    for match in _UPRIGHT.finditer(text):
+        plain = "".join(line[:1] or " " for line in match.group().replace("\r", "").split("\n"))
+        words = plain.split() if " " in plain.strip() else common.segmented(plain.strip().lower())
+        if _sentence([word.lower().strip(".,:;!?") for word in words], common, LEAST_HITS):
+            yield match.start(), match.end(), " ".join(words)
+
+
+def glued_runs(text: str, words: set[str], common: Vocabulary) -> Iterator[Run]:
+    """Sentences written without spaces, or with another sign in their place."""
+    found = [*_glued(text, words, common), *_linked(text, common)]
+    yield from sorted(found)
+
+
+def _glued(text: str, words: set[str], common: Vocabulary) -> Iterator[Run]:
+    if max(map(len, words), default=0) < _LEAST_LETTERS:
+        return
+    for match in _GLUED.finditer(text):
+        word = match.group().lower()
+        if word not in common.costs and len(word) == match.end() - match.start():
+            parts = common.segmented(word)
+            if _sentence(parts, common):
+                yield match.start(), match.end(), " ".join(parts)
+
+
+def _linked(text: str, common: Vocabulary) -> Iterator[Run]:
+    for match in _LINKED.finditer(text):
+        parts = _BETWEEN.split(match.group())
+        if _sentence([part.lower() for part in parts], common):
+            yield match.start(), match.end(), " ".join(parts)
+
+
+def _sentence(words: Sequence[str], common: Vocabulary, least: int = _LEAST_GLUED) -> bool:
+    known = [word for word in words if word in common.costs]
+    letters = sum(map(len, words))
+    return len(known) >= least and sum(map(len, known)) >= 0.9 * letters and letters >= 3.2 * len(words)
