@@ -35,7 +35,7 @@ _LINE_BREAK = r"\r?\n"
 _ESCAPE = (
     r"(?:%[0-9A-Fa-f]{2})+|(?:%u[0-9A-Fa-f]{4})+"
     r"|&(?:#[0-9]{1,7};?|#[xX][0-9A-Fa-f]{1,6};?|[A-Za-z]{2,8};)"
-    r"|(?:\\{1,4}(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|u\{[0-9A-Fa-f]{1,6}\}))+|(?:\\[0-3][0-7]{2}){3,}|(?:=[0-9A-Fa-f]{2}){3,}|(?:=[89A-Fa-f][0-9A-Fa-f]){2}"
+    r"|(?:\\{1,4}(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|u\{[0-9A-Fa-f]{1,6}\}))+|(?:\\[0-3][0-7]{2}){3,}|(?:=[0-9A-Fa-f]{2}(?:=\r?\n)?){3,}|(?:=[89A-Fa-f][0-9A-Fa-f]){2}"
 )
 _BASE64 = (
     rf"[A-Za-z0-9+/_-]{{16,}}(?:{_LINE_BREAK}[A-Za-z0-9+/_-]{{16,}})*"
@@ -99,7 +99,7 @@ def _plain(run: str) -> str:
     if run[0] == "%":
         return unquote(run)
     if run[0] == "=":
-        return _readable(bytes.fromhex(run.replace("=", ""))) or run
+        return _readable(bytes.fromhex("".join(run.replace("=", "").split()))) or run
     return html.unescape(run) if run[0] == "&" else _unescaped(run)
 
 

@@ -74,7 +74,7 @@ _ASCII_TAGS = {chr(0xE0000 + code): chr(code) for code in range(0x20, 0x7F)}
 _RUN = re.compile(
     f"[{re.escape(''.join(sorted(SMUGGLING)))}]{{3,}}(?:(?:(?![\\x00-\\x7f])[^\\W\\d_]){{1,2}}[{''.join(_ASCII_TAGS)}]+)*"
 )
-"""Tags have no letters beyond ASCII: single ones among tags belong to the message."""
+"""Tags have no letters beyond ASCII: one or two of them among tags belong to the message."""
 
 
 def decode_smuggled(text: str) -> Iterator[tuple[int, int, str]]:

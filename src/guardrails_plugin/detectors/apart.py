@@ -18,13 +18,13 @@ from guardrails_plugin.decoding import Run
 from guardrails_plugin.detectors.stretches import LEAST_HITS, Token, stretches
 from guardrails_plugin.detectors.vocabulary import Vocabulary
 
-__all__ = ["glued_runs", "marked_runs", "upright_runs"]
+__all__ = ["glued_runs", "linked_runs", "marked_runs", "upright_runs"]
 
 _LATIN = "[A-Za-z\u00c0-\u024f]"
 _SIGNS = r"[*~`.\-\u00b7\u2022|^\\]"
-_PASTED = r"<[^<>\n]*>|/\*[^\n*]*\*/|[\"'][ \t]{0,3}(?:[+.&]|\|\|)?[ \t]{0,3}[\"']"
-"""Tags, comments, and where a string ends and the next begins. All parts end at what they cannot contain, and no two
-begin alike, so that nothing is tried twice."""
+_PASTED = r"<[^<>\n]*>|/\*[^\n*]*\*/|[\"'][ \t]{0,6}(?:(?:[+.&]|\|\|)[ \t]{0,6})?[\"']"
+"""Tags, comments, and where a string ends and the next begins. Each begins and goes on in one way only: nothing of a
+hostile text is tried twice."""
 
 _MARKED = re.compile(f"{_LATIN}+(?:(?:{_SIGNS}|{_PASTED})+{_LATIN}+)*")
 _MARK_GATE: Any = re2.compile(rf"[A-Za-z](?:{_SIGNS}|{_PASTED})+[A-Za-z]".replace(r"\u00b7\u2022", ""))
@@ -38,9 +38,17 @@ _LEAST_LETTERS = 18
 """Letters of a run without spaces that can be a sentence."""
 
 _GLUED = re.compile(rf"[^\W\d_]{{{_LEAST_LETTERS},400}}")
-_LINKED: Any = re2.compile("|".join(rf"{_LATIN}+(?:{sign}{_LATIN}+){{5,}}" for sign in ("_", r"\+", "-", r"\.")))
+_LINKED = re.compile(
+    r"(?<![\w/.:=?&+-])(?:"
+    + "|".join(rf"{_LATIN}+(?:{sign}{_LATIN}+){{5,}}" for sign in ("_", r"\+", "-", r"\."))
+    + r")(?![\w(/=:+-]|\.\w)"
+)
+_SCRAP = 2
+_SHORT = frozenset("a i am an as at be by do go he if in is it me my no of on or so to up us we".split())
+"""Words of two letters at most that count as English: others make words of any letters ("de pre ca tion")."""
+
 _BETWEEN = re.compile(r"[\W\d_]+")
-_UPRIGHT: Any = re2.compile(r"(?m)^(?:[^\n]\r?\n){8,}(?:[^\n]$)?")
+_UPRIGHT: Any = re2.compile(r"(?m)^(?:[^\n]?\r?\n){8,}(?:[^\n]$)?")
 
 
 def marked_runs(text: str, _: set[str], common: Vocabulary) -> Iterator[Run]:
@@ -52,10 +60,10 @@ def marked_runs(text: str, _: set[str], common: Vocabulary) -> Iterator[Run]:
 
 
 def _marked(text: str) -> Iterator[Token]:
-    """Words without a mark speak neither for nor against it."""
     for match in _MARKED.finditer(text):
-        run = match.group()
-        yield Token(match.start(), match.end(), "", "" if run.isalpha() else _MARKS.sub("", run.lower()))
+        run = match.group().lower()
+        plain = run.isalpha()
+        yield Token(match.start(), match.end(), run if plain else "", "" if plain else _MARKS.sub("", run))
 
 
 def upright_runs(text: str, _: set[str], common: Vocabulary) -> Iterator[Run]:
@@ -68,12 +76,7 @@ def upright_runs(text: str, _: set[str], common: Vocabulary) -> Iterator[Run]:
 
 
 def glued_runs(text: str, words: set[str], common: Vocabulary) -> Iterator[Run]:
-    """Sentences written without spaces, or with another sign in their place."""
-    found = [*_glued(text, words, common), *_linked(text, common)]
-    yield from sorted(found)
-
-
-def _glued(text: str, words: set[str], common: Vocabulary) -> Iterator[Run]:
+    """Sentences written without spaces."""
     if max(map(len, words), default=0) < _LEAST_LETTERS:
         return
     for match in _GLUED.finditer(text):
@@ -84,7 +87,8 @@ def _glued(text: str, words: set[str], common: Vocabulary) -> Iterator[Run]:
                 yield match.start(), match.end(), " ".join(parts)
 
 
-def _linked(text: str, common: Vocabulary) -> Iterator[Run]:
+def linked_runs(text: str, _: set[str], common: Vocabulary) -> Iterator[Run]:
+    """Sentences with another sign in the place of spaces; no parts of addresses, no names of files and functions."""
     for match in _LINKED.finditer(text):
         parts = _BETWEEN.split(match.group())
         if _sentence([part.lower() for part in parts], common):
@@ -92,6 +96,6 @@ def _linked(text: str, common: Vocabulary) -> Iterator[Run]:
 
 
 def _sentence(words: Sequence[str], common: Vocabulary, least: int = _LEAST_GLUED) -> bool:
-    known = [word for word in words if word in common.costs]
+    known = [word for word in words if word in common.costs and (len(word) > _SCRAP or word in _SHORT)]
     letters = sum(map(len, words))
     return len(known) >= least and sum(map(len, known)) >= 0.9 * letters and letters >= 3.2 * len(words)

@@ -12,11 +12,10 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from itertools import islice
-from operator import itemgetter
 from string import ascii_lowercase, ascii_uppercase
 
 from guardrails_plugin.decoding import Run
-from guardrails_plugin.detectors.stretches import LEAST_HITS, WORD, replaced, undone, whole
+from guardrails_plugin.detectors.stretches import LEAST_HITS, WORD, disjoint, replaced, undone, whole
 from guardrails_plugin.detectors.vocabulary import Vocabulary, vocabulary
 
 __all__ = ["pig_latin_runs", "rot13_runs", "shifted_runs", "turned_runs"]
@@ -28,11 +27,11 @@ _ROT13 = 13
 
 _TURNED = dict(
     zip(
-        "\u0250q\u0254p\u01dd\u025f\u0183\u0265\u1d09\u027e\u029e\u029el\u026fuodb\u0279s\u0287n\u028c\u028dx\u028ez",
-        "abcdefghijkklmnopqrstuvwxyz",
+        "\u0250q\u0254p\u01dd\u025f\u0183\u0265\u1d09\u027e\u029el\u026fuodb\u0279s\u0287n\u028c\u028dx\u028ez",
+        "abcdefghijklmnopqrstuvwxyz",
         strict=True,
     )
-) | {"\u0131": "i", "\u05df": "l", "l": "l", "\u0253": "g"}
+) | {"\u0131": "i", "\u05df": "l", "\u0253": "g"}
 _TURN = str.maketrans(_TURNED)
 _ODD = re.compile("[\u0250\u0254\u01dd\u025f\u0183\u0265\u1d09\u027e\u029e\u026f\u0279\u0287\u028c\u028d\u028e]")
 """Letters of which ordinary text has none but in phonetic spelling."""
@@ -55,14 +54,16 @@ def _rot13(text: str) -> str:
 
 
 def shifted_runs(text: str, words: set[str], common: Vocabulary) -> Iterator[Run]:
-    """The alphabet shifted by any other number, or from its end: the one that makes most common words."""
+    """The alphabet shifted by any other number, or from its end, where that makes some of the commonest words."""
     forms = _forms()
     hits = Counter(cipher for word in words & forms.keys() for cipher in forms[word])
-    cipher, number = max(hits.items(), key=itemgetter(1), default=(0, 0))
-    if number >= LEAST_HITS:
-        table = _ciphers()[cipher]
-        for start, end in whole(text, lambda word: word.translate(table), common):
-            yield start, end, text[start:end].translate(table)
+    told = [_ciphers()[cipher] for cipher, number in sorted(hits.items()) if number >= LEAST_HITS]
+    yield from disjoint(run for table in told for run in _undone_by(table, text, common))
+
+
+def _undone_by(table: dict[int, int], text: str, common: Vocabulary) -> Iterator[Run]:
+    for start, end in whole(text, lambda word: word.translate(table), common):
+        yield start, end, text[start:end].translate(table)
 
 
 @cache

@@ -35,7 +35,7 @@ _DASHED = re.compile(
     r"(?<!\S)[.\u00b7\u2022\u2212\u2013\u2014_-]{1,5}(?:[ /|\n]{1,4}[.\u00b7\u2022\u2212\u2013\u2014_-]{1,5}){9,}"
 )
 _BRAILLE = re.compile("[\u2801-\u283f][\u2800-\u283f\\s]{9,}")
-_FLAGS = re.compile("[\U0001f1e6-\U0001f1ff](?:\\W?[\U0001f1e6-\U0001f1ff]|\\s){9,}")
+_FLAGS = re.compile("[\U0001f1e6-\U0001f1ff](?:[^\\w\\s\U0001f1e6-\U0001f1ff]{0,2}[\U0001f1e6-\U0001f1ff]|\\s){9,}")
 _NO_BYTES = (1, 3, 6)
 """Letters of base32 beyond a multiple of eight that no number of bytes makes."""
 
@@ -47,7 +47,8 @@ _GATE = re2.compile(
 _GAP = re.compile(r"\s*[/|]\s*|\s{2,}")
 
 _LEAST_WORDS = 3
-"""Common words in a decoded run: a table of numbers says nothing."""
+_LEAST_KNOWN = 0.5
+"""Common words in a decoded run, and their share of its letters: a column of numbers says some words by chance."""
 
 
 def code_runs(text: str, _: set[str], common: Vocabulary) -> Iterator[Run]:
@@ -57,10 +58,14 @@ def code_runs(text: str, _: set[str], common: Vocabulary) -> Iterator[Run]:
     taken = 0
     found = ((m.start(), m.end(), decode(m.group())) for sign, decode in _SPELLINGS for m in sign.finditer(text))
     for start, end, plain in sorted(found):
-        words = set(re.findall(r"[^\W\d_]{3,}", plain.lower()))
-        if start >= taken and len(words & common.costs.keys()) >= _LEAST_WORDS:
+        if start >= taken and _says(plain.lower(), common):
             taken = end
             yield start, end, plain
+
+
+def _says(plain: str, common: Vocabulary) -> bool:
+    known = [word for word in re.findall(r"[^\W\d_]{3,}", plain) if word in common.costs]
+    return len(set(known)) >= _LEAST_WORDS and sum(map(len, known)) >= _LEAST_KNOWN * sum(map(str.isalpha, plain))
 
 
 def _decimal(run: str) -> str:

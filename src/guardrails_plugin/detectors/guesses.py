@@ -10,10 +10,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
-from itertools import pairwise
 
 from guardrails_plugin.decoding import Run
-from guardrails_plugin.detectors.apart import glued_runs, marked_runs, upright_runs
+from guardrails_plugin.detectors.apart import glued_runs, linked_runs, marked_runs, upright_runs
 from guardrails_plugin.detectors.ciphers import pig_latin_runs, rot13_runs, shifted_runs, turned_runs
 from guardrails_plugin.detectors.codes import code_runs
 from guardrails_plugin.detectors.reversals import backward_runs
@@ -23,7 +22,10 @@ from guardrails_plugin.models.first_tier import merged
 from guardrails_plugin.normalize import patched
 from guardrails_plugin.types import Span, Text, View
 
-__all__ = ["KINDS", "guesses", "readings"]
+__all__ = ["KINDS", "LINKED", "guesses", "readings"]
+
+LINKED = "linked"
+"""Kind of a view in which words joined by a sign are apart: many do that without a thought of hiding something."""
 
 _AROUND = 400
 """Characters beside a decoded place in which guesses are made again."""
@@ -81,8 +83,7 @@ def _leet_token(match: re.Match[str], common: Vocabulary) -> Token:
     if word.isalpha():  # without letters that leet has signs for it may be part of either
         return Token(match.start(), end, word if _LEET_LETTERS.intersection(word) else "", "")
     read = [word.translate(table) for table in _LEET]
-    mixed = [a if a in common.costs else b for a, b in pairwise(read)]
-    return Token(match.start(), end, word, next((w for w in (*read, *mixed) if w in common.costs), read[0]))
+    return Token(match.start(), end, word, next((plain for plain in read if plain in common.costs), read[0]))
 
 
 def _accent_runs(text: str, _: set[str], common: Vocabulary) -> Iterator[Run]:
@@ -117,6 +118,7 @@ _FINDERS: tuple[tuple[str, Finder], ...] = (
     ("marked", marked_runs),
     ("upright", upright_runs),
     ("glued", glued_runs),
+    (LINKED, linked_runs),
     ("accents", _accent_runs),
     ("capitals", _capital_runs),
     ("codes", code_runs),

@@ -14,7 +14,7 @@ from heapq import nlargest
 from itertools import groupby
 from string import hexdigits
 
-from guardrails_plugin.detectors.guesses import KINDS, guesses
+from guardrails_plugin.detectors.guesses import KINDS, LINKED, guesses
 from guardrails_plugin.detectors.injection_pieces import pieces
 from guardrails_plugin.detectors.vocabulary import vocabulary
 from guardrails_plugin.models.classifier import Document, Reading
@@ -40,8 +40,8 @@ _LEAST_LETTERS = 4
 _LEAST_WORDS = 2
 """Common words that letters with separators must make: lists of initials and options make none."""
 
-_DISGUISES = KINDS | {"spaced"}
-_INLINE = _DISGUISES | {"escape"}
+_DISGUISES = KINDS - {LINKED} | {"spaced"}
+_INLINE = KINDS | {"spaced", "escape"}
 
 _BLOB = re.compile(r"[A-Za-z0-9+/=_-]{40,}")
 _LEAST_OF_EACH = 3

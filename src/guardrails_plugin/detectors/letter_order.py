@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["PLACES", "UNIT", "backward_stretch", "load_letter_order", "pairs"]
+__all__ = ["PLACES", "UNIT", "backward_stretches", "load_letter_order", "pairs"]
 
-PLACES = 1 << 15
+PLACES = 1 << 16
 """Places of the table."""
 
 UNIT = 16
@@ -37,8 +37,17 @@ _DRIFT = 0.2
 """Bits that each pair takes from a stretch: letters by chance, as in keys, else add up to one in the long run."""
 
 _BITS = 16.0
-"""Weight of a stretch that was written backwards. Of 4,343 held-back texts that stand as they were written 8 have one,
+"""Weight of a stretch that was written backwards. Of 4,712 held-back texts that stand as they were written 5 have one,
 of those turned round .98 do."""
+
+_LEAST = 16
+"""Characters of a text that can weigh as much: seldom more than a bit each."""
+
+_MOST = 4
+"""Stretches of a text that are looked for: one must not hide the others."""
+
+_TAKEN = -1e6
+"""Weight of what is part of a stretch already: no other goes across it."""
 
 _SURE = 4.0
 """Weight of a word from which it stands as it was written, beside a stretch that does not."""
@@ -49,7 +58,7 @@ _CODE = re.compile(r"[!-~]{25,}")
 
 
 def pairs(text: str) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Place and sign of each pair of neighbours; pairs without a letter have the sign 0.
+    """Place and sign of each pair of neighbours; two that count as the same have the sign 0.
 
     The pair in the other order has the same place and the other sign.
     """
@@ -72,21 +81,25 @@ def _counted_as(char: str) -> int:
     return ord(char) if char >= _FIRST_FOREIGN else _SIGN
 
 
-def backward_stretch(text: str) -> tuple[int, int] | None:
-    """Where a text was written backwards, at most one stretch; None for a text that reads as it stands."""
-    if len(text) < _BITS:
-        return None
+def backward_stretches(text: str) -> list[tuple[int, int]]:
+    """Where a text was written backwards, the plainest first; nothing of a text that reads as it stands."""
+    if len(text) < _LEAST:
+        return []
     import numpy as np
 
     place, sign = pairs(_CODE.sub(lambda run: " " * len(run.group()), text))
     against = -load_letter_order()[place] * sign - _DRIFT * UNIT
-    sums = np.concatenate([[0.0], np.cumsum(against)])
-    rises = sums - np.minimum.accumulate(sums)
-    end = int(np.argmax(rises))
-    if rises[end] < _BITS * UNIT:
-        return None
-    start = end - int(np.argmin(sums[end::-1]))
-    return _whole_words(text, against, start, end)
+    found: list[tuple[int, int]] = []
+    while len(found) < _MOST:
+        sums = np.concatenate([[0.0], np.cumsum(against)])
+        rises = sums - np.minimum.accumulate(sums)
+        end = int(np.argmax(rises))
+        if rises[end] < _BITS * UNIT:
+            break
+        start = end - int(np.argmin(sums[end::-1]))
+        found.append(_whole_words(text, against, start, end))
+        against[slice(*found[-1])] = _TAKEN
+    return found
 
 
 def _whole_words(text: str, against: NDArray[Any], start: int, end: int) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 Finds attempts to make an application's model break its instructions: overrides, jailbreaks, system-prompt extraction,
 and instructions to the reading model inside documents and tool results. Every view of a text is judged (decoded
 base64, hex, escapes, spaced letters, hidden tags, and guesses at leet, ciphers, words taken apart and the like), long
-texts window by window, and the strings of one structured content together, because an attack may be spread over its fields.
+texts window by window, and the strings of one structured content together, because an attack may be spread over them.
 
 Rules (``data/prompt_injection.toml``) know forms that have no innocent use, such as forged chat-template tokens; what
 merely sounds suspicious only raises the classifier's probability. Classifier: ``models/injection``, see its model card

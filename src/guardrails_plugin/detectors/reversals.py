@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from guardrails_plugin.decoding import Run
-from guardrails_plugin.detectors.letter_order import backward_stretch
+from guardrails_plugin.detectors.letter_order import backward_stretches
 from guardrails_plugin.detectors.stretches import LEAST_HITS, whole
 from guardrails_plugin.detectors.vocabulary import Vocabulary
 from guardrails_plugin.detectors.word_order import load_word_order
@@ -40,7 +40,7 @@ def backward_runs(text: str, words: set[str], common: Vocabulary) -> tuple[list[
 
 def _stretches(text: str, words: set[str], common: Vocabulary) -> list[Span]:
     """Where letters or common words read backwards: letters tell it in any language, words to the end of a stretch."""
-    by_letters = [Span(*stretch)] if (stretch := backward_stretch(text)) else []
+    by_letters = (Span(*stretch) for stretch in backward_stretches(text))
     by_words = whole(text, _backward, common) if len(words & common.backwards) >= LEAST_HITS else ()
     spans = sorted([*by_letters, *(Span(*stretch) for stretch in by_words)])
     return list(merged(spans)) if spans else []

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import re2
@@ -17,7 +17,7 @@ import re2
 from guardrails_plugin.decoding import Run
 from guardrails_plugin.detectors.vocabulary import Vocabulary
 
-__all__ = ["LEAST_HITS", "WORD", "Finder", "Token", "replaced", "stretches", "thrice", "undone", "whole"]
+__all__ = ["LEAST_HITS", "WORD", "Finder", "Token", "disjoint", "replaced", "stretches", "thrice", "undone", "whole"]
 
 Finder = Callable[[str, set[str], Vocabulary], Iterable[Run]]
 """Takes a text and its words in lower case; gives runs with what they say."""
@@ -33,6 +33,9 @@ _ENOUGH = 9
 _PLAIN, _STRANGE = 4, 1
 """What a word that is common as it stands, and one that is common neither way, take from a stretch."""
 
+_DROP = 4 * _ENOUGH
+"""How far the sum may fall below its best within a stretch."""
+
 _NEAR = 400
 """Characters from a believed stretch within which single words in the same disguise count, too. Farther away they are
 names and codes: in 400 KB of mixed documents one stretch made 721 of them words."""
@@ -44,8 +47,8 @@ class Token:
 
     start: int
     end: int
-    word: str
-    undone: str
+    word: str = field(repr=False)
+    undone: str = field(repr=False)
 
 
 def thrice(sign: str) -> Any:
@@ -66,14 +69,24 @@ def whole(text: str, undo: Callable[[str], str], common: Vocabulary) -> Iterator
     at = {token.start: number for number, token in enumerate(tokens)}
     last = -1
     for stretch in stretches(tokens, common):
-        first, end = at[stretch[0].start], at[stretch[-1].start]
+        first, end = max(at[stretch[0].start], last + 1), at[stretch[-1].start]
+        if end <= last:
+            continue
         while first > last + 1 and _open(tokens[first - 1], common):
             first -= 1
         while end + 1 < len(tokens) and _open(tokens[end + 1], common):
             end += 1
-        if first > last:
-            yield tokens[first].start, tokens[end].end
+        yield tokens[first].start, tokens[end].end
         last = end
+
+
+def disjoint(runs: Iterable[Run]) -> Iterator[Run]:
+    """The runs in order, without those that begin inside of another."""
+    taken = 0
+    for start, end, plain in sorted(runs):
+        if start >= taken:
+            yield start, end, plain
+            taken = end
 
 
 def replaced(text: str, tokens: Iterable[Token], common: Vocabulary) -> Iterator[Run]:
@@ -91,12 +104,16 @@ def replaced(text: str, tokens: Iterable[Token], common: Vocabulary) -> Iterator
 
 
 def stretches(tokens: Iterable[Token], common: Vocabulary) -> Iterator[list[Token]]:
-    """Where common words appear by undoing: the stretches of highest sum of gains (Kadane's algorithm)."""
+    """Where common words appear by undoing: the stretches of highest sum of gains (Kadane's algorithm).
+
+    A stretch ends where its sum has fallen far below its best (the X-drop of Altschul et al., 1990), else a heavy one
+    would hide what comes behind it.
+    """
     stretch: list[Token] = []
     total = best = size = 0
     for token in tokens:
         total += _gain(token, common)
-        if total <= 0:
+        if total <= 0 or best - total > _DROP:
             yield from _believable(stretch[:size], best, common)
             stretch, total, best, size = [], 0, 0, 0
             continue

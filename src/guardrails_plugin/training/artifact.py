@@ -210,11 +210,11 @@ def _thresholds(
             for point, limits in kept[origin].items():
                 result[point][origin] = limits[origin]
             continue
-        plain = _benign(fitted, origin, ordinary) or _benign(fitted, origin, (own,))
+        twins = _benign(fitted, origin, (own,))
+        plain = _benign(fitted, origin, ordinary) or twins
         calm = calibrate.operating_points(merged(plain))
         points = calibrate.operating_points(merged(_benign(fitted, origin, (own, *ordinary))))
         rate = calibrate.FALSE_POSITIVE_RATES["balanced"]
-        twins = _benign(fitted, origin, (own,))
         balanced = max(calm["balanced"], _at_most(rate, plain), _at_most(TWINS_FLAGGED, twins))
         strict, permissive = min(points["strict"], balanced), max(points["permissive"], balanced)
         for point, limit in zip(points, (strict, balanced, permissive), strict=True):

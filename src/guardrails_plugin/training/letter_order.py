@@ -1,7 +1,7 @@
 """The table of letter pairs by which `detectors.letter_order` tells text that was written backwards.
 
 For each place of the table, pairs in the one order are counted against those in the other. Each language weighs the
-same, so that rare ones have their say; one is added to both counts (Laplace), so that what was seen once says little.
+same, so that rare ones have their say; to both counts some are added (Laplace), so that what was seen once says little.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ __all__ = ["main", "rows", "table"]
 _LETTERS = 300_000.0
 """Pairs that the counts of a language with more are scaled down to."""
 
+_SEEN = 4.0
+"""Added to both counts: with one, a language of two rows was read from its end."""
+
 _HIDDEN = ("obf", "encod", "code")
 """Parts of categories whose texts do not stand as people write."""
 
@@ -40,7 +43,7 @@ def table(texts: Iterable[tuple[str, str]]) -> Any:
         place, sign = pairs(text)
         for row, wanted in enumerate((1, -1)):
             counts[language][row] += np.bincount(place[sign == wanted], minlength=PLACES)
-    total = np.ones((2, PLACES))
+    total = np.full((2, PLACES), _SEEN)
     for of_one in counts.values():
         total += of_one * min(1.0, _LETTERS / max(of_one.sum(), 1.0))
     return np.clip(np.round(np.log2(total[0] / total[1]) * UNIT), -127, 127).astype(np.int8)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardrails_plugin.detectors.letter_order import backward_stretch, pairs
+from guardrails_plugin.detectors.letter_order import backward_stretches, pairs
 from tests.strategies import texts
 
 SENTENCES = {
@@ -33,18 +35,14 @@ SENTENCES = {
 @pytest.mark.parametrize("language", SENTENCES)
 def test_only_what_stands_backwards_is_a_stretch(language: str) -> None:
     text = SENTENCES[language]
-    assert backward_stretch(text) is None
-    found = backward_stretch(text[::-1])
-    assert found is not None
-    assert found[1] - found[0] > 0.75 * len(text)
+    assert backward_stretches(text) == []
+    assert sum(end - start for start, end in backward_stretches(text[::-1])) > 0.75 * len(text)
 
 
 @pytest.mark.parametrize("language", SENTENCES)
 def test_most_plain_words_around_are_left_out(language: str) -> None:
     before, backward = "The minutes of Monday morning say: ", SENTENCES[language][::-1]
-    found = backward_stretch(f"{before}{backward} (see page four, at the bottom)")
-    assert found is not None
-    start, end = found
+    ((start, end),) = backward_stretches(f"{before}{backward} (see page four, at the bottom)")
     assert abs(start - len(before)) < 12
     assert abs(end - len(before) - len(backward)) < 12
 
@@ -62,11 +60,21 @@ def test_most_plain_words_around_are_left_out(language: str) -> None:
         "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         "aHR0cHM6Ly9leGFtcGxlLmNvbS9zb21lL3ZlcnkvbG9uZy9wYXRo" * 20,
         "def __init__(self, name: str) -> None:\n    self._name = name.strip().casefold()\n" * 5,
+        "გთხოვთ გამომიგზავნოთ ახალი განრიგი მომავალი კვირის ბოლომდე",
+        "Խնդրում եմ ուղարկել նոր ժամանակացույցը մինչև հաջորդ շաբաթվա վերջը",
         "| 4 | kg | n/a | -- | ok | qty | nr | dpt | xyz |\n" * 20,
     ],
 )
 def test_text_that_says_little_is_left_alone(text: str) -> None:
-    assert backward_stretch(text) is None
+    assert backward_stretches(text) == []
+
+
+def test_a_long_stretch_does_not_hide_another() -> None:
+    plain = "The minutes of Monday morning say what was said. "
+    text = SENTENCES["ru"][::-1] * 3 + plain * 9 + SENTENCES["zh"][::-1] + plain * 9 + SENTENCES["ko"][::-1]
+    found = sorted(backward_stretches(text))
+    assert len(found) == 3
+    assert all(one[1] <= other[0] for one, other in pairwise(found))
 
 
 @given(texts | st.text(st.characters(), max_size=200))
@@ -79,5 +87,4 @@ def test_a_text_turned_round_has_the_same_pairs_of_the_other_sign(text: str) -> 
 
 @given(texts | st.text(st.characters(), max_size=200))
 def test_a_stretch_lies_in_the_text(text: str) -> None:
-    found = backward_stretch(text)
-    assert found is None or 0 <= found[0] < found[1] <= len(text)
+    assert all(0 <= start < end <= len(text) for start, end in backward_stretches(text))
