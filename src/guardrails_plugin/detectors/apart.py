@@ -31,6 +31,12 @@ _MARK_GATE: Any = re2.compile(rf"[A-Za-z](?:{_SIGNS}|{_PASTED})+[A-Za-z]".replac
 _MARKS = re.compile(rf"{_PASTED}|[*~`]+|(?<=[^\W\d_]){_SIGNS}+(?=[^\W\d_])")
 """What is left out of a stretch in which words are taken apart, wherever it stands."""
 
+_LEAST_WHOLE = 4
+"""Letters of a word that speaks against marks if it has none: shorter ones may lie between two."""
+
+_LEAST_UPRIGHT = 4
+"""Different common words in a column of letters: the alphabet has some by chance."""
+
 _LEAST_GLUED = 5
 """Common words in a run without spaces: names in code join up to four."""
 
@@ -40,7 +46,7 @@ _LEAST_LETTERS = 18
 _GLUED = re.compile(rf"[^\W\d_]{{{_LEAST_LETTERS},400}}")
 _LINKED = re.compile(
     r"(?<![\w/.:=?&+-])(?:"
-    + "|".join(rf"{_LATIN}+(?:{sign}{_LATIN}+){{5,}}" for sign in ("_", r"\+", "-", r"\."))
+    + "|".join(rf"{_LATIN}+(?:{sign}{_LATIN}+){{5,}}" for sign in (r"[,.:;!?']?_", r"\+", "-", r"\."))
     + r")(?![\w(/=:+-]|\.\w)"
 )
 _SCRAP = 2
@@ -63,7 +69,8 @@ def _marked(text: str) -> Iterator[Token]:
     for match in _MARKED.finditer(text):
         run = match.group().lower()
         plain = run.isalpha()
-        yield Token(match.start(), match.end(), run if plain else "", "" if plain else _MARKS.sub("", run))
+        word = run if plain and len(run) >= _LEAST_WHOLE else ""
+        yield Token(match.start(), match.end(), word, "" if plain else _MARKS.sub("", run))
 
 
 def upright_runs(text: str, _: set[str], common: Vocabulary) -> Iterator[Run]:
@@ -71,7 +78,8 @@ def upright_runs(text: str, _: set[str], common: Vocabulary) -> Iterator[Run]:
     for match in _UPRIGHT.finditer(text):
         plain = "".join(line[:1] or " " for line in match.group().replace("\r", "").split("\n"))
         words = plain.split() if " " in plain.strip() else common.segmented(plain.strip().lower())
-        if _sentence([word.lower().strip(".,:;!?") for word in words], common, LEAST_HITS):
+        known = {word for part in words if len(word := part.lower().strip(".,:;!?")) > _SCRAP and word in common.costs}
+        if len(known) >= _LEAST_UPRIGHT:
             yield match.start(), match.end(), " ".join(words)
 
 
@@ -95,7 +103,7 @@ def linked_runs(text: str, _: set[str], common: Vocabulary) -> Iterator[Run]:
             yield match.start(), match.end(), " ".join(parts)
 
 
-def _sentence(words: Sequence[str], common: Vocabulary, least: int = _LEAST_GLUED) -> bool:
+def _sentence(words: Sequence[str], common: Vocabulary) -> bool:
     known = [word for word in words if word in common.costs and (len(word) > _SCRAP or word in _SHORT)]
     letters = sum(map(len, words))
-    return len(known) >= least and sum(map(len, known)) >= 0.9 * letters and letters >= 3.2 * len(words)
+    return len(known) >= _LEAST_GLUED and sum(map(len, known)) >= 0.9 * letters and letters >= 3.2 * len(words)

@@ -204,7 +204,7 @@ def test_one_cipher_does_not_hide_another() -> None:
     "text",
     [
         "i\ng\nn\no\nr\ne\n\na\nl\nl\n\nr\nu\nl\ne\ns\n\nn\no\nw\n",
-        "i\r\ng\r\nn\r\no\r\nr\r\ne\r\n\r\na\r\nl\r\nl\r\n\r\nr\r\nu\r\nl\r\ne\r\ns",
+        "i\r\ng\r\nn\r\no\r\nr\r\ne\r\n\r\na\r\nl\r\nl\r\n\r\nr\r\nu\r\nl\r\ne\r\ns\r\n\r\nn\r\no\r\nw",
     ],
 )
 def test_a_line_without_a_letter_is_a_space(text: str) -> None:
