@@ -32,7 +32,7 @@ def test_the_ten_disguises_hide_little(judge: Judge) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("languages", "floor"), [("other languages, Latin script", 0.9), ("other scripts", 0.78)])
+@pytest.mark.parametrize(("languages", "floor"), [("other languages, Latin script", 0.93), ("other scripts", 0.9)])
 def test_disguises_hide_little_in_other_languages(judge: Judge, languages: str, floor: float) -> None:
     rows = disguises.measured(judge, disguises.LANGUAGES[languages], disguises.texts(judge, 20, languages))
     assert np.mean([row.found for row in rows]) >= floor

@@ -17,6 +17,9 @@ __all__ = ["backward_runs"]
 _TOLD = 4.0
 """Bits by which one order of words is likelier than the other, from which the other is not read."""
 
+_SHORT, _MOSTLY = 1_000, 0.6
+"""Characters of a text, and the share of its words that are common as they stand, at which its letters need no look."""
+
 _EACH = re.compile(r"\S+")
 
 
@@ -40,7 +43,8 @@ def backward_runs(text: str, words: set[str], common: Vocabulary) -> tuple[list[
 
 def _stretches(text: str, words: set[str], common: Vocabulary) -> list[Span]:
     """Where letters or common words read backwards: letters tell it in any language, words to the end of a stretch."""
-    by_letters = (Span(*stretch) for stretch in backward_stretches(text))
+    plain = len(text) < _SHORT and len(words & common.costs.keys()) >= _MOSTLY * len(words) > 0
+    by_letters = (Span(*stretch) for stretch in (() if plain else backward_stretches(text)))
     by_words = whole(text, _backward, common) if len(words & common.backwards) >= LEAST_HITS else ()
     spans = sorted([*by_letters, *(Span(*stretch) for stretch in by_words)])
     return list(merged(spans)) if spans else []
