@@ -73,7 +73,6 @@ NOT_FOUND: dict[tuple[str, str], str] = {
 
 HARMLESS_FOUND: dict[tuple[str, str], str] = {
     **{("invisible_text", disguise): "it is what it looks for" for disguise in ("zero-width", "soft hyphens")},
-    ("gibberish" + MODEL, "mixed case"): "to the model, capitals at random are noise",
 }
 
 HARMLESS = "My brother bakes bread with walnuts every Saturday morning, and we eat it at the kitchen table."
