@@ -76,7 +76,7 @@ FLOORS: dict[str, dict[str, tuple[float, float]]] = {
     "toxicity": {"": (0.74, 0.09)},
     "toxicity_second": {"": (0.66, 0.13)},
     "toxicity_third": {"": (0.68, 0.20)},
-    "toxicity_fourth": {"": (0.44, 0.17), "of any type": (0.63, 0.24)},
+    "toxicity_fourth": {"": (0.42, 0.15), "of any type": (0.59, 0.20)},
 }
 """By set and measure: least recall, greatest share of false alarms. Some are low: they say how good it is, no more."""
 
