@@ -27,7 +27,7 @@ _PASTED = r"<[^<>\n]*>|/\*[^\n*]*\*/|[\"'][ \t]{0,6}(?:(?:[+.&]|\|\|)[ \t]{0,6})
 hostile text is tried twice."""
 
 _MARKED = re.compile(f"{_LATIN}+(?:(?:{_SIGNS}|{_PASTED})+{_LATIN}+)*")
-_MARK_GATE: Any = re2.compile(rf"[A-Za-z](?:{_SIGNS}|{_PASTED})+[A-Za-z]".replace(r"\u00b7\u2022", ""))
+_MARK_GATE: Any = re2.compile(rf"[A-Za-z](?:{_SIGNS}|{_PASTED})+[A-Za-z]".replace(r"\u00b7\u2022", r"\x{b7}\x{2022}"))
 _MARKS = re.compile(rf"{_PASTED}|[*~`]+|(?<=[^\W\d_]){_SIGNS}+(?=[^\W\d_])")
 """What is left out of a stretch in which words are taken apart, wherever it stands."""
 

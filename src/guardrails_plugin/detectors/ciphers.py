@@ -37,6 +37,7 @@ _ODD = re.compile("[\u0250\u0254\u01dd\u025f\u0183\u0265\u1d09\u027e\u029e\u026f
 """Letters of which ordinary text has none but in phonetic spelling."""
 
 _LEAST_ODD = 6
+"""Such letters from which a text may be upside down."""
 
 _MOVED = 3
 """Letters that pig latin moves to the end at most."""

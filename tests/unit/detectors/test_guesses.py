@@ -63,6 +63,7 @@ DISGUISED = {
     "pig latin": " ".join(f"{word[1:]}{word[0]}ay" for word in PLAIN.split()),
     "emphasis": " ".join(f"**{word[0]}**{word[1:]}" for word in ORDER.split()),
     "tags": " ".join(f"{word[:2]}<b></b>{word[2:]}" for word in ORDER.split()),
+    "middle dots": " ".join(f"{word[:2]}\u00b7{word[2:]}" for word in ORDER.split()),
     "comments": "/**/".join(ORDER[at : at + 4] for at in range(0, len(ORDER), 4)),
     "strings": " + ".join(f'"{ORDER[at : at + 5]}"' for at in range(0, len(ORDER), 5)),
     "underscores": PLAIN.replace(" ", "_"),
